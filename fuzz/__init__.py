@@ -1,0 +1,1 @@
+"""Generators, engines, the differential runner, shrinking, triage and the findings store."""

@@ -1,0 +1,1 @@
+"""Executors of programs: the wire, the supervised child process, and the targets themselves."""

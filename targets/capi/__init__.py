@@ -1,0 +1,1 @@
+"""Real Wasmtime through its C API, any release."""
