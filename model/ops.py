@@ -1,0 +1,220 @@
+"""The op vocabulary: what a program can say, as one table.
+
+An op in memory is a flat tuple of integers `(code, *operands, *results)`: `code` indexes `OPS`, operands and
+results are slot numbers, value ids or plain integers in the order that the op's `OpSpec` gives. Flat tuples, since
+millions of them are made, sent and judged a minute; everything that explains them is in this table.
+
+Slots are numbered through the program, whatever their kind, in order of definition; slot 0 is store 0. An absent
+optional operand or result is `NULL`. Implements docs/spec/program-ir.md 8.1 (host-side rows).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+Op = tuple[int, ...]
+"""`(code, *operands, *results)`; see `OpSpec`."""
+
+NULL: Final = -1
+"""An absent optional operand (a null reference) or a result that is not kept."""
+
+# The static type of a handle, global or table: index into REF_TYPES.
+EXTERN: Final = 0
+ANY: Final = 1
+EQ: Final = 2
+STRUCT: Final = 3
+ARRAY: Final = 4
+REF_TYPES: Final = ("extern", "any", "eq", "struct", "array")
+
+# Limits. Each bounds what one program can ask of a target, so that a hostile or mutated program ends soon.
+MAX_LIMIT: Final = 16 << 20  # bytes: 256 pages; limits of 1 to 4 pages are what finds things
+MAX_TABLE: Final = 64  # elements: barriers show at 2 or 3; large tables only cost time
+MAX_FILL: Final = 20_000  # objects: fills 256 KiB under every collector
+MAX_POLLS: Final = 8  # more polls than any operation has yields
+MAX_OPS: Final = 10_000  # a stored program stays readable, and one batch stays small
+MAX_STORES: Final = 8  # enough for every cross-store confusion
+MAX_DEPTH: Final = 16  # scope nesting; executors may recurse per scope
+MAX_VALUES: Final = 60_000  # host values in one program: three full fills
+UNLIMITED: Final = -1
+
+
+class IntKind(msgspec.Struct, frozen=True):
+    """A plain-integer operand: its inclusive range, names for values (enumerations), values worth trying."""
+
+    lo: int
+    hi: int
+    names: tuple[str, ...] = ()
+    edges: tuple[int, ...] = ()
+
+    def holds(self, value: int) -> bool:
+        """Whether `value` is allowed."""
+        return self.lo <= value <= self.hi
+
+
+def _enum(*names: str) -> IntKind:
+    return IntKind(0, len(names) - 1, names, tuple(range(len(names))))
+
+
+INT_KINDS: Final[dict[str, IntKind]] = {
+    # 64 KiB pages: odd limits (192 KiB) stop doubling early, 0 and under a page refuse the first growth.
+    "limit": IntKind(UNLIMITED, MAX_LIMIT, (), (UNLIMITED, 0, 1, 65535, 65536, 131072, 196608, 262144)),
+    "limiter": _enum("plain", "async"),
+    "type": IntKind(0, 1, REF_TYPES[:2], (0, 1)),
+    "cast": IntKind(EQ, ARRAY, REF_TYPES, (EQ, STRUCT, ARRAY)),
+    "mutable": _enum("const", "var"),
+    "payload": IntKind(0, 2**32 - 1, (), (0, 1, 7, 0x3FFFFFFF, 0x40000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)),
+    "number": IntKind(0, 2**31 - 1, (), (0, 1, 2**31 - 1)),
+    "immediate": IntKind(0, 2**32 - 1, (), (0, 1, 3, 15, 0x7FFFFFFF, 0x80000001, 0xFFFFFFFF)),
+    "index": IntKind(0, MAX_TABLE * 2, (), (0, 1, 2, 3)),
+    "count": IntKind(0, MAX_TABLE, (), (0, 1, 2, 3)),
+    "maximum": IntKind(UNLIMITED, MAX_TABLE, (), (UNLIMITED, 0, 4, 8)),
+    "many": IntKind(1, MAX_FILL, (), (7, 8, 9, 16, 17, 1023, 2047, 4095)),
+    "pattern": _enum("all", "odd", "first", "last"),
+    "nullable": _enum("nonnull", "nullable"),
+    "use": _enum("data", "to_raw", "own", "global"),
+    "polls": IntKind(0, MAX_POLLS, (), (0, 1, 2)),  # 0: until it is done
+}
+"""Kinds of plain-integer operands by the name that `Param.kind` uses."""
+
+SLOT_KINDS: Final = "SLOWGTXPF"
+"""Slot kinds: store, LIFO handle, owned handle, raw value, global, table, error object, pending future, fill."""
+
+
+class Param(msgspec.Struct, frozen=True):
+    """One operand or result: its name, and its kind.
+
+    Kinds: a letter of `SLOT_KINDS`; `H` (L or O); `V` (a host value id); or a key of `INT_KINDS`. `optional`: `NULL`
+    stands for a null reference (operands) or a result that is not kept.
+    """
+
+    name: str
+    kind: str
+    optional: bool = False
+
+    @property
+    def is_slot(self) -> bool:
+        """Whether the operand names a slot."""
+        return self.kind == "H" or self.kind in SLOT_KINDS
+
+
+class OpSpec(msgspec.Struct, frozen=True):
+    """One op kind: its name, group (for profiles), operands and results."""
+
+    code: int
+    name: str
+    group: str
+    params: tuple[Param, ...]
+    outs: tuple[Param, ...]
+
+    @property
+    def arity(self) -> int:
+        """Length of the op's tuple."""
+        return 1 + len(self.params) + len(self.outs)
+
+
+def _params(text: str) -> tuple[Param, ...]:
+    parts = [item.split(":") for item in text.split()]
+    return tuple(Param(name, kind.rstrip("?"), kind.endswith("?")) for name, kind in parts)
+
+
+_TABLE: Final = """
+stores   store_new        limit:limit limiter:limiter                               -> store:S
+stores   store_drop       store:S                                                   ->
+stores   set_limit        store:S limit:limit                                       ->
+scopes   scope            store:S                                                   ->
+scopes   end                                                                        ->
+roots    ext_new          store:S value:V                                           -> handle:L error:X?
+i31      i31_new          store:S payload:payload                                   -> handle:L
+owned    ext_new_owned    store:S value:V                                           -> handle:O error:X?
+i31      i31_new_owned    store:S payload:payload                                   -> handle:O
+owned    own              handle:L                                                  -> owned:O
+owned    lend             owned:O                                                   -> handle:L
+owned    oclone           owned:O                                                   -> clone:O
+owned    odrop            owned:O                                                   ->
+owned    owned_drop_thread owned:O                                                  ->
+convert  conv_any         handle:L                                                  -> handle:L
+convert  conv_ext         handle:L                                                  -> handle:L
+convert  conv_any_owned   owned:O                                                   -> owned:O
+convert  conv_ext_owned   owned:O                                                   -> owned:O
+convert  cast             handle:H type:cast                                        -> handle:L
+convert  kind             handle:H                                                  ->
+data     data             handle:H                                                  ->
+data     data_set         handle:H number:number                                    ->
+eq       eq               left:H right:H                                            ->
+raw      to_raw           handle:H                                                  -> raw:W
+raw      from_raw         raw:W type:type                                           -> handle:L
+raw      from_raw_owned   raw:W type:type                                           -> owned:O
+raw      from_imm         store:S raw:immediate type:type                           -> handle:L
+raw      from_imm_owned   store:S raw:immediate type:type                           -> owned:O
+gc       gc               store:S                                                   ->
+gc       sync             store:S                                                   ->
+oom      gc_for           store:S error:X                                           ->
+oom      oom_take         error:X                                                   ->
+oom      oom_drop         error:X                                                   ->
+async    new_async        store:S value:V                                           -> pending:P handle:L error:X?
+async    gc_async         store:S                                                   -> pending:P
+async    poll             pending:P polls:polls                                     ->
+async    cancel           pending:P                                                 ->
+typed    typed_call       store:S nullable:nullable handle:L?                       -> handle:L
+typed    typed_call_owned store:S nullable:nullable owned:O?                        -> owned:O
+globals  global_new       store:S type:type mutable:mutable value:H?                -> global:G
+globals  global_get       global:G                                                  -> handle:L
+globals  global_get_owned global:G                                                  -> owned:O
+globals  global_set       global:G value:H?                                         ->
+tables   table_new        store:S type:type minimum:count maximum:maximum value:H?  -> table:T
+tables   table_get        table:T index:index                                       -> handle:L
+tables   table_get_owned  table:T index:index                                       -> owned:O
+tables   table_set        table:T index:index value:H?                              ->
+tables   table_grow       table:T delta:count value:H?                              ->
+tables   table_fill       table:T index:index value:H? count:count                  ->
+tables   table_copy       dst:T dst_index:index src:T src_index:index count:count   ->
+tables   table_size       table:T                                                   ->
+bulk     fill             store:S count:many value:V                                -> fill:F
+bulk     free             fill:F pattern:pattern                                    ->
+wrong_store wrong_store   store:S handle:H use:use                                  ->
+"""
+
+
+def _parse_table() -> tuple[OpSpec, ...]:
+    specs = []
+    for code, line in enumerate(_TABLE.strip().splitlines()):
+        left, right = line.split("->")
+        group, name, *params = left.split()
+        specs.append(OpSpec(code, name, group, _params(" ".join(params)), _params(right)))
+    return tuple(specs)
+
+
+OPS: Final = _parse_table()
+"""Every op kind, by code."""
+
+BY_NAME: Final[dict[str, OpSpec]] = {spec.name: spec for spec in OPS}
+"""Every op kind, by name."""
+
+CODE: Final[dict[str, int]] = {spec.name: spec.code for spec in OPS}
+"""The code of each op name."""
+
+GROUPS: Final = tuple(dict.fromkeys(spec.group for spec in OPS))
+"""Op groups, in table order; a profile weighs them, a target says which it supports."""
+
+BRACKETS: Final = frozenset({CODE["scope"]})
+"""Codes of the ops that open a nested list of ops, which an `end` closes."""
+
+END: Final = CODE["end"]
+
+
+class UnknownOp(ValueError):
+    """A name that is no op kind."""
+
+
+def spec_of(name: str) -> OpSpec:
+    """The spec of op kind `name`. Raises `UnknownOp`, with the names that come near."""
+    try:
+        return BY_NAME[name]
+    except KeyError:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, BY_NAME)
+        hint = f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(BY_NAME)}"
+        raise UnknownOp(f"unknown op {name!r}{hint}") from None

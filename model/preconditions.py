@@ -1,0 +1,400 @@
+"""One precondition per op kind: whether a `Builder` takes it, and what slots it defines.
+
+Each function returns the op's results, or None to drop it. Order and names follow docs/spec/program-ir.md 8.1.
+Operands that are plain integers were checked against their `IntKind` by whoever made them.
+"""
+
+# ruff: noqa: D103 -- each function is named after its op, and the module says what all of them do.
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twinheap.model.ops import ANY, ARRAY, BY_NAME, EQ, EXTERN, MAX_DEPTH, MAX_STORES, NULL, OPS, STRUCT
+
+if TYPE_CHECKING:
+    from twinheap.model.builder import Builder, Outs
+
+Precondition = Callable[..., "Outs | None"]
+_TABLE: dict[str, Precondition] = {}
+_USES: Final = ("data", "to_raw", "own", "global")  # order of INT_KINDS["use"]
+
+
+def _pre(function: Precondition) -> Precondition:
+    _TABLE[function.__name__.removesuffix("_")] = function
+    return function
+
+
+# --- stores and scopes
+
+
+@_pre
+def store_new(b: Builder, limit: int, limiter: int) -> Outs | None:
+    return (b.new_store(limiter),) if len(b.stores) < MAX_STORES else None
+
+
+@_pre
+def store_drop(b: Builder, store: int) -> Outs | None:
+    if not b.ready(store) or b.stores[store].scopes:
+        return None
+    b.close(store)
+    return ()
+
+
+@_pre
+def set_limit(b: Builder, store: int, limit: int) -> Outs | None:
+    return () if b.ready(store) else None
+
+
+@_pre
+def scope(b: Builder, store: int) -> Outs | None:
+    if not b.ready(store) or len(b.brackets) >= MAX_DEPTH:
+        return None
+    b.brackets.append(store)
+    b.stores[store].scopes += 1
+    return ()
+
+
+@_pre
+def end(b: Builder) -> Outs | None:
+    if not b.brackets:
+        return None
+    store = b.brackets[-1]
+    pending = b.stores[store].pending
+    if pending != NULL:  # the future borrows the scope: it ends first
+        b.add(BY_NAME["cancel"].code, (pending,))
+    b.brackets.pop()
+    b.stores[store].scopes -= 1
+    return ()
+
+
+# --- making handles
+
+
+def _allocate(b: Builder, kind: str, store: int, value: int) -> Outs | None:
+    if not b.ready(store) or not b.fresh(value):
+        return None
+    b.collect_point(store)
+    handle = b.new(kind, store, EXTERN)
+    return handle, b.new("X", store, value=value) if b.keep else NULL
+
+
+@_pre
+def ext_new(b: Builder, store: int, value: int) -> Outs | None:
+    return _allocate(b, "L", store, value)
+
+
+@_pre
+def ext_new_owned(b: Builder, store: int, value: int) -> Outs | None:
+    return _allocate(b, "O", store, value)
+
+
+@_pre
+def i31_new(b: Builder, store: int, payload: int) -> Outs | None:
+    return (b.new("L", store, ANY),) if b.ready(store) else None
+
+
+@_pre
+def i31_new_owned(b: Builder, store: int, payload: int) -> Outs | None:
+    return (b.new("O", store, ANY),) if b.ready(store) else None
+
+
+def _derive(b: Builder, handle: int, kinds: str, result: str) -> Outs | None:
+    slot = b.usable(handle, kinds)
+    return (b.new(result, slot.store, slot.type),) if slot else None
+
+
+@_pre
+def own(b: Builder, handle: int) -> Outs | None:
+    return _derive(b, handle, "L", "O")
+
+
+@_pre
+def lend(b: Builder, owned: int) -> Outs | None:
+    return _derive(b, owned, "O", "L")
+
+
+def _owned(b: Builder, owned: int) -> bool:
+    """Clones and drops touch no store: they also work while a future is pending, and after the store."""
+    return 0 <= owned < len(b.slots) and b.slots[owned].kind == "O" and b.slots[owned].alive
+
+
+@_pre
+def oclone(b: Builder, owned: int) -> Outs | None:
+    slot = b.slots[owned] if _owned(b, owned) else None
+    return (b.new("O", slot.store, slot.type),) if slot else None
+
+
+@_pre
+def odrop(b: Builder, owned: int) -> Outs | None:
+    if not _owned(b, owned):
+        return None
+    b.close(owned)
+    return ()
+
+
+_TABLE["owned_drop_thread"] = odrop
+
+
+def _convert(b: Builder, handle: int, kind: str, source: int, target: int) -> Outs | None:
+    slot = b.usable(handle, kind)
+    return (b.new(kind, slot.store, target),) if slot and slot.type == source else None
+
+
+_TABLE["conv_any"] = lambda b, handle: _convert(b, handle, "L", EXTERN, ANY)
+_TABLE["conv_ext"] = lambda b, handle: _convert(b, handle, "L", ANY, EXTERN)
+_TABLE["conv_any_owned"] = lambda b, owned: _convert(b, owned, "O", EXTERN, ANY)
+_TABLE["conv_ext_owned"] = lambda b, owned: _convert(b, owned, "O", ANY, EXTERN)
+
+
+@_pre
+def cast(b: Builder, handle: int, type_: int) -> Outs | None:
+    slot = b.usable(handle, "LO")
+    down = {ANY: (EQ, STRUCT, ARRAY), EQ: (STRUCT, ARRAY)}
+    if not slot or type_ not in down.get(slot.type, ()):
+        return None
+    return (b.new("L", slot.store, type_),)
+
+
+# --- reading through handles
+
+
+@_pre
+def kind(b: Builder, handle: int) -> Outs | None:
+    return () if b.usable(handle, "LO") else None
+
+
+def _extern(b: Builder, handle: int) -> Outs | None:
+    slot = b.usable(handle, "LO")
+    return () if slot and slot.type == EXTERN else None
+
+
+_TABLE["data"] = _extern
+_TABLE["data_set"] = lambda b, handle, number: _extern(b, handle)
+
+
+@_pre
+def eq(b: Builder, left: int, right: int) -> Outs | None:
+    one, two = b.usable(left, "LO"), b.usable(right, "LO")
+    return () if one and two and (one.store, one.type) == (two.store, two.type) else None
+
+
+@_pre
+def to_raw(b: Builder, handle: int) -> Outs | None:
+    slot = b.usable(handle, "LO")
+    return (b.new("W", slot.store, slot.type),) if slot and slot.type in (EXTERN, ANY) else None
+
+
+def _from_raw(b: Builder, raw: int, type_: int, kind: str) -> Outs | None:
+    slot = b.usable(raw, "W")
+    if not slot or slot.epoch != b.stores[slot.store].epoch:
+        return None
+    return (b.new(kind, slot.store, type_),)
+
+
+_TABLE["from_raw"] = lambda b, raw, type_: _from_raw(b, raw, type_, "L")
+_TABLE["from_raw_owned"] = lambda b, raw, type_: _from_raw(b, raw, type_, "O")
+
+
+def _from_imm(b: Builder, store: int, raw: int, type_: int, kind: str) -> Outs | None:
+    if not b.ready(store) or (raw and not raw & 1):  # only null and i31 are valid without an object
+        return None
+    return (b.new(kind, store, type_),)
+
+
+_TABLE["from_imm"] = lambda b, store, raw, type_: _from_imm(b, store, raw, type_, "L")
+_TABLE["from_imm_owned"] = lambda b, store, raw, type_: _from_imm(b, store, raw, type_, "O")
+
+
+# --- collection, errors, futures
+
+
+@_pre
+def gc(b: Builder, store: int) -> Outs | None:
+    if not b.ready(store):
+        return None
+    b.collect_point(store)
+    return ()
+
+
+@_pre
+def sync(b: Builder, store: int) -> Outs | None:
+    return () if b.ready(store) else None
+
+
+@_pre
+def gc_for(b: Builder, store: int, error: int) -> Outs | None:
+    return gc(b, store) if b.usable(error, "X") else None
+
+
+def _consume_error(b: Builder, error: int) -> int | None:
+    slot = b.usable(error, "X")
+    if not slot:
+        return None
+    b.close(error)
+    return slot.value
+
+
+@_pre
+def oom_take(b: Builder, error: int) -> Outs | None:
+    value = _consume_error(b, error)
+    if value is None:
+        return None
+    b.taken.add(value)
+    return ()
+
+
+@_pre
+def oom_drop(b: Builder, error: int) -> Outs | None:
+    return None if _consume_error(b, error) is None else ()
+
+
+@_pre
+def new_async(b: Builder, store: int, value: int) -> Outs | None:
+    made = _allocate(b, "L", store, value)
+    if made is None:
+        return None
+    pending = b.stores[store].pending = b.new("P", store)
+    return pending, *made
+
+
+@_pre
+def gc_async(b: Builder, store: int) -> Outs | None:
+    if gc(b, store) is None:
+        return None
+    pending = b.stores[store].pending = b.new("P", store)
+    return (pending,)
+
+
+def _open(b: Builder, pending: int) -> int | None:
+    """The store of an open future, else None."""
+    if not 0 <= pending < len(b.slots) or b.slots[pending].kind != "P":
+        return None
+    store = b.slots[pending].store
+    return store if b.stores[store].pending == pending and b.slots[store].alive else None
+
+
+@_pre
+def poll(b: Builder, pending: int, polls: int) -> Outs | None:
+    store = _open(b, pending)
+    if store is None:
+        return None
+    b.collect_point(store)
+    if not polls:
+        b.stores[store].pending = NULL
+    return ()
+
+
+@_pre
+def cancel(b: Builder, pending: int) -> Outs | None:
+    store = _open(b, pending)
+    if store is None:
+        return None
+    b.collect_point(store)
+    b.stores[store].pending = NULL
+    return ()
+
+
+def _typed(b: Builder, store: int, nullable: int, handle: int, kind: str) -> Outs | None:
+    if not b.ready(store):
+        return None
+    if handle == NULL:
+        if not nullable:  # the host language has no null of that type
+            return None
+    else:  # a handle of another store is an ordinary type error here (semantics 2.1)
+        slot = b.usable(handle, kind)
+        if not slot or slot.type != EXTERN:
+            return None
+    b.collect_point(store)
+    return (b.new(kind, store, EXTERN),)
+
+
+_TABLE["typed_call"] = lambda b, store, nullable, handle: _typed(b, store, nullable, handle, "L")
+_TABLE["typed_call_owned"] = lambda b, store, nullable, owned: _typed(b, store, nullable, owned, "O")
+
+
+# --- globals and tables
+
+
+def _value_of(b: Builder, store: int, value: int) -> bool:
+    """A null, or a usable handle of the same store; a wrong type is an observation, not a precondition."""
+    slot = b.usable(value, "LO")
+    return value == NULL or (slot is not None and slot.store == store)
+
+
+@_pre
+def global_new(b: Builder, store: int, type_: int, mutable: int, value: int) -> Outs | None:
+    return (b.new("G", store, type_),) if b.ready(store) and _value_of(b, store, value) else None
+
+
+def _read(b: Builder, container: int, kind: str, result: str) -> Outs | None:
+    slot = b.usable(container, kind)
+    return (b.new(result, slot.store, slot.type),) if slot else None
+
+
+def _write(b: Builder, container: int, kind: str, value: int) -> Outs | None:
+    slot = b.usable(container, kind)
+    return () if slot and _value_of(b, slot.store, value) else None
+
+
+_TABLE["global_get"] = lambda b, container: _read(b, container, "G", "L")
+_TABLE["global_get_owned"] = lambda b, container: _read(b, container, "G", "O")
+_TABLE["global_set"] = lambda b, container, value: _write(b, container, "G", value)
+
+
+@_pre
+def table_new(b: Builder, store: int, type_: int, minimum: int, maximum: int, value: int) -> Outs | None:
+    if not b.ready(store) or not _value_of(b, store, value) or (maximum != NULL and minimum > maximum):
+        return None
+    return (b.new("T", store, type_),)
+
+
+_TABLE["table_get"] = lambda b, table, index: _read(b, table, "T", "L")
+_TABLE["table_get_owned"] = lambda b, table, index: _read(b, table, "T", "O")
+_TABLE["table_set"] = lambda b, table, index, value: _write(b, table, "T", value)
+_TABLE["table_grow"] = lambda b, table, delta, value: _write(b, table, "T", value)
+_TABLE["table_fill"] = lambda b, table, index, value, count: _write(b, table, "T", value)
+
+
+@_pre
+def table_copy(b: Builder, dst: int, dst_index: int, src: int, src_index: int, count: int) -> Outs | None:
+    one, two = b.usable(dst, "T"), b.usable(src, "T")
+    return () if one and two and one.store == two.store else None
+
+
+@_pre
+def table_size(b: Builder, table: int) -> Outs | None:
+    return () if b.usable(table, "T") else None
+
+
+# --- bulk, and the op that ends the program
+
+
+@_pre
+def fill(b: Builder, store: int, count: int, value: int) -> Outs | None:
+    if not b.ready(store) or value != b.next_value or not b.fresh(value, count):
+        return None
+    b.collect_point(store)
+    return (b.new("F", store, EXTERN),)
+
+
+@_pre
+def free(b: Builder, fill_slot: int, pattern: int) -> Outs | None:
+    return () if b.usable(fill_slot, "F") else None
+
+
+@_pre
+def wrong_store(b: Builder, store: int, handle: int, use: int) -> Outs | None:
+    slot = b.usable(handle, "LO")
+    if not slot or not b.ready(store) or slot.store == store:
+        return None
+    name = _USES[use]
+    allowed = {"data": slot.type == EXTERN, "to_raw": slot.type in (EXTERN, ANY), "own": slot.kind == "L"}
+    if not allowed.get(name, True):
+        return None
+    b.closed = True  # on C it ends the process; nothing may follow on any target
+    return ()
+
+
+PRECONDITIONS: Final[tuple[Precondition, ...]] = tuple(_TABLE[spec.name] for spec in OPS)
+"""The precondition of each op, by code."""
