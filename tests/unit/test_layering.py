@@ -33,7 +33,8 @@ MAY_IMPORT = {
 }
 """Layer -> the layers that it may import freely; targets may import the vocabulary besides."""
 VOCABULARY = frozenset(
-    f"twinheap.model.{name}" for name in ("builder", "bytecode", "errors", "observation", "ops", "program", "text")
+    f"twinheap.model.{name}"
+    for name in ("builder", "bytecode", "errors", "observation", "ops", "preconditions", "program", "text")
 )
 """The modules of the model that say what a program and an observation are; nothing in them knows how to judge."""
 OUTSIDE_LIBRARIES = {"hypothesis", "rich"}
