@@ -1,0 +1,81 @@
+"""Release profiles: what a release does by specification, and which defects it is known to have.
+
+The model describes fixed behaviour. A known defect is a predicate that classifies a verdict which has already failed
+(docs/spec/program-ir.md 8.3 rule 5); it never loosens judging. Implements the version marks of semantics.md and
+capi.md 5.4.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+OLDEST: Final = 29  # the first release on PyPI that the C API description covers
+NEWEST: Final = 50  # a later release gets this profile, and a warning
+
+
+class KnownDefect(msgspec.Struct, frozen=True):
+    """A known defect: its name, what it is, and the first release without it (None: still open)."""
+
+    name: str
+    title: str
+    fixed: int | None
+    codes: tuple[str, ...]
+
+
+KNOWN_DEFECTS: Final = {
+    defect.name: defect
+    for defect in (
+        KnownDefect("K1", "repeated exposure leaks one count", 45, ("TH202", "TH301")),
+        KnownDefect("K6", "i31 seen as extern: to_raw panics in a store without heap", 46, ("TH401",)),
+    )
+}
+"""Known defects that host operations reach, by name (semantics.md 7)."""
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """How a target is judged.
+
+    `runtime`: "heap" or "wasmtime" (or an executor's own name). `release`: major, minor, patch; (0, 0, 0) if it has none.
+    `collector`: "drc", "null" or "copying". `exact`: predict the moment of every finalization. `defects`: names of
+    the known defects that classify failed verdicts.
+    """
+
+    runtime: str
+    release: tuple[int, int, int]
+    collector: str
+    exact: bool
+    defects: frozenset[str]
+
+
+def parse_release(text: str) -> tuple[int, int, int]:
+    """`"43.0.1"` as numbers; missing parts are 0. Raises ValueError.
+
+    >>> parse_release("43.0")
+    (43, 0, 0)
+    """
+    parts = [int(part) for part in text.split(".")[:3]]
+    major, minor, patch = (*parts, 0, 0, 0)[:3]
+    return major, minor, patch
+
+
+def profile_for(
+    runtime: str,
+    release: str,
+    collector: str,
+    exact: bool,
+    *,
+    strict: bool = False,
+    expect: frozenset[str] = frozenset(),
+) -> Profile:
+    """The profile of a target as its handshake describes it.
+
+    `strict` puts the profile's knowledge of defects aside; `expect` adds defects by hand. Raises ValueError for a
+    release that is no release number.
+    """
+    numbers = parse_release(release) if release else (0, 0, 0)
+    known: set[str] = set(expect)
+    if runtime == "wasmtime" and not strict:
+        known |= {d.name for d in KNOWN_DEFECTS.values() if d.fixed is None or numbers[0] < d.fixed}
+    return Profile(runtime, numbers, collector, exact, frozenset(known))
