@@ -96,7 +96,7 @@ def delete(release: str) -> bool:
 
 def _unusable(error: OSError) -> WheelError:
     reason = error.strerror or str(error)
-    return WheelError(f"the cache folder {root()} cannot be used ({reason}): set TWINHEAP_CACHE to a folder of your own")
+    return WheelError(f"the cache folder {root()} cannot be used ({reason}): set TWINHEAP_CACHE to another one")
 
 
 @contextmanager

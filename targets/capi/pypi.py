@@ -90,7 +90,7 @@ def download(release: str, folder: Path) -> Path:
         # The only-binary switch keeps pip from building a source archive, which would run code of the archive.
         _pip(["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement])
     except _Absent:
-        raise WheelError(f"PyPI has no Wasmtime {release} for this machine: twinheap wheels ls shows what it has") from None
+        raise WheelError(f"PyPI has no Wasmtime {release} for this machine: see twinheap wheels ls") from None
     wheels = sorted(folder.glob("*.whl"))
     if not wheels:
         raise WheelError(f"pip downloaded no wheel for Wasmtime {release}: try again")

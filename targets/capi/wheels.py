@@ -30,6 +30,7 @@ __all__ = [
     "resolve",
 ]
 
+
 def available() -> list[str]:
     """The releases on PyPI from MIN_RELEASE on, oldest first. Raises WheelError without network or pip."""
     return pypi.listing()
@@ -77,14 +78,14 @@ def _known(spec: str) -> list[str]:
 
 
 def fetch(release: str, progress: Callable[[str], None] | None = None) -> Path:
-    """The shared library of an exact release, from the cache or, the first time, from PyPI.
+    """The shared library of a release, from the cache or, the first time, from PyPI.
 
     A damaged entry is fetched again. ``progress`` is told in one line what takes time. Safe to call from several
     processes at once. Raises WheelError: unsupported platform or release, no network, unusable cache folder
     (docs/spec/capi.md 5.4).
     """
     _require_platform()
-    return cache.obtain(str(parse(release)), progress)
+    return cache.obtain(str(parse(resolve(release))), progress)
 
 
 def remove(release: str) -> bool:
