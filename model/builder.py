@@ -10,12 +10,14 @@ An op on a slot whose producer gave nothing at run time is not the resolver's bu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from twinheap.model.ops import CODE, END, INT_KINDS, MAX_OPS, MAX_VALUES, NULL, OPS, Op
 from twinheap.model.preconditions import PRECONDITIONS
 from twinheap.model.program import Config, Program
 
 Outs = tuple[int, ...]
+_CLOSING: Final = frozenset({END, CODE["cancel"]})  # taken beyond MAX_OPS: what is open has to be closed
 
 
 class Slot:
@@ -76,7 +78,7 @@ class Builder:
 
         `keep`: whether an out-of-memory error is kept in a slot (else it is dropped at once, with its value).
         """
-        if self.closed or len(self.ops) >= MAX_OPS:
+        if self.closed or (len(self.ops) >= MAX_OPS and code not in _CLOSING):
             return None
         self.keep = keep
         outs = PRECONDITIONS[code](self, *operands)
@@ -86,8 +88,10 @@ class Builder:
 
     def finish(self) -> Program:
         """Closes open scopes and futures, appends the implicit tail, and gives the program."""
+        closed, self.closed = self.closed, False  # brackets are closed even after the op that ends the program
         while self.brackets:
             self.add(END, ())
+        self.closed = closed
         tail_at = len(self.ops)
         if not self.closed:
             for store in [s for s in self.pools["S"] if self.slots[s].alive]:

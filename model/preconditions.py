@@ -296,7 +296,7 @@ def cancel(b: Builder, pending: int) -> Outs | None:
 
 
 def _typed(b: Builder, store: int, nullable: int, handle: int, kind: str) -> Outs | None:
-    if not b.ready(store):
+    if not b.ready(store) or b.stores[store].limiter:  # a synchronous call needs a synchronous store
         return None
     if handle == NULL:
         if not nullable:  # the host language has no null of that type
@@ -387,6 +387,8 @@ def free(b: Builder, fill_slot: int, pattern: int) -> Outs | None:
 def wrong_store(b: Builder, store: int, handle: int, use: int) -> Outs | None:
     slot = b.usable(handle, "LO")
     if not slot or not b.ready(store) or slot.store == store:
+        return None
+    if any(state.pending != NULL for state in b.stores.values()):  # it would need a cancel after this op
         return None
     name = _USES[use]
     allowed = {"data": slot.type == EXTERN, "to_raw": slot.type in (EXTERN, ANY), "own": slot.kind == "L"}
