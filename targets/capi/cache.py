@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -148,11 +149,13 @@ def _discard(entry: Path, folder: Path) -> bool:
 
 def _bring(release: str, folder: Path, entry: Path) -> Path:
     """Download, unpack and publish one release. The caller holds its lock, so leftovers here are a dead process's."""
-    part = folder / f".{release}.part"
-    shutil.rmtree(part, ignore_errors=True)
+    for leftover in folder.glob(f".{release}.*.part"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    # A fresh name each time: the pip of a killed process may still be running, and must not drop its file in here.
+    part = Path(tempfile.mkdtemp(prefix=f".{release}.", suffix=".part", dir=folder))
     fresh = part / "entry"
-    fresh.mkdir(parents=True)
     try:
+        fresh.mkdir()
         wheel = pypi.download(release, part)
         library = fresh / _LIBRARY
         _extract(wheel, library)
