@@ -1,0 +1,206 @@
+"""The store: one heap, its host values, its roots, and the slots that live as long as it does."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twinheap.targets.heap import space
+from twinheap.targets.heap.errors import ASYNC_LIMITER, GcHeapOutOfMemory, HeapPanic, LimiterError
+from twinheap.targets.heap.future import HeapFuture, Steps, run_to_end
+from twinheap.targets.heap.host_data import HostData, HostDataTable
+from twinheap.targets.heap.limits import AsyncResourceLimiter, ResourceLimiter
+from twinheap.targets.heap.roots import RootSet
+
+if TYPE_CHECKING:
+    from twinheap.targets.heap.collector import GcHeap, RootLists
+
+COLLECTORS: Final = ("drc", "null", "copying")
+DEFECTS: Final = frozenset({"k1", "k6"})  # known defects of 42.0.2 that can be switched on
+
+
+class StoreId:
+    """Identity of a store: what handles carry to know where they belong. Never re-used."""
+
+    __slots__ = ()
+
+
+class Store:
+    """A heap with everything that refers to it (`docs/spec/semantics.md` 1.1).
+
+    `collector` is "drc" and "null" (as in 42.0.2, but with its known defects mended) or "copying"
+    (as in 48). `limiter` is asked before growth; `on_limiter_call(current, desired)` sees each such
+    question, in bytes. `on_finalize(value)` is called with each host value at the moment the heap
+    drops it, and must not come back into the store. `defects` switches known defects on: "k1" (a
+    repeated exposure leaks a count), "k6" (to_raw of an i31 externref in a store without heap
+    panics). With `verify` the store checks all its invariants after every operation.
+
+    >>> from twinheap.targets.heap import ExternRef, RootScope, Store
+    >>> store = Store("drc", on_finalize=lambda value: print("dropped", value))
+    >>> with RootScope(store):
+    ...     hello = ExternRef.new(store, "hello")
+    ...     print(hello.data(store))
+    hello
+    dropped hello
+    """
+
+    __slots__ = (
+        "collector",
+        "defects",
+        "dropped",
+        "frames",
+        "globals",
+        "heap",
+        "host_data",
+        "id",
+        "limiter",
+        "live_bytes",
+        "on_limiter_call",
+        "roots",
+        "tables",
+        "verifying",
+    )
+
+    def __init__(
+        self,
+        collector: str = "drc",
+        *,
+        limiter: ResourceLimiter | AsyncResourceLimiter | None = None,
+        on_finalize: Callable[[object], None] | None = None,
+        on_limiter_call: Callable[[int, int], None] | None = None,
+        defects: frozenset[str] | set[str] = frozenset(),
+        verify: bool = False,
+    ) -> None:
+        if collector not in COLLECTORS:
+            raise ValueError(f"unknown collector {collector!r}: choose one of {', '.join(COLLECTORS)}")
+        if unknown := set(defects) - DEFECTS:
+            raise ValueError(f"unknown defect {min(unknown)!r}: choose among {', '.join(sorted(DEFECTS))}")
+        self.id = StoreId()
+        self.collector = collector
+        self.limiter = limiter
+        self.on_limiter_call = on_limiter_call
+        self.defects = frozenset(defects)
+        self.verifying = verify
+        self.heap: GcHeap | None = None
+        self.host_data = HostDataTable(on_finalize)
+        self.roots = RootSet()
+        self.globals: list[list[int]] = []
+        self.tables: list[list[int]] = []
+        self.frames: list[list[int]] = []  # references in Wasm frames, innermost last
+        self.live_bytes = 0  # in use after the last collection; no collection yet counts as 0
+        self.dropped = False
+
+    @property
+    def heap_capacity(self) -> int:
+        """Bytes of the heap; 0 if the store has none yet."""
+        return 0 if self.heap is None else self.heap.size
+
+    def require_heap(self) -> "GcHeap":
+        """The heap. Panics if the store has none."""
+        if self.heap is None:
+            raise space.panic_without_heap()
+        return self.heap
+
+    def require_sync(self) -> None:
+        """Section 1.5 step A. Raises `LimiterError` if the limiter may wait."""
+        if isinstance(self.limiter, AsyncResourceLimiter):
+            raise LimiterError(ASYNC_LIMITER)
+
+    def root_lists(self) -> "RootLists":
+        """Every place outside Wasm frames that holds references, in the order of tracing."""
+        roots = self.roots
+        return (
+            *self.globals,  # mutant c02: *(),
+            *self.tables,  # mutant c03: *(),
+            roots.lifo_refs,
+            roots.owned_refs,  # mutant c04: *(),
+        )
+
+    def gc(self, oom: GcHeapOutOfMemory[None] | None = None) -> None:
+        """Trim owned roots, then collect; with an `oom`, make that much room (section 3.5).
+
+        Making room is growth where growth comes first (DRC, NULL), so nothing may be collected.
+        A store without heap has nothing to do. Raises `LimiterError` if the limiter may wait.
+        """
+        self.require_sync()
+        run_to_end(self._gc_steps(oom))
+
+    def gc_async(self, oom: GcHeapOutOfMemory[None] | None = None) -> HeapFuture[None]:
+        """`gc` as an awaitable; works with every limiter. Only one operation may be under way."""
+        # mutant a04 below: return HeapFuture(self._gc_steps(oom) if self.heap is None else space.collect(self))
+        return HeapFuture(self._gc_steps(oom))
+
+    def _gc_steps(self, oom: GcHeapOutOfMemory[None] | None) -> Steps[None]:
+        if not self.verifying:
+            return space.collect_request(self, None if oom is None else oom.bytes_needed)
+        return self._verified_gc_steps(oom)
+
+    def _verified_gc_steps(self, oom: GcHeapOutOfMemory[None] | None) -> Steps[None]:
+        from twinheap.targets.heap.verify import identities, verify_collected
+
+        before = identities(self)
+        try:
+            yield from space.collect_request(self, None if oom is None else oom.bytes_needed)
+            if oom is None:
+                verify_collected(self, before)
+        finally:
+            self.verify()
+
+    def allocate(self, value: object) -> int:
+        """Allocate an externref around `value`, without waiting; its count belongs to the caller."""
+        heap = self.heap
+        box = HostData(value)
+        if isinstance(self.limiter, AsyncResourceLimiter):
+            self.host_data.finalize(value)
+            raise LimiterError(ASYNC_LIMITER)
+        if heap is not None:
+            # The common case without a generator; a failed attempt leaves nothing behind.
+            ref = space.try_allocate(self, heap, box)
+            if ref:
+                return ref
+        return run_to_end(space.allocate(self, box))
+
+    def drop_ref(self, ref: int) -> None:
+        """Give back one count of `ref`."""
+        if not ref & 1:
+            self.require_heap().drop_ref(ref)
+
+    def clone_ref(self, ref: int) -> None:
+        """Add one count of `ref`."""
+        if not ref & 1:
+            self.require_heap().clone_ref(ref)
+
+    def write_slot(self, slots: list[int], index: int, ref: int) -> None:
+        """Store a reference (0 is null) into a global or table slot, with the collector's barrier."""
+        if self.heap is None:
+            slots[index] = ref  # only null and i31s exist yet
+        else:
+            self.heap.write_ref(slots, index, ref)
+
+    def trim(self) -> None:
+        """Lazy trim, before the creation of an owned root (section 2.3)."""
+        if self.heap is not None:
+            self.roots.trim(self.heap, eager=False)
+
+    def drop(self) -> None:
+        """Drop the store: the heap's memory first, then every remaining host value by ascending id.
+
+        Handles may outlive it: dropping them is harmless, using them panics. A second call does nothing.
+        """
+        if self.dropped:
+            return
+        self.dropped = True
+        self.id = StoreId()
+        self.heap = None
+        self.roots = RootSet()
+        self.globals, self.tables, self.frames = [], [], []
+        self.host_data.drop_all()
+
+    def verify(self) -> None:
+        """Check every invariant of `docs/spec/verification.md` 9. Raises `InvariantViolation`."""
+        from twinheap.targets.heap.verify import verify_store
+
+        verify_store(self)
+
+
+def wrong_store() -> HeapPanic:
+    """The panic of a handle that meets a store it does not belong to (section 2.1)."""
+    return HeapPanic("object used with wrong store")
