@@ -215,7 +215,8 @@ class FrameReader:
 
     def bodies(self) -> list[bytes]:
         """The bodies of the whole frames so far. Raises WireError at a length over the limit."""
-        buffer, found, start = self._buffer, [], 0
+        found: list[bytes] = []
+        buffer, start = self._buffer, 0
         while len(buffer) - start >= self._need:
             length = int.from_bytes(buffer[start : start + _LENGTH], "little")
             if length > MAX_FRAME:

@@ -9,6 +9,8 @@ library will do). Try it:
     twinheap run --target exec,cmd="python3 docs/examples/minimal_executor.py"
 """
 
+# ruff: noqa: D102 -- each method of the machine is named after its op
+
 import mmap
 import os
 import struct
