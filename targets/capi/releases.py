@@ -77,7 +77,7 @@ def choose(spec: str, known: Iterable[str]) -> str:
     Raises WheelError for an unsupported or unknown release (docs/spec/capi.md 5.4).
 
     >>> choose("43", ["43.0.0", "44.0.0"]), choose("43.0.0", [])
-    (('43.0.0', '43.0.0'))
+    ('43.0.0', '43.0.0')
     """
     version = parse(spec)
     if len(version.release) > 1:
