@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from twinheap.model import rules_memory, rules_roots, rules_slots, rules_values
 from twinheap.model.codes import Verdict
-from twinheap.model.observation import Observation
+from twinheap.model.observation import DEAD, HANG, PANIC, Observation
+from twinheap.model.ops import EXTERN, OPS, Op
 from twinheap.model.profiles import Profile
-from twinheap.model.program import Program
+from twinheap.model.program import Program, slots_of
+from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
+from twinheap.model.world import RULES, Broken, Rule, World
+
+_RULE_MODULES: Final = (rules_roots, rules_values, rules_memory, rules_slots)  # importing them registers their rules
+_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
+_NAMES: Final = tuple(spec.name for spec in OPS)
+_NO_HEAP: Final = "before it has been allocated"  # the panic text of K6
+
+Behaviour = tuple[str, str, str]
+"""(op kind, outcome, state class)."""
 
 
 def judge(
     program: Program,
     observations: Sequence[Observation],
     profile: Profile,
-    behaviour: set[tuple[str, str, str]] | None = None,
+    behaviour: set[Behaviour] | None = None,
 ) -> list[Verdict]:
     """The verdicts on one program, in op order.
 
@@ -23,4 +36,62 @@ def judge(
     carry its name in `known`, and judging goes on; it stops after the first verdict that nothing explains, since the
     model and the target may no longer agree on the state. `behaviour` collects (op kind, outcome, state class).
     """
-    raise NotImplementedError
+    w = World(program, profile)
+    ops = program.all_ops
+    settle = w.settle
+    exact = profile.exact
+    for at, obs in enumerate(observations):
+        op = ops[at]
+        code = op[0]
+        w.at = at
+        w.collecting = False
+        try:
+            outcome = obs.outcome
+            fatal = outcome[:5] in _FATAL
+            if not fatal or _NAMES[code] == "wrong_store":
+                _BY_CODE[code](w, obs, *op[1:])
+                if obs.finalized or w.rejected or w.due or exact:
+                    settle(obs, code)
+            else:
+                return [*w.verdicts, _ended(w, op, obs)]
+        except Broken as broken:
+            known = _known(w, broken)
+            w.verdicts.append(Verdict(broken.code, at, broken.allowed, str(obs), known))
+            return w.verdicts
+        if behaviour is not None:
+            behaviour.add((_NAMES[code], outcome if not fatal else PANIC, w.case))
+    if len(observations) < len(ops) and not _over(observations):
+        w.verdicts.append(Verdict("TH404", len(observations), "one observation per op", "observations end here"))
+    return w.verdicts
+
+
+_FATAL: Final = frozenset({PANIC[:5], DEAD[:5], HANG[:5]})
+
+
+def _over(observations: Sequence[Observation]) -> bool:
+    return bool(observations) and observations[-1].outcome[:5] in _FATAL
+
+
+def _ended(w: World, op: Op, obs: Observation) -> Verdict:
+    """The process panicked, died or hung where the specification has nothing of the kind."""
+    code = "TH401" if obs.outcome.startswith(PANIC) else "TH402" if obs.outcome.startswith(DEAD) else "TH403"
+    known = "K6" if "K6" in w.profile.defects and _NO_HEAP in obs.outcome and _i31_without_heap(w, op) else None
+    return Verdict(code, w.at, "no panic, death or hang", str(obs), known)
+
+
+def _i31_without_heap(w: World, op: Op) -> bool:
+    """Whether an operand is an externref that holds an i31, in a store without heap (K6)."""
+    for _, slot in slots_of(op):
+        handle = w.slots[slot]
+        is_extern = isinstance(handle, LifoHandle | OwnedRoot | CastHandle) and w.types[slot] == EXTERN
+        if is_extern and type(w.handle(slot).ref()) is int and not w.handle(slot).store.heap:
+            return True
+    return False
+
+
+def _known(w: World, broken: Broken) -> str | None:
+    """The known defect that explains a broken rule: leaked objects also make a heap full too early (K1)."""
+    if broken.code != "TH301":
+        return None
+    store = w.acting
+    return w.known_leak((*store.dead.values(), *store.leaked.values()))

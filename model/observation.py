@@ -41,9 +41,9 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one op did.
 
     `outcome`: a canonical outcome. `values`: its values, for `ok`: value ids, numbers, booleans, None, kinds,
-    `pending`, `nonnull`, `null`, `absent`. `finalized`: host value ids finalized during the op, in any order. Exact mode only:
-    `limiter`: pairs (current, desired) in bytes, one per limiter call, and `needed`: the bytes that an
-    out-of-memory error names (0 otherwise).
+    `pending`, `nonnull`, `null`, `absent`. `finalized`: host value ids finalized during the op, in any order.
+    Exact mode only: `limiter`: pairs (current, desired) in bytes, one per limiter call, and `needed`: the bytes that
+    an out-of-memory error names (0 otherwise).
     """
 
     outcome: str

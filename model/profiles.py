@@ -37,7 +37,7 @@ KNOWN_DEFECTS: Final = {
 class Profile(msgspec.Struct, frozen=True):
     """How a target is judged.
 
-    `runtime`: "heap" or "wasmtime" (or an executor's own name). `release`: major, minor, patch; (0, 0, 0) if it has none.
+    `runtime`: "heap" or "wasmtime" (or an executor's own name). `release`: major, minor, patch; zeros if it has none.
     `collector`: "drc", "null" or "copying". `exact`: predict the moment of every finalization. `defects`: names of
     the known defects that classify failed verdicts.
     """

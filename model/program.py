@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
+
 from twinheap.model.ops import BRACKETS, END, NULL, OPS, UNLIMITED, Op
 
 FORMAT_VERSION: Final = 1

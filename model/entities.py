@@ -1,0 +1,78 @@
+"""Entities: reference values, object sizes, capacities (docs/spec/semantics.md 1.1 to 1.4).
+
+A reference in the model is None (null), an int (the 31-bit payload of an i31, unsigned) or an `Obj`. Addresses appear
+only in exact mode, inside `space.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PAGE: Final = 64 * 1024  # bytes; heaps grow by pages (1.1)
+MAX_HEAP: Final = 1 << 32  # bytes; no declared maximum, so 4 GiB (1.1)
+I31_MASK: Final = 0x7FFFFFFF
+
+FIRST_INDEX: Final = {"drc": 16, "null": 8, "copying": 16}  # first usable byte (1.3)
+EXTERNREF_BLOCK: Final = {"drc": 32, "null": 16, "copying": 32}  # bytes that an externref takes, rounded (1.3)
+BYTES_NEEDED: Final = {"drc": 32, "null": 16, "copying": 64}  # what the out-of-memory error of an externref names (1.5)
+
+
+class Obj:
+    """An externref object: one host value, any number of holders.
+
+    `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values).
+    `listed` and `tainted`: in the OASR list, and exposed while already there (1.6, K1). `count`: the exact reference
+    count; `address`: its block; both only in exact mode.
+    """
+
+    __slots__ = ("address", "count", "finalized", "holders", "listed", "payload", "store", "tainted", "value")
+
+    def __init__(self, value: int, store: int) -> None:
+        self.value = value
+        self.store = store
+        self.holders = 0
+        self.payload = 0
+        self.finalized = False
+        self.listed = False
+        self.tainted = False
+        self.count = 0
+        self.address = 0
+
+
+Ref = None | int | Obj
+
+
+def i31_of_raw(raw: int) -> Ref:
+    """The reference that a raw value without an object denotes: 0 is null, an odd one an i31 (1.2).
+
+    >>> i31_of_raw(0xFFFFFFFF) == 0x7FFFFFFF, i31_of_raw(0)
+    (True, None)
+    """
+    return raw >> 1 if raw else None
+
+
+def capacity(collector: str, heap_bytes: int) -> int:
+    """How many externrefs fit in a heap of `heap_bytes` that holds nothing else (1.4).
+
+    >>> [capacity(c, 65536) for c in ("drc", "null", "copying")]
+    [2047, 4095, 1023]
+    """
+    usable = heap_bytes // 2 if collector == "copying" else heap_bytes
+    return max(0, (usable - FIRST_INDEX[collector]) // EXTERNREF_BLOCK[collector])
+
+
+def growth(current: int, needed: int) -> int:
+    """The bytes by which a heap of `current` bytes grows for `needed` bytes: it doubles, or jumps (1.5)."""
+    pages = -(-needed // PAGE) * PAGE
+    return max(min(current, MAX_HEAP - current), pages)
+
+
+def largest_heap(limit: int) -> int:
+    """The size at which a heap of externrefs stops doubling under `limit` bytes: 64 KiB times a power of two (1.5).
+
+    >>> [largest_heap(k * 1024) // 1024 for k in (63, 64, 128, 192, 256)]
+    [0, 64, 128, 128, 256]
+    """
+    if limit < PAGE:
+        return 0
+    return PAGE << ((limit // PAGE).bit_length() - 1)

@@ -1,0 +1,319 @@
+"""Rules for allocation, collection, out-of-memory errors, futures, bulk ops (semantics.md 1.5, 3.5, 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twinheap.model.entities import Obj
+from twinheap.model.observation import OK, OOM, OTHER, PENDING, Observation
+from twinheap.model.ops import EXTERN, NULL
+from twinheap.model.roots import OwnedRoot
+from twinheap.model.rules_roots import store_at
+from twinheap.model.state import EMPTY, Error, Fill, Future, Store
+from twinheap.model.world import Broken, World, rule
+
+
+def _begin(store: Store) -> None:
+    """Steps A and B of the protocol are over: there is a heap (1.5)."""
+    if not store.heap:
+        store.heap = True
+        if store.counts:
+            store.counts.create_heap()
+
+
+def _must_fit(w: World, store: Store, fits: bool | None) -> None:
+    """An observed out of memory: exact mode knows; else it must not fit after a collection (program-ir 8.3 rule 4)."""
+    if fits or (fits is None and store.bounds.must_fit(store.live)):
+        raise Broken("TH301", f"ok: {store.live} objects are live, and one more fits")
+
+
+def _may_fit(store: Store, fits: bool | None) -> None:
+    """An observed success."""
+    if fits is False or (fits is None and not store.bounds.may_fit(store.live)):
+        raise Broken("TH303", f"err:oom: {store.live} objects are live, and no more fit")
+
+
+def _place(store: Store, obj: Obj) -> bool | None:
+    """Exact mode: whether the object fits; the state is brought up to date. Portable mode: None."""
+    return store.counts.alloc(obj) if store.counts else None
+
+
+def _made(w: World, store: Store, obj: Obj) -> None:
+    """A fresh object; its first LIFO root owns its count (1.6)."""
+    obj.count = 1
+    store.objects[obj.value] = w.objects[obj.value] = obj
+    if store.counts is None:
+        store.bounds.allocated(store.live)
+
+
+def _refused(w: World, store: Store, obs: Observation, value: int, error: int) -> None:
+    """Out of memory: the error owns the value; an error that is not kept drops it at once (1.5, 4.4)."""
+    if store.counts and obs.needed != store.counts.needed:
+        raise Broken("TH305", f"{store.counts.needed} bytes needed, not {obs.needed}")
+    if error == NULL:
+        w.rejected.append(value)
+    else:
+        w.slots[error] = Error(store, value)
+        store.errors.add(value)
+
+
+def _allocation(owned: bool) -> Callable[..., None]:
+    def ext_new(w: World, obs: Observation, slot: int, value: int, handle: int, error: int) -> None:
+        if value in w.spent:
+            w.skip(obs, "spent")
+            return
+        store = store_at(w, slot)
+        w.spent.add(value)
+        w.collects(store)
+        if store.limiter:
+            w.case = "async-limiter"
+            w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
+            w.rejected.append(value)
+            return
+        w.case = "heap" if store.heap else "first"
+        _begin(store)
+        obj = Obj(value, slot)
+        fits = _place(store, obj)
+        if obs.outcome == OOM:
+            w.case = "dropped" if error == NULL else "kept"
+            _must_fit(w, store, fits)
+            _refused(w, store, obs, value, error)
+            return
+        w.require(obs, OK, "there is room")
+        _may_fit(store, fits)
+        _made(w, store, obj)
+        if owned:
+            store.enter()
+        root = store.root(obj, counted=True)
+        w.put(handle, store.own(obj) if owned else root, EXTERN)
+        if owned:
+            store.exit()
+
+    return ext_new
+
+
+_CASES = "ok/first ok/heap err:oom/dropped err:oom/kept err:other/async-limiter skip/spent"
+rule("ext_new", _CASES)(_allocation(owned=False))
+rule("ext_new_owned", _CASES)(_allocation(owned=True))
+
+
+@rule("fill", "ok/all ok/some ok/none ok/async-limiter")
+def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: int) -> None:
+    """`count` owned externrefs at once, up to the first out of memory."""
+    store = store_at(w, slot)
+    w.collects(store)
+    made = obs.values[0] if len(obs.values) == 1 else None
+    if obs.outcome != OK or type(made) is not int or not 0 <= made <= count:
+        raise Broken("TH109", f"ok: a number up to {count}")
+    roots: list[OwnedRoot | None] = []
+    w.slots[result] = Fill(store, roots)
+    w.case = "all" if made == count else "some" if made else "none"
+    if store.limiter:
+        w.case = "async-limiter"
+        if made:
+            raise Broken("TH106", "none: an async limiter needs the async form (1.5 A)")
+        w.rejected.append(first)
+        return
+    _begin(store)
+    for value in range(first, first + made):
+        obj = Obj(value, slot)
+        _may_fit(store, _place(store, obj))
+        _made(w, store, obj)
+        store.enter()
+        store.root(obj, counted=True)
+        roots.append(store.own(obj))
+        store.exit()
+    if made < count:
+        _must_fit(w, store, _place(store, Obj(first + made, slot)))
+        w.rejected.append(first + made)
+
+
+@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing skip/empty")
+def free(w: World, obs: Observation, source: int, pattern: int) -> None:
+    """Drops owned handles of a fill: all, those at odd places, the first, the last."""
+    if w.empty(obs, source):
+        return
+    made = w.slots[source]
+    assert isinstance(made, Fill)
+    roots = made.roots
+    places = (range(len(roots)), range(1, len(roots), 2), range(min(1, len(roots))), range(len(roots))[-1:])[pattern]
+    w.case = ("all", "odd", "first", "last")[pattern] if len(places) else "nothing"
+    w.require(obs, OK, "a drop cannot fail")
+    for place in places:
+        root = roots[place]
+        if root is not None:
+            made.store.drop_token(root)
+            roots[place] = None
+
+
+# --- collections
+
+
+def _due(w: World, store: Store, dead: list[Obj]) -> None:
+    """A full collection is over: what was dead when it began is due, except under NULL (4.2)."""
+    store.trimmed()
+    store.swept()
+    if w.profile.collector != "null" and store.heap:
+        w.due.extend(dead)
+
+
+@rule("gc", "ok/heapless ok/clean ok/garbage err:other/async-limiter")
+def gc(w: World, obs: Observation, slot: int) -> None:
+    """Eager trim, then a full collection; without a heap nothing happens (3.5)."""
+    store = store_at(w, slot)
+    if store.limiter:
+        w.case = "async-limiter"
+        w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
+        w.collects(store)
+        return
+    w.collects(store)
+    w.case = "garbage" if store.dead else "clean" if store.heap else "heapless"
+    w.require(obs, OK, "a collection cannot fail")
+    dead = list(store.dead.values())
+    if store.counts:
+        store.counts.collect()
+    _due(w, store, dead)
+
+
+@rule("sync", "ok/sync")
+def sync(w: World, obs: Observation, slot: int) -> None:
+    """A sync point: dues were checked at the end of each collection, so only the general rules remain."""
+    store_at(w, slot)
+    w.case = "sync"
+    w.require(obs, OK, "nothing happens")
+
+
+@rule("gc_for", "ok/own ok/foreign ok/heapless err:other/async-limiter skip/empty")
+def gc_for(w: World, obs: Observation, slot: int, error: int) -> None:
+    """gc(Some(oom)): eager trim, grow, collect only if growth fails; without a heap nothing happens (3.5, K13)."""
+    if w.empty(obs, error):
+        return
+    store = store_at(w, slot)
+    kept = w.slots[error]
+    assert isinstance(kept, Error)
+    w.collects(store)
+    if store.limiter:
+        w.case = "async-limiter"
+        w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
+        return
+    w.case = "heapless" if not store.heap else "own" if kept.store is store else "foreign"
+    w.require(obs, OK, "a collection cannot fail")
+    if store.counts:
+        store.counts.gc_for()
+    store.trimmed()
+
+
+@rule("oom_take", "ok/value skip/empty")
+def oom_take(w: World, obs: Observation, error: int) -> None:
+    """into_inner gives the host value back; it is not finalized (3.5)."""
+    if w.empty(obs, error):
+        return
+    kept = w.slots[error]
+    assert isinstance(kept, Error)
+    w.case = "value"
+    w.require_values(obs, (kept.value,), "TH302")
+    kept.store.errors.discard(kept.value)
+    w.spent.discard(kept.value)
+
+
+@rule("oom_drop", "ok/value skip/empty")
+def oom_drop(w: World, obs: Observation, error: int) -> None:
+    """Dropping the error drops the value (3.5)."""
+    if w.empty(obs, error):
+        return
+    kept = w.slots[error]
+    assert isinstance(kept, Error)
+    w.case = "value"
+    w.require(obs, OK, "an error can be dropped")
+    kept.store.errors.discard(kept.value)
+    w.rejected.append(kept.value)
+
+
+# --- futures (3.1 new_async, 3.5 gc_async)
+
+
+@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept skip/spent")
+def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, handle: int, error: int) -> None:
+    """As `ext_new`, in increments; allowed with an async limiter."""
+    if value in w.spent:
+        w.skip(obs, "spent")
+        return
+    store = store_at(w, slot)
+    w.spent.add(value)
+    w.collects(store)
+    _begin(store)
+    future = Future(store, [], Obj(value, slot), handle, error)
+    future.fits = _place(store, future.obj) if future.obj else None
+    w.slots[pending] = store.pending = future
+    _progress(w, obs, pending, future)
+
+
+@rule("gc_async", "ok/pending ok/done")
+def gc_async(w: World, obs: Observation, slot: int, pending: int) -> None:
+    """A full collection in increments; cannot fail (3.5)."""
+    store = store_at(w, slot)
+    w.collects(store)
+    future = Future(store, list(store.dead.values()))
+    if store.counts:
+        store.counts.collect()
+    w.slots[pending] = store.pending = future
+    _progress(w, obs, pending, future)
+
+
+@rule("poll", "ok/pending ok/done err:oom/dropped err:oom/kept skip/empty")
+def poll(w: World, obs: Observation, pending: int, polls: int) -> None:
+    """Runs some increments, or all that remain; how many there are is not predicted (7)."""
+    future = w.slots[pending]
+    if future is EMPTY:
+        w.skip(obs)
+        return
+    assert isinstance(future, Future)
+    w.acting = future.store
+    w.collects(future.store)
+    if not polls and obs.values == (PENDING,):
+        raise Broken("TH106", "done: polled until the end")
+    _progress(w, obs, pending, future)
+
+
+def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
+    """One observation of a future: pending, or done with the outcome of its op."""
+    w.case = "pending"
+    if obs.outcome == OK and obs.values == (PENDING,):
+        return
+    store = future.store
+    store.pending = None
+    w.slots[pending] = EMPTY
+    w.case = "done"
+    if future.obj is None:
+        w.require_values(obs, (), "TH106")
+        _due(w, store, [obj for obj in future.due if not obj.holders])
+        return
+    fits = future.fits if store.counts else None
+    if obs.outcome == OOM:
+        w.case = "dropped" if future.error == NULL else "kept"
+        _must_fit(w, store, fits)
+        _refused(w, store, obs, future.obj.value, future.error)
+        return
+    w.require_values(obs, (), "TH106")
+    _may_fit(store, fits)
+    _made(w, store, future.obj)
+    w.put(future.handle, store.root(future.obj, counted=True), EXTERN)
+
+
+@rule("cancel", "ok/collection ok/allocation skip/empty")
+def cancel(w: World, obs: Observation, pending: int) -> None:
+    """Dropped half-way: what was dead stays MAYBE; the value of an allocation is finalized by the cancel."""
+    future = w.slots[pending]
+    if future is EMPTY:
+        w.skip(obs)
+        return
+    assert isinstance(future, Future)
+    store = w.acting = future.store
+    w.collects(store)
+    w.require(obs, OK, "a future can be dropped")
+    w.case = "collection" if future.obj is None else "allocation"
+    if future.obj is not None:
+        w.rejected.append(future.obj.value)
+    store.pending = None
+    w.slots[pending] = EMPTY
+    store.forget_exactness()

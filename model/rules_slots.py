@@ -1,0 +1,230 @@
+"""Rules for typed conversions, globals and tables as root slots (semantics.md 3.3, wasm-ops.md 6.2, 6.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twinheap.model.entities import Ref
+from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, TYPE, Observation
+from twinheap.model.ops import EXTERN, NULL, UNLIMITED
+from twinheap.model.roots import Stale
+from twinheap.model.rules_roots import own_in_scope, store_at
+from twinheap.model.state import Cell, Table
+from twinheap.model.world import World, rule
+
+
+def _typed(owned: bool) -> Callable[..., None]:
+    def typed_call(w: World, obs: Observation, slot: int, nullable: int, source: int, result: int) -> None:
+        if w.empty(obs, source):
+            return
+        store = store_at(w, slot)
+        if source == NULL:
+            w.case = "null"
+            w.require_values(obs, ("null",), "TH105")
+            return
+        handle = w.handle(source)
+        if handle.store is not store:
+            w.case = "foreign"
+            w.require(obs, TYPE, "a value of another store is a type error")
+            return
+        store.expire_raws()
+        ref = w.look(obs, handle)
+        if isinstance(ref, Stale):
+            return
+        w.kind_of_null(obs, ref)
+        store.expose(ref)
+        w.put(result, own_in_scope(store, ref) if owned else store.root(ref), EXTERN)
+
+    return typed_call
+
+
+rule("typed_call", "ok/object ok/i31 ok/null err:type/foreign err:unrooted/stale skip/empty")(_typed(owned=False))
+rule("typed_call_owned", "ok/object ok/i31 ok/null err:type/foreign skip/empty")(_typed(owned=True))
+
+_WRITE = "ok/object ok/i31 ok/null err:type/mismatch err:unrooted/stale skip/empty"
+
+
+# --- globals (6.3)
+
+
+@rule("global_new", _WRITE)
+def global_new(w: World, obs: Observation, slot: int, type_: int, mutable: int, value: int, result: int) -> None:
+    """A global is a root; host-created ones too."""
+    if w.empty(obs, value):
+        return
+    store = store_at(w, slot)
+    ref = w.value(obs, value, type_)
+    if isinstance(ref, Stale):
+        return
+    w.require(obs, OK, "the value fits")
+    store.write(None, ref)
+    w.slots[result] = Cell(store, type_, bool(mutable), ref)
+
+
+def _global_get(owned: bool) -> Callable[..., None]:
+    def global_get(w: World, obs: Observation, source: int, result: int) -> None:
+        if w.empty(obs, source):
+            return
+        cell = w.slots[source]
+        assert isinstance(cell, Cell)
+        if w.kind_of_null(obs, cell.ref):
+            w.put(result, own_in_scope(cell.store, cell.ref) if owned else cell.store.root(cell.ref), cell.type)
+
+    return global_get
+
+
+rule("global_get", "ok/object ok/i31 ok/null skip/empty")(_global_get(owned=False))
+rule("global_get_owned", "ok/object ok/i31 ok/null skip/empty")(_global_get(owned=True))
+
+
+@rule("global_set", _WRITE + " err:immutable/const")
+def global_set(w: World, obs: Observation, target: int, value: int) -> None:
+    """New value first, then the old one (1.6)."""
+    if w.empty(obs, target, value):
+        return
+    cell = w.slots[target]
+    assert isinstance(cell, Cell)
+    if not cell.mutable:
+        w.case = "const"
+        w.require(obs, IMMUTABLE, "the global is immutable")
+        return
+    ref = w.value(obs, value, cell.type)
+    if isinstance(ref, Stale):
+        return
+    w.require(obs, OK, "the value fits")
+    cell.store.write(cell.ref, ref)
+    cell.ref = ref
+
+
+# --- tables (6.2)
+
+
+@rule("table_new", _WRITE)
+def table_new(
+    w: World, obs: Observation, slot: int, type_: int, minimum: int, maximum: int, value: int, result: int
+) -> None:
+    """A table of `minimum` elements, each a root."""
+    if w.empty(obs, value):
+        return
+    store = store_at(w, slot)
+    ref = w.value(obs, value, type_)
+    if isinstance(ref, Stale):
+        return
+    w.require(obs, OK, "the value fits")
+    table = Table(store, type_, maximum, [])
+    _append(table, ref, minimum)
+    w.slots[result] = table
+
+
+def _append(table: Table, ref: Ref, count: int) -> None:
+    for _ in range(count):
+        table.store.write(None, ref)
+    table.refs.extend([ref] * count)
+
+
+def _table(w: World, slot: int) -> Table:
+    table = w.slots[slot]
+    assert isinstance(table, Table)
+    return table
+
+
+def _table_get(owned: bool) -> Callable[..., None]:
+    def table_get(w: World, obs: Observation, source: int, index: int, result: int) -> None:
+        if w.empty(obs, source):
+            return
+        table = _table(w, source)
+        if index >= len(table.refs):
+            w.case = "absent"
+            w.require_values(obs, ("absent",), "TH105")
+            return
+        ref = table.refs[index]
+        if w.kind_of_null(obs, ref):
+            w.put(result, own_in_scope(table.store, ref) if owned else table.store.root(ref), table.type)
+
+    return table_get
+
+
+rule("table_get", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(owned=False))
+rule("table_get_owned", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(owned=True))
+
+
+def _set_range(w: World, obs: Observation, table: Table, index: int, value: int, count: int) -> None:
+    """`count` slots from `index` on: type, then roots, then bounds; nothing is written if out of bounds."""
+    ref = w.value(obs, value, table.type)
+    if isinstance(ref, Stale):
+        return
+    if index + count > len(table.refs):
+        w.case = "bounds"
+        w.require(obs, OOB, f"the table has {len(table.refs)} elements")
+        return
+    w.require(obs, OK, "in range")
+    for at in range(index, index + count):
+        table.store.write(table.refs[at], ref)
+        table.refs[at] = ref
+
+
+@rule("table_set", _WRITE + " err:oob/bounds")
+def table_set(w: World, obs: Observation, target: int, index: int, value: int) -> None:
+    """Replaces one element."""
+    if not w.empty(obs, target, value):
+        _set_range(w, obs, _table(w, target), index, value, 1)
+
+
+@rule("table_fill", _WRITE + " err:oob/bounds")
+def table_fill(w: World, obs: Observation, target: int, index: int, value: int, count: int) -> None:
+    """Replaces a range, ascending; a range of 0 at the end is fine."""
+    if not w.empty(obs, target, value):
+        _set_range(w, obs, _table(w, target), index, value, count)
+
+
+@rule("table_grow", _WRITE + " err:grow/maximum")
+def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) -> None:
+    """Gives the previous size; delta 0 always succeeds."""
+    if w.empty(obs, target, value):
+        return
+    table = _table(w, target)
+    ref = w.value(obs, value, table.type)
+    if isinstance(ref, Stale):
+        return
+    size = len(table.refs)
+    if table.maximum != UNLIMITED and size + delta > table.maximum:
+        w.case = "maximum"
+        w.require(obs, GROW, f"the maximum is {table.maximum}")
+        return
+    w.require_values(obs, (size,), "TH109")
+    _append(table, ref, delta)
+
+
+@rule("table_copy", "ok/up ok/down ok/same ok/other ok/nothing err:type/mismatch err:oob/bounds skip/empty")
+def table_copy(w: World, obs: Observation, target: int, at: int, source: int, start: int, count: int) -> None:
+    """As if buffered; within one table ascending if the destination is lower, else descending (6.2)."""
+    if w.empty(obs, target, source):
+        return
+    dst, src = _table(w, target), _table(w, source)
+    if dst.type != src.type:
+        w.case = "mismatch"
+        w.require(obs, TYPE, "the element types differ")
+        return
+    if at + count > len(dst.refs) or start + count > len(src.refs):
+        w.case = "bounds"
+        w.require(obs, OOB, "out of range")
+        return
+    w.require(obs, OK, "in range")
+    if dst is src and at == start:
+        w.case = "same"
+        return
+    w.case = "nothing" if not count else "other" if dst is not src else "up" if at > start else "down"
+    descending = dst is src and at > start
+    for step in reversed(range(count)) if descending else range(count):
+        ref = src.refs[start + step]
+        dst.store.write(dst.refs[at + step], ref)
+        dst.refs[at + step] = ref
+
+
+@rule("table_size", "ok/size skip/empty")
+def table_size(w: World, obs: Observation, target: int) -> None:
+    """The number of elements."""
+    if w.empty(obs, target):
+        return
+    w.case = "size"
+    w.require_values(obs, (len(_table(w, target).refs),), "TH109")

@@ -1,0 +1,272 @@
+"""The model's state: stores, what they hold, and the three-valued verdict on each object (semantics.md 2, 4.1, 4.2).
+
+An object with a strong holder is LIVE. One without is in its store's `dead`: MAYBE now, DUE at the next full
+collection. Objects that a known defect keeps are moved to `leaked`, so that each is reported once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinheap.model.counts import Exact
+from twinheap.model.entities import Obj, Ref, capacity, largest_heap
+from twinheap.model.ops import UNLIMITED
+from twinheap.model.profiles import Profile
+from twinheap.model.roots import STALE, Handle, LifoHandle, OwnedRoot, Stale
+
+
+class Bounds:
+    """Portable mode: between which capacities the heap is, in externrefs (program-ir 8.3 rule 4).
+
+    A heap of externrefs only ever has 64 KiB times a power of two, and stops where the next doubling passes the
+    limit. `most`: the largest capacity that any limit so far allowed. `peak`: the most objects alive at once.
+    """
+
+    def __init__(self, collector: str, limit: int) -> None:
+        self.collector = collector
+        self.most = 0
+        self.peak = 0
+        self.unlimited = False  # there was a time without a limit
+        self.set_limit(limit)
+
+    def set_limit(self, limit: int) -> None:
+        """A new limit; the heap never shrinks."""
+        self.top: int | None = None if limit == UNLIMITED else capacity(self.collector, largest_heap(limit))
+        self.unlimited = self.unlimited or self.top is None
+        self.most = max(self.most, self.top or 0)
+
+    def must_fit(self, live: int) -> bool:
+        """Whether one more object fits for certain once everything dead is collected."""
+        return self.top is None or live < max(self.top, self.peak)
+
+    def may_fit(self, live: int) -> bool:
+        """Whether one more object can fit at all."""
+        return self.unlimited or live < self.most
+
+    def allocated(self, live: int) -> None:
+        """`live` objects are alive now."""
+        self.peak = max(self.peak, live)
+
+
+class Future:
+    """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
+
+    `due` is what was dead when it began. `fits`: in exact mode, whether the allocation will succeed.
+    """
+
+    __slots__ = ("due", "error", "fits", "handle", "obj", "store")
+
+    def __init__(self, store: Store, due: list[Obj], obj: Obj | None = None, handle: int = -1, error: int = -1) -> None:
+        self.store = store
+        self.due = due
+        self.obj = obj
+        self.handle = handle
+        self.error = error
+        self.fits: bool | None = None
+
+
+class Store:
+    """One store: its heap, roots, objects; and in exact mode its exact bookkeeping."""
+
+    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int) -> None:
+        self.slot = slot
+        self.profile = profile
+        self.limit = limit
+        self.limiter = limiter
+        self.heap = False  # a GC heap exists (1.1)
+        self.dropped = False
+        self.lifo: list[tuple[int, Ref]] = []
+        self.generation = 0
+        self.scopes: list[int] = []  # lengths to truncate to
+        self.objects: dict[int, Obj] = {}  # not finalized
+        self.dead: dict[int, Obj] = {}
+        self.leaked: dict[int, Obj] = {}
+        self.listed: list[Obj] = []  # exposed since the last full collection
+        self.raws: list[Ref] = []  # unexpired raw values
+        self.cast_roots: list[OwnedRoot] = []  # owned roots that cast handles share
+        self.errors: set[int] = set()  # values in kept out-of-memory errors
+        self.pending: Future | None = None
+        self.seen: list[int] = []  # exact mode: finalized inside the pending operation so far
+        self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it
+        self.exact = profile.exact
+        self.counts = Exact(self, profile.collector, "K1" in profile.defects) if profile.exact else None
+        self.bounds = Bounds(profile.collector, limit)
+
+    # --- 4.1 holders
+
+    def hold(self, ref: Ref) -> None:
+        """One more strong holder."""
+        if type(ref) is Obj:
+            if not ref.holders:
+                self.dead.pop(ref.value, None)
+                self.leaked.pop(ref.value, None)
+            ref.holders += 1
+
+    def let_go(self, ref: Ref) -> None:
+        """One strong holder less; without any, the object is MAYBE."""
+        if type(ref) is Obj:
+            ref.holders -= 1
+            if not ref.holders and not ref.finalized:
+                self.dead[ref.value] = ref
+
+    @property
+    def live(self) -> int:
+        """How many objects a full collection must leave (under NULL: all, dead or not)."""
+        if self.profile.collector == "null":
+            return len(self.objects)
+        return len(self.objects) - len(self.dead) - len(self.leaked)
+
+    # --- 2.2 LIFO roots
+
+    def root(self, ref: Ref, counted: bool = False) -> LifoHandle:
+        """A new LIFO root. `counted`: the object's count already includes it (a fresh object, 1.6)."""
+        self.lifo.append((self.generation, ref))
+        self.hold(ref)
+        if self.counts and not counted:
+            self.counts.inc(ref)
+        return LifoHandle(self, self.generation, len(self.lifo) - 1)
+
+    def enter(self) -> None:
+        """Opens a scope."""
+        self.scopes.append(len(self.lifo))
+
+    def exit(self) -> int:
+        """Closes the innermost scope: one new generation, then its roots in order. Returns how many there were."""
+        mark = self.scopes.pop()
+        entries = self.lifo[mark:]
+        if entries:
+            self.generation += 1
+            del self.lifo[mark:]
+            for _, ref in entries:
+                self.let_go(ref)
+                if self.counts:
+                    self.counts.dec(ref)
+        return len(entries)
+
+    # --- 2.3 owned roots
+
+    def own(self, ref: Ref) -> OwnedRoot:
+        """A new owned root for a rooted reference."""
+        root = OwnedRoot(self, ref)
+        self.hold(ref)
+        if self.counts:
+            self.counts.own(root)
+        return root
+
+    def drop_token(self, root: OwnedRoot) -> None:
+        """One handle of an owned root is gone; the store is not touched, release is deferred to a trim."""
+        root.tokens -= 1
+        if not root.tokens:
+            ref = root.ref()
+            assert not isinstance(ref, Stale)
+            self.let_go(ref)
+            if self.pending:  # whether the pending operation still sees it is not predicted
+                self.forget_exactness()
+
+    # --- 1.6 exposure, 3.4 raw values
+
+    def expose(self, ref: Ref) -> None:
+        """`ref` is handed out as a raw value, or to Wasm."""
+        if type(ref) is Obj:
+            if ref.listed:
+                ref.tainted = True
+            else:
+                ref.listed = True
+                self.listed.append(ref)
+        if self.counts:
+            self.counts.expose(ref)
+
+    def hold_raw(self, ref: Ref) -> None:
+        """A raw value is valid until the next point where a collection may run: until then it holds."""
+        self.hold(ref)
+        self.raws.append(ref)
+
+    def expire_raws(self) -> None:
+        """A collection may run now."""
+        raws, self.raws = self.raws, []
+        for ref in raws:
+            self.let_go(ref)
+
+    # --- slots of globals and tables (1.6: new value first, then the old one)
+
+    def write(self, old: Ref, new: Ref) -> None:
+        """A slot that held `old` holds `new`."""
+        self.hold(new)
+        self.let_go(old)
+        if self.counts:
+            self.counts.inc(new)
+            self.counts.dec(old)
+
+    # --- collections
+
+    def swept(self) -> None:
+        """A full collection is over: nothing is listed any more."""
+        for obj in self.listed:
+            obj.listed = False
+        self.listed = []
+
+    def trimmed(self) -> None:
+        """An eager trim is over: owned roots without a token are gone for certain, if there is a heap (2.3)."""
+        if self.heap and self.cast_roots:
+            for root in self.cast_roots:
+                root.trimmed = root.trimmed or not root.tokens
+            self.cast_roots = [root for root in self.cast_roots if not root.trimmed]
+
+    def forget_exactness(self) -> None:
+        """From here on this store is judged portably: what happened inside is not predictable."""
+        self.exact = False
+        self.counts = None
+
+
+EMPTY: Final = None
+"""What a slot holds whose producer gave nothing: ops on it are skipped."""
+
+
+class Cell:
+    """A global."""
+
+    __slots__ = ("mutable", "ref", "store", "type")
+
+    def __init__(self, store: Store, type_: int, mutable: bool, ref: Ref) -> None:
+        self.store, self.type, self.mutable, self.ref = store, type_, mutable, ref
+
+
+class Table:
+    """A table; `maximum` -1 is none."""
+
+    __slots__ = ("maximum", "refs", "store", "type")
+
+    def __init__(self, store: Store, type_: int, maximum: int, refs: list[Ref]) -> None:
+        self.store, self.type, self.maximum, self.refs = store, type_, maximum, refs
+
+
+class Raw:
+    """A raw value."""
+
+    __slots__ = ("ref", "store")
+
+    def __init__(self, store: Store, ref: Ref) -> None:
+        self.store, self.ref = store, ref
+
+
+class Error:
+    """A kept out-of-memory error and the host value in it."""
+
+    __slots__ = ("store", "value")
+
+    def __init__(self, store: Store, value: int) -> None:
+        self.store, self.value = store, value
+
+
+class Fill:
+    """The owned roots of a fill; None where one was freed."""
+
+    __slots__ = ("roots", "store")
+
+    def __init__(self, store: Store, roots: list[OwnedRoot | None]) -> None:
+        self.store, self.roots = store, roots
+
+
+Slot = None | Store | Handle | Cell | Table | Raw | Error | Fill | Future
+
+__all__ = ["EMPTY", "STALE", "Bounds", "Cell", "Error", "Fill", "Future", "Raw", "Slot", "Store", "Table"]

@@ -1,0 +1,261 @@
+"""What the judge knows while it replays one program: slots, values, and the rules common to every op.
+
+A rule (see `rules_*.py`) compares one observation with what the specification allows, raises `Broken` for what it
+does not, and brings the state up to date with the observed outcome. `World.settle` then checks the finalizers
+(semantics.md 4.2 to 4.4, program-ir.md 8.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from twinheap.model.codes import Verdict
+from twinheap.model.entities import Obj, Ref
+from twinheap.model.observation import OK, SKIP, UNROOTED, Observation, Value
+from twinheap.model.ops import EXTERN, NULL, OPS
+from twinheap.model.profiles import Profile
+from twinheap.model.program import Program
+from twinheap.model.roots import STALE, CastHandle, Handle, LifoHandle, OwnedRoot, Stale
+from twinheap.model.state import EMPTY, Slot, Store
+
+_HANDLE_CLASS: Final = {LifoHandle: "lifo", OwnedRoot: "owned", CastHandle: "cast"}
+
+
+class Broken(Exception):
+    """A rule is broken and judging cannot go on: `code`, what was allowed."""
+
+    def __init__(self, code: str, allowed: str) -> None:
+        super().__init__(code, allowed)
+        self.code = code
+        self.allowed = allowed
+
+
+class World:
+    """The replayed state of one program.
+
+    `case`: the state class of the current op, for behaviour coverage. `rejected`: values that must be finalized in the
+    current op, because the store refused or dropped them. `due`: objects that must be gone by its end.
+    """
+
+    def __init__(self, program: Program, profile: Profile) -> None:
+        self.profile = profile
+        self.slots: list[Slot] = [EMPTY] * program.slots
+        self.types = [EXTERN] * program.slots
+        self.stores: list[Store] = []
+        self.objects: dict[int, Obj] = {}
+        self.spent: set[int] = set()  # values that are not in the host's hands
+        self.gone: set[int] = set()  # values finalized without an object: rejected ones
+        self.rejected: list[int] = []
+        self.due: list[Obj] = []
+        self.brackets: list[Store] = []  # the stores of the open scopes
+        self.collecting = False  # the current op may run a collection
+        self.case = ""
+        self.at = 0
+        self.verdicts: list[Verdict] = []
+        self.acting = self.add_store(0, program.config.limit, program.config.limiter)
+
+    def add_store(self, slot: int, limit: int, limiter: int) -> Store:
+        """Defines a store."""
+        store = Store(slot, self.profile, limit, limiter)
+        self.slots[slot] = store
+        self.stores.append(store)
+        return store
+
+    def put(self, slot: int, handle: Handle | None, type_: int) -> None:
+        """Defines a handle slot, or leaves it empty."""
+        self.slots[slot] = handle
+        self.types[slot] = type_
+
+    # --- outcomes
+
+    def skip(self, obs: Observation, case: str = "empty") -> None:
+        """An operand slot is empty: only `skip` is right."""
+        self.case = case
+        if obs.outcome != SKIP:
+            raise Broken("TH110", "skip: an operand's producer gave nothing")
+
+    def require(self, obs: Observation, outcome: str, why: str) -> None:
+        """Only `outcome` is right."""
+        got = obs.outcome
+        if got == outcome:
+            return
+        if got == SKIP:
+            code = "TH110"
+        elif outcome == UNROOTED and got == OK:
+            code = "TH107"
+        elif outcome == OK and got == UNROOTED:
+            code = "TH108"
+        elif got == "err:oom":
+            code = "TH301"
+        else:
+            code = "TH106"
+        raise Broken(code, f"{outcome}: {why}")
+
+    def require_values(self, obs: Observation, values: tuple[Value, ...], code: str) -> None:
+        """Only `ok` with exactly `values` is right."""
+        if obs.outcome != OK:
+            self.require(obs, OK, "the operands are good")
+        if obs.values != values or any(type(a) is not type(b) for a, b in zip(obs.values, values, strict=True)):
+            raise Broken(code, str(Observation(OK, values)))
+
+    # --- operands
+
+    def handle(self, slot: int) -> Handle:
+        """The handle in a slot that is not empty."""
+        return self.slots[slot]  # type: ignore[return-value]  # the resolver gave a handle slot
+
+    def look(self, obs: Observation, handle: Handle) -> Ref | Stale:
+        """What a handle denotes; if `STALE`, the outcome was checked to be the unrooted error (2.2)."""
+        ref = handle.ref()
+        if ref is STALE:
+            self.case = "stale"
+            self.require(obs, UNROOTED, "the handle's root is gone")
+            return STALE
+        self.case = _HANDLE_CLASS[type(handle)]
+        if type(handle) is CastHandle and handle.unsure and obs.outcome == UNROOTED:
+            self.case = "unsure"
+            return STALE
+        return ref
+
+    def value(self, obs: Observation, slot: int, type_: int) -> Ref | Stale:
+        """What a value operand denotes, for a slot of `type_`: types are checked first, then roots (semantics 7)."""
+        if slot == NULL:
+            self.case = "null"
+            return None
+        handle = self.handle(slot)
+        if (self.types[slot] == EXTERN) != (type_ == EXTERN):
+            self.case = "mismatch"
+            self.require(obs, "err:type", "the value has another type")
+            return STALE
+        ref = self.look(obs, handle)
+        if ref is not STALE:
+            self.case = "i31" if type(ref) is int else "object"
+        return ref
+
+    def empty(self, obs: Observation, *slots: int) -> bool:
+        """Whether one of the operand slots is empty; then `skip` was checked."""
+        for slot in slots:
+            if slot != NULL and self.slots[slot] is EMPTY:
+                self.skip(obs)
+                return True
+        return False
+
+    def kind_of_null(self, obs: Observation, ref: Ref) -> bool:
+        """Checks `null` or `nonnull` for an op that reads a slot; whether there is a reference."""
+        self.case = "null" if ref is None else "i31" if type(ref) is int else "object"
+        self.require_values(obs, ("null",) if ref is None else ("nonnull",), "TH105")
+        return ref is not None
+
+    def collects(self, store: Store) -> None:
+        """A collection may run in this op: raw values expire (3.4)."""
+        self.collecting = True
+        if store.raws:
+            store.expire_raws()
+
+    # --- finalizers (4.4)
+
+    def settle(self, obs: Observation, code: int) -> None:
+        """Checks what was finalized during the op, then what is due, then in exact mode the moment."""
+        for value in obs.finalized:
+            self._finalized(value, code)
+        for value in self.rejected:
+            if value not in self.gone:
+                raise Broken("TH207", f"finalized v{value}: its allocation failed or its error was dropped")
+        if self.due:
+            self._check_due(code)
+        if self.profile.exact:
+            self._check_exact(obs)
+        if self.rejected:
+            self.rejected = []
+
+    def _finalized(self, value: int, code: int) -> None:
+        obj = self.objects.get(value)
+        if obj is None or value in self.rejected:
+            if value in self.gone:
+                raise Broken("TH203", f"v{value} finalized once")
+            if value not in self.rejected:
+                raise Broken("TH206", f"v{value} is not in a store")
+            self.gone.add(value)
+            return
+        if obj.finalized:
+            raise Broken("TH203", f"v{value} finalized once")
+        store = self.slots[obj.store]
+        assert isinstance(store, Store)
+        if not store.dropped:
+            if obj.holders or self.profile.collector == "null":
+                raise Broken("TH201", f"v{value} is live: {obj.holders} holders")
+            if self.profile.collector == "copying" and not self.collecting:
+                raise Broken("TH205", f"v{value} can only be finalized by a collection")
+        obj.finalized = True
+        del store.objects[value]
+        store.dead.pop(value, None)
+        store.leaked.pop(value, None)
+
+    def _check_due(self, code: int) -> None:
+        due, self.due = self.due, []
+        dropped = OPS[code].name == "store_drop"
+        for obj in due:
+            if obj.finalized or (obj.holders and not dropped):
+                continue
+            known = self.known_leak((obj,))
+            if dropped or known is None:
+                raise Broken("TH204" if dropped else "TH202", f"finalized v{obj.value}: {obj.holders} holders")
+            self.verdicts.append(
+                Verdict("TH202", self.at, f"finalized v{obj.value}: no holders", "not finalized", known)
+            )
+            store = self.slots[obj.store]
+            assert isinstance(store, Store)
+            store.dead.pop(obj.value, None)
+            store.leaked[obj.value] = obj
+
+    def known_leak(self, objects: Iterable[Obj]) -> str | None:
+        """The known defect that keeps one of `objects` (`tainted`, 4.2)."""
+        return "K1" if "K1" in self.profile.defects and any(obj.tainted for obj in objects) else None
+
+    def _check_exact(self, obs: Observation) -> None:
+        predicted: set[int] = set()
+        calls: list[tuple[int, int]] = []
+        seen: list[int] = []
+        asked: list[tuple[int, int]] = []
+        judged = False
+        for store in self.stores:
+            if store.counts is None:
+                continue
+            if store.pending:  # the moments inside a pending operation are not predicted, only their sum
+                store.seen.extend(v for v in obs.finalized if self._in(v, store))
+                store.asked.extend(obs.limiter)
+                continue
+            finalized, asks = store.counts.take()
+            predicted.update(finalized)
+            calls.extend(asks)
+            seen.extend(store.seen)
+            seen.extend(v for v in obs.finalized if self._in(v, store))
+            asked.extend(store.asked)
+            store.seen, store.asked = [], []
+            judged = judged or store is self.acting
+        if predicted != set(seen):
+            raise Broken("TH205", f"finalized in this op: exactly {sorted(predicted)}")
+        if judged and calls != [*asked, *obs.limiter]:
+            raise Broken("TH304", f"limiter asked {calls}")
+
+    def _in(self, value: int, store: Store) -> bool:
+        obj = self.objects.get(value)
+        return obj is not None and obj.store == store.slot
+
+
+Rule = Callable[..., None]
+RULES: Final[dict[str, Rule]] = {}
+CASES: Final[dict[str, tuple[str, ...]]] = {}
+"""Per op kind: the `outcome/state class` pairs that its rule can meet."""
+
+
+def rule(name: str, cases: str) -> Callable[[Rule], Rule]:
+    """Registers the rule of op kind `name`; `cases` lists the `outcome/state class` pairs that it tells apart."""
+
+    def register(function: Rule) -> Rule:
+        RULES[name] = function
+        CASES[name] = tuple(cases.split())
+        return function
+
+    return register
