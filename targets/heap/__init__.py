@@ -81,8 +81,9 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "AllocationTooLarge",
+    "I31",
     "Absent",
+    "AllocationTooLarge",
     "AnyRef",
     "ArrayRef",
     "AsyncResourceLimiter",
@@ -97,7 +98,6 @@ __all__ = [
     "HeapPanic",
     "HeapType",
     "HostData",
-    "I31",
     "ImmutableGlobal",
     "InvariantViolation",
     "LimiterError",

@@ -84,12 +84,15 @@ class GcHeap(ABC):
 
     def clone_ref(self, ref: int) -> None:
         """One more holder of `ref` (not null)."""
+        return
 
     def drop_ref(self, ref: int) -> None:
         """One holder of `ref` (not null) less; may finalize."""
+        return
 
     def expose(self, ref: int) -> None:
         """`ref`, an object, goes to Wasm as a raw value."""
+        return
 
     def write_ref(self, slots: list[int], index: int, ref: int) -> None:
         """Store `ref`, null or not, into a slot that holds references."""

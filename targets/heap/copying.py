@@ -44,6 +44,7 @@ class CopyingHeap(GcHeap):
         self.worklist = 0
 
     def capacity_added(self, delta: int) -> None:
+        """Take new bytes into the halves, now if possible, else when the lower half is active again."""
         fresh = self.active_end == 0 and self.idle_end == 0
         self._resize_halves()
         if fresh:
@@ -63,9 +64,11 @@ class CopyingHeap(GcHeap):
             # mutant c08: self.next -= ALIGN if self.active_start else 0
 
     def needs_gc_before_growth(self) -> bool:
+        """Is the upper half active? It could not grow without outgrowing the lower one."""
         return self.idle_start < self.active_start  # mutant c07: return False
 
     def allocated_bytes(self) -> int:
+        """Bytes of the active half in use, the reserved granule included."""
         return self.next - self.active_start
 
     def _bump(self, size: int) -> int:
@@ -76,6 +79,7 @@ class CopyingHeap(GcHeap):
         return start
 
     def alloc_externref(self, data_id: int) -> int:
+        """Bump an externref, and link it in front of the others."""
         ref = self._bump(EXTERNREF_BYTES)
         if ref:
             EXTERNREF.pack_into(self.data, ref, EXTERN, NO_TYPE, EXTERNREF_BYTES, 0, 0, data_id, self.chain)
@@ -83,6 +87,7 @@ class CopyingHeap(GcHeap):
         return ref
 
     def collect(self, roots: RootLists, frames: RootLists) -> Generator[None, None, None]:
+        """Flip, forward the roots, scan what was copied, sweep the old half's externrefs."""
         self._flip()
         for slots in (*frames, *roots):
             for i, ref in enumerate(slots):
@@ -157,6 +162,7 @@ class CopyingHeap(GcHeap):
             ref = self.words[(ref >> 2) + LINK_WORD]
 
     def objects(self) -> Iterator[tuple[int, int]]:
+        """The objects of the active half."""
         at = self.active_start + ALIGN
         while at < self.next:
             size = self.words[(at >> 2) + SIZE_WORD]

@@ -48,12 +48,15 @@ class DrcHeap(GcHeap):
         self.leaks_exposures = leaks_exposures
 
     def capacity_added(self, delta: int) -> None:
+        """Give the new bytes to the free list."""
         self.free_list.add_capacity(delta)
 
     def allocated_bytes(self) -> int:
+        """Granules in use."""
         return self.allocated
 
     def alloc_externref(self, data_id: int) -> int:
+        """Place an externref in the first block that fits, with one count."""
         ref = self.free_list.alloc(EXTERNREF_BYTES)
         if ref:
             EXTERNREF.pack_into(self.data, ref, EXTERN, NO_TYPE, 1, 0, EXTERNREF_BYTES, data_id)
@@ -61,10 +64,12 @@ class DrcHeap(GcHeap):
         return ref
 
     def clone_ref(self, ref: int) -> None:
+        """Count one holder more."""
         if not ref & 1:
             self.longs[(ref >> 3) + COUNT_LONG] += 1
 
     def drop_ref(self, ref: int) -> None:
+        """Count one holder less; at zero the object dies here and now."""
         if ref & 1:
             return
         at = (ref >> 3) + COUNT_LONG
@@ -99,6 +104,7 @@ class DrcHeap(GcHeap):
             self.free_list.free(ref, size)
 
     def write_ref(self, slots: list[int], index: int, ref: int) -> None:
+        """Count the new value, store it, then drop the old one."""
         # The new value first: the old one may be the same object, held by this slot alone.
         if ref and not ref & 1:  # mutant m28: if ref:
             self.longs[(ref >> 3) + COUNT_LONG] += 1  # mutant m27: pass
@@ -109,6 +115,7 @@ class DrcHeap(GcHeap):
             self.drop_ref(old)  # mutant m26: pass
 
     def expose(self, ref: int) -> None:
+        """Put the object at the head of the OASR list, with one count, unless it is in it."""
         words = self.words
         word = ref >> 2
         if words[word] & IN_LIST_BIT:
@@ -122,6 +129,7 @@ class DrcHeap(GcHeap):
         self.longs[(ref >> 3) + COUNT_LONG] += 1  # mutant t20: pass
 
     def collect(self, roots: RootLists, frames: RootLists) -> Generator[None, None, None]:
+        """Mark what the frames hold, then sweep the OASR list."""
         # Marks left by a collection that was dropped half-way must not keep anything.
         for ref in self.listed():
             self.words[ref >> 2] &= ~MARK_BIT
@@ -164,6 +172,7 @@ class DrcHeap(GcHeap):
         return self.longs[(ref >> 3) + COUNT_LONG]
 
     def objects(self) -> Iterator[tuple[int, int]]:
+        """What lies between the free blocks."""
         blocks = dict(zip(self.free_list.starts, self.free_list.lengths, strict=True))
         at, end = GRANULE, self.size
         while at < end:

@@ -112,7 +112,7 @@ class GcHeapOutOfMemory(HeapError, Generic[T]):
         self.drop()
 
 
-class HeapPanic(Exception):  # noqa: N818 - a panic is not an error, and is never caught as one
+class HeapPanic(Exception):
     """A broken contract: the real runtime would panic here, or abort through its C API."""
 
 

@@ -1,6 +1,6 @@
 """Opaque references to host data, the values of Wasm's `externref` (`docs/spec/semantics.md` 3.1)."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twinheap.targets.heap import space
 from twinheap.targets.heap.errors import NO_HEAP, HeapPanic
@@ -89,14 +89,14 @@ def _new_steps(store: "Store", box: HostData) -> "Steps[Rooted[ExternRef]]":
             store.verify()
 
 
-def reroot(store: "Store", handle: "Handle[T]", heap_type: type[T] | type[GcRef]) -> "Rooted[T]":
+def reroot(store: "Store", handle: Handle[Any], heap_type: type[T]) -> Rooted[T]:
     """A new LIFO root, typed `heap_type`, for what `handle` denotes."""
     ref = handle._ref(store)
     store.clone_ref(ref)  # mutant t10: pass
     rooted = make_rooted(store, ref, heap_type)
     if store.verifying:
         store.verify()
-    return rooted  # type: ignore[return-value]
+    return rooted
 
 
 def root_from_raw(store: "Store", raw: int, heap_type: type[T]) -> "Rooted[T] | None":

@@ -37,17 +37,16 @@ class FreeList:
         """Take `size` bytes (a multiple of 16) and return their index; 0 if no block is long enough."""
         lengths = self.lengths
         for i, length in enumerate(lengths):
-            if length >= size:
-                break
-        else:
-            return 0
-        start = self.starts[i]
-        if length == size:
-            del self.starts[i], lengths[i]
-        else:
-            self.starts[i] = start + size
-            lengths[i] = length - size  # mutant m36: lengths[i] = max(length - size - GRANULE, GRANULE)
-        return start
+            if length < size:
+                continue
+            start = self.starts[i]
+            if length == size:
+                del self.starts[i], lengths[i]
+            else:
+                self.starts[i] = start + size
+                lengths[i] = length - size  # mutant m36: lengths[i] = max(length - size - GRANULE, GRANULE)
+            return start
+        return 0
 
     def free(self, start: int, size: int) -> None:
         """Give back `size` bytes at `start`, merging with the free blocks that touch them."""

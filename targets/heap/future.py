@@ -6,12 +6,12 @@ would be pending. A synchronous operation runs it to its end; an asynchronous on
 
 import contextlib
 from collections.abc import Callable, Generator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from twinheap.targets.heap.errors import HeapPanic
 
 T = TypeVar("T")
-Steps = Generator[object, None, T]  # what is yielded goes to the event loop, as an `await` would
+Steps = Generator[Any, None, T]  # what is yielded goes to the event loop, as an `await` would
 
 
 def run_to_end(steps: Steps[T]) -> T:

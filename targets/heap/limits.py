@@ -48,11 +48,13 @@ class StoreLimits(ResourceLimiter):
         self.table_elements = table_elements
 
     def memory_growing(self, current: int, desired: int, maximum: int | None) -> bool:
+        """Up to `memory_size` bytes."""
         if self.memory_size is not None and desired > self.memory_size:
             return False
         return maximum is None or desired <= maximum
 
     def table_growing(self, current: int, desired: int, maximum: int | None) -> bool:
+        """Up to `table_elements` slots."""
         if self.table_elements is not None and desired > self.table_elements:
             return False
         return maximum is None or desired <= maximum

@@ -33,9 +33,11 @@ class NullHeap(GcHeap):
         """Nothing to do: the bump pointer is compared with the heap's length."""
 
     def allocated_bytes(self) -> int:
+        """Everything up to the bump pointer."""
         return self.next
 
     def alloc_externref(self, data_id: int) -> int:
+        """Bump an externref. Raises `AllocationTooLarge` where 32 bits end."""
         start = round_up(self.next, ALIGN)
         end = start + EXTERNREF_BYTES
         if end > MAX_HEAP_BYTES - 1:  # the end must be a 32-bit number
@@ -47,9 +49,11 @@ class NullHeap(GcHeap):
         return start
 
     def collect(self, roots: RootLists, frames: RootLists) -> Generator[None, None, None]:
+        """Nothing to collect, ever."""
         yield from ()
 
     def objects(self) -> Iterator[tuple[int, int]]:
+        """Everything that was ever allocated."""
         at = ALIGN
         while at < self.next:
             size = self.words[at >> 2] & SIZE_MASK

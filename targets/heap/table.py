@@ -86,7 +86,7 @@ class Table(Generic[T]):
         self._check_store(store)
         return len(self._elements)
 
-    def get(self, store: "Store", index: int) -> Rooted[T] | None | Absent:
+    def get(self, store: "Store", index: int) -> Rooted[T] | Absent | None:
         """The element as a new LIFO root, None for null, `Absent.ABSENT` outside the table."""
         self._check_store(store)
         if not 0 <= index < len(self._elements):  # mutant t15: if not 0 <= index <= len(self._elements):

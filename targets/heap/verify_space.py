@@ -43,7 +43,7 @@ def verify_space(heap: "GcHeap") -> dict[int, int]:
         require(kind in OBJECT_KINDS, 19, f"object {ref:#x} has kind {kind:#x}")
         require((heap.words[word + 1] == NO_TYPE) == (kind == EXTERN), 19, f"object {ref:#x} has a wrong type")
         for child in children(heap.words, ref, heap.infos):
-            require(not child or child & 1 or child in objects, 26, f"object {ref:#x} holds {child:#x}")
+            require(not child or bool(child & 1) or child in objects, 26, f"object {ref:#x} holds {child:#x}")
     return objects
 
 
@@ -102,7 +102,7 @@ def verify_counts(store: "Store", heap: DrcHeap, objects: dict[int, int]) -> Non
         flags, count = heap.words[ref >> 2], heap.count(ref)
         require(bool(flags & IN_LIST_BIT) == (ref in listed), 12, f"object {ref:#x}: flag and OASR list disagree")
         require(not flags & MARK_BIT or ref in listed, 14, f"object {ref:#x} is marked")
-        require(1 <= count, 8, f"live object {ref:#x} has count 0")
+        require(count >= 1, 8, f"live object {ref:#x} has count 0")
         require(count < MAX_SANE_COUNT, 10, f"object {ref:#x} has count {count:#x}")
         leaked = count - holders[ref]
         require(
@@ -112,4 +112,4 @@ def verify_counts(store: "Store", heap: DrcHeap, objects: dict[int, int]) -> Non
         )
     for frame in store.frames:
         for ref in frame:
-            require(not ref or ref & 1 == 1 or ref in listed, 13, f"frame reference {ref:#x} is not listed")
+            require(not ref or bool(ref & 1) or ref in listed, 13, f"frame reference {ref:#x} is not listed")

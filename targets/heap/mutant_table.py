@@ -1,0 +1,139 @@
+"""What the planted bugs are (`docs/spec/verification.md` section 10).
+
+Notation of the killers: `n` a new LIFO externref, `N` a new owned one, `{ }` a scope, `d` data,
+`raw` and `from` the raw conversions, `own`, `lend`, `clone`, `drop` of owned roots, `g` a global,
+`t` a table, "limit k" a store limit of k KiB.
+"""
+
+from typing import Final, NamedTuple
+
+DRC: Final = ("drc",)
+NULL: Final = ("null",)
+COPYING: Final = ("copying",)
+FREEING: Final = ("drc", "copying")
+ALL: Final = ("drc", "null", "copying")
+
+
+class Mutant(NamedTuple):
+    """One planted bug.
+
+    `number` is the one in section 10, None for those of our own; `collectors` are those on which
+    it shows; `killer` is the shortest sequence known to show it; `codes` the verdict codes
+    expected of it (empty: any finding will do).
+    """
+
+    name: str
+    number: int | None
+    collectors: tuple[str, ...]
+    what: str
+    killer: str
+    codes: tuple[str, ...] = ()
+
+
+def _spec(
+    number: int, collectors: tuple[str, ...], what: str, killer: str, codes: tuple[str, ...] = ()
+) -> Mutant:
+    return Mutant(f"m{number:02}", number, collectors, what, killer, codes)
+
+
+def _own(
+    name: str, collectors: tuple[str, ...], what: str, killer: str, codes: tuple[str, ...] = ()
+) -> Mutant:
+    return Mutant(name, None, collectors, what, killer, codes)
+
+
+_ROOTS: Final = (
+    _spec(1, DRC, "scope exit does not drop counts", "{n(1)}, gc, sync"),
+    _spec(2, FREEING, "scope exit drops one root too many", "n(1), {n(2)}, d(1)"),
+    _spec(3, DRC, "scope exit drops one count too few", "{n(1) n(2)}, sync"),
+    _spec(4, ALL, "generation not bumped on exit", "{a=n(1)}, b=n(2), d(a): 2, not unrooted"),
+    _spec(5, ALL, "the entries that stay are re-stamped at every exit", "a=n(1), {n(2)}, d(a): unrooted"),
+    _spec(6, ALL, "generation compared with the counter, not the entry", "a=n(1), {n(2)}, d(a): unrooted"),
+    _spec(7, ALL, "stale check by index only", "{a=n(1) n(2)}, b=n(3), c=n(4), own(a): aliases 3"),
+    _spec(8, ALL, "lookup off by one at the vector's end", "{a=n(1)}, d(a): crash"),
+    _spec(9, DRC, "own adds no count", "{a=n(1); o=own(a)}, d(o): gone"),
+    _spec(10, FREEING, "a clone has a token of its own", "o=N(1), p=clone(o), drop o, gc, d(p): gone"),
+    _spec(11, FREEING, "drop of any clone releases", "o=N(1), p=clone(o), drop p, gc, d(o): gone"),
+    _spec(12, FREEING, "no eager trim in gc", "o=N(1), drop o, gc, sync"),
+    _spec(13, DRC, "no eager trim when an allocation runs out", "limit 64: 2047 N, drop one, N: false oom"),
+    _spec(14, DRC, "lazy trim compares with the mark the wrong way", "9 x (N, drop): batch missing at the 9th"),
+    _spec(15, DRC, "high-water mark not raised after a trim", "20 N kept, then 13 x (N, drop): batches of 1"),
+    _spec(16, DRC, "lazy trim counts one dropped clone as all", "N, clone, drop the first, 8 N, d(clone): gone"),
+    _spec(17, FREEING, "a trimmed root stays in the liveness list", "N(1), drop, 8 x N, gc, d(each): gone"),
+    _spec(18, DRC, "lend adds no count", "o=N(1), {l=lend(o)}, d(o): gone"),
+)
+
+_DRC: Final = (
+    _spec(19, DRC, "exposing a listed object drops too much", "N, raw, raw, gc, d: gone"),
+    _spec(20, DRC, "exposing a listed object leaks a count (K1)", "N, raw, raw, drop, gc, sync"),
+    _spec(21, DRC, "list flag not cleared by the sweep", "N, raw, gc, W=raw, drop, 8 owned i31, from(W), d: gone"),
+    _spec(25, DRC, "writing an equal value leaks a count", "{g=n(1)}, {g=get g}, g=null, gc, sync"),
+    _spec(26, DRC, "write barrier forgets the old value", "{g=n(1)}, g=null, gc, sync"),
+    _spec(27, DRC, "write barrier forgets the new value", "{g=n(1)}, gc, d(get g): gone"),
+    _spec(28, DRC, "write barrier counts i31s", "n(1), g=i31(8), then drop and gc: 1 leaked; large i31: crash"),
+    _spec(32, ALL, "a host-data id is freed twice", "N(1), drop, gc, N(2), N(3), d(2): 3"),
+    _spec(33, ALL, "dropping an out-of-memory error finalizes nothing", "limit 0: n(1), drop the error"),
+    _spec(34, DRC, "the value is lost on the retry after growth or GC", "n(1), d: none"),
+    _spec(36, DRC, "a split loses a granule of the tail", "limit 64: N until oom: fewer than 2047"),
+    _spec(37, DRC, "growth overlaps what was there", "2048 N, d of all"),
+    _spec(38, ("drc", "null"), "growth by the need instead of doubling", "limit 192: N until oom: not 4095"),
+    _spec(39, DRC, "table fill and grow count once per op, not per slot", "t.fill 3 slots, clear one, gc, d(get)"),
+    _spec(40, FREEING, "store drop stops at the first vacant id", "N(1) N(2), drop 1, gc, store_drop: 2 missing"),
+)
+
+_COPYING: Final = (
+    _own("c01", COPYING, "an object reached twice is copied twice", "a=n(1), b=own(a), gc, eq(a, b): false"),
+    _own("c02", COPYING, "globals are not roots", "{g=n(1)}, gc, d(get g): gone"),
+    _own("c03", COPYING, "tables are not roots", "{t.set n(1)}, gc, d(t.get): gone"),
+    _own("c04", COPYING, "owned roots are not roots", "o=N(1), gc, d(o): gone"),
+    _own("c05", COPYING, "copied objects are not marked as copied", "n(1), gc: finalized while alive"),
+    _own("c06", COPYING, "a copied externref is not linked again", "o=N(1), gc, drop o, gc, sync: 1 missing"),
+    _own("c07", COPYING, "growth with the upper half active does not collect first", "gc, 1023 N, N: false oom"),
+    _own("c08", COPYING, "the upper half hands out its reserved bytes", "limit 64: n, gc, N until oom: 1024"),
+    _own("c09", COPYING, "no collection after a refused growth", "limit 64: {1023 n}, n: false oom"),
+    _own("c10", COPYING, "i31s are copied as if objects", "i31, n(1), gc: crash"),
+    _own("c11", COPYING, "a copy misses what follows the header", "n(1), n(2), gc, d(2): 1"),
+    _own("c12", COPYING, "the sweep ends at the first survivor", "{n(1)}, n(2), gc, sync: 1 missing"),
+)
+
+_ASYNC: Final = (
+    _own("a01", ALL, "cancelling new_async loses the value", "new_async(1), cancel: 1 not finalized"),
+    _own("a02", COPYING, "cancelling gc_async leaves garbage behind", "n(1) {n(2)}, gc_async, 3 polls, cancel, gc"),
+    _own("a03", ALL, "cancelling new_async finalizes twice", "new_async(1), cancel: 1 twice"),
+    _own("a04", FREEING, "gc_async does not trim", "o=N(1), drop o, gc_async to its end, sync: 1 missing"),
+    _own("a05", ALL, "new_async wraps nothing", "new_async(1) to its end, d: none"),
+)
+
+_OTHERS: Final = (
+    _own("t01", ALL, "overlapping table.copy goes the wrong way", "t=[1,2,null], copy 0..2 to 1, d(t.get 2): 1"),
+    _own("t02", ALL, "table.grow ignores the maximum", "table max 1, grow by 2: size 2, not err:grow"),
+    _own("t03", DRC, "reading a global or table adds no count", "{g=n(1)}, {get g}, d(get g): gone"),
+    _own("t04", FREEING, "an owned result of a typed call leaves its inner root", "o=N(1), p=typed(o), drop p, gc"),
+    _own("t05", ALL, "a null result of a typed call becomes an i31", "typed_call option null: not null"),
+    _own("t06", ALL, "i31 loses its top bit", "i31(0x40000000), kind: i31(0)"),
+    _own("t07", ALL, "handles of other stores are not refused", "n in S0 and S1, d of the one in the other"),
+    _own("t08", ALL, "a collection re-stamps the roots", "a=n(1), gc, d(a): unrooted"),
+    _own("t09", DRC, "from_raw adds no count", "o=N(1), {from(raw o)}, gc, d(o): gone"),
+    _own("t10", DRC, "conversions add no count", "a=n(1), {conv_any(a)}, d(a): gone"),
+    _own("t11", ALL, "a cast of an owned root outlives it (K11)", "o=i31 owned, c=cast(o), drop o, gc, N, kind(c)"),
+    _own("t12", ALL, "immutable globals can be set", "constant g, g=null: ok, not err:immutable"),
+    _own("t13", ALL, "the limiter's no is ignored", "limit 0: n: ok, not oom"),
+    _own("t14", ALL, "out of memory reports too few bytes", "limit 0: n: bytes needed"),
+    _own("t15", ALL, "table.get is off by one at the end", "table of 1, get 1: crash, not absent"),
+    _own("t16", ALL, "from_raw(0) is no null", "from(0): nonnull"),
+    _own("t17", ALL, "objects are taken for i31s", "n, kind: i31"),
+    _own("t18", DRC, "an owned argument of a typed call leaks a count", "o=N(1), p=typed(o), drop p, gc, sync"),
+    _own("t19", ("drc", "null"), "gc with an error collects instead of growing", "oom, then gc_for: no limiter call"),
+    _own("t20", DRC, "the list holds no count", "o=N(1), raw, gc, d(o): gone"),
+    _own("t21", DRC, "the sweep skips every second member", "n(1) n(2) in a scope, raw of both, exit, gc, sync"),
+    _own("t22", NULL, "the null heap runs on past its end", "limit 64: N until oom: not 4095, or a crash"),
+    _own("t23", NULL, "null objects overlap", "n(1), n(2), d(1)"),
+    _own("t24", ALL, "gc with an error panics in a store without heap (K13)", "oom in S0, gc_for in S1: panic"),
+    _own("t25", ALL, "to_raw of an i31 needs a heap (K6)", "from_raw(7), to_raw: panic"),
+    _own("t26", ALL, "out of memory finalizes the value it gives back", "limit 0: n(1): finalized in the op"),
+    _own("t27", ALL, "a failed allocation keeps its host-data id", "limit 0: n(1), take, store_drop: 1 finalized"),
+    _own("t28", DRC, "no collection when growth is refused", "limit 64: 2047 n in a scope, raw of one, exit, 2047 n"),
+    _own("t29", ALL, "eq compares handles", "a=n(1), b=conv of a, eq: false"),
+)
+
+MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OTHERS)}
