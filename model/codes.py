@@ -83,3 +83,17 @@ class Verdict(msgspec.Struct, frozen=True):
     allowed: str
     observed: str
     known: str | None = None
+
+
+def markdown() -> str:
+    """`docs/codes.md`, from the table."""
+    lines = [
+        "# Verdict codes",
+        "",
+        "Generated from `model/codes.py`; `twinheap explain CODE` prints one. Sections are those of `docs/spec/`.",
+        "",
+        "| code | title | meaning | spec |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {c.code} | {c.title} | {c.meaning} | {c.spec} |" for c in CODES.values()]
+    return "\n".join(lines) + "\n"

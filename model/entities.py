@@ -21,11 +21,24 @@ class Obj:
     """An externref object: one host value, any number of holders.
 
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values).
-    `listed` and `tainted`: in the OASR list, and exposed while already there (1.6, K1). `count`: the exact reference
+    `listed` and `tainted`: in the OASR list, and exposed while already there (1.6, K1). `tabled`: was offered to a
+    table (K14). `as_any`: was rooted as an any reference (K15). `count`: the exact reference
     count; `address`: its block; both only in exact mode.
     """
 
-    __slots__ = ("address", "count", "finalized", "holders", "listed", "payload", "store", "tainted", "value")
+    __slots__ = (
+        "address",
+        "as_any",
+        "count",
+        "finalized",
+        "holders",
+        "listed",
+        "payload",
+        "store",
+        "tabled",
+        "tainted",
+        "value",
+    )
 
     def __init__(self, value: int, store: int) -> None:
         self.value = value
@@ -35,6 +48,8 @@ class Obj:
         self.finalized = False
         self.listed = False
         self.tainted = False
+        self.tabled = False
+        self.as_any = False
         self.count = 0
         self.address = 0
 

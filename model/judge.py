@@ -90,7 +90,9 @@ def _i31_without_heap(w: World, op: Op) -> bool:
 
 
 def _known(w: World, broken: Broken) -> str | None:
-    """The known defect that explains a broken rule: leaked objects also make a heap full too early (K1)."""
+    """The known defect that explains a broken rule: leaked objects also make a heap full too early (K1, K14)."""
+    if broken.code == "TH201" and broken.obj is not None and broken.obj.as_any and "K15" in w.profile.defects:
+        return "K15"
     if broken.code != "TH301":
         return None
     store = w.acting

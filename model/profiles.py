@@ -16,22 +16,33 @@ NEWEST: Final = 50  # a later release gets this profile, and a warning
 
 
 class KnownDefect(msgspec.Struct, frozen=True):
-    """A known defect: its name, what it is, and the first release without it (None: still open)."""
+    """A known defect: its name, what it is, the majors from `since` to before `fixed` (None: open), its codes."""
 
     name: str
     title: str
+    since: int
     fixed: int | None
     codes: tuple[str, ...]
+
+    def in_release(self, major: int) -> bool:
+        """Whether release `major` has it."""
+        return self.since <= major and (self.fixed is None or major < self.fixed)
 
 
 KNOWN_DEFECTS: Final = {
     defect.name: defect
     for defect in (
-        KnownDefect("K1", "repeated exposure leaks one count", 45, ("TH202", "TH301")),
-        KnownDefect("K6", "i31 seen as extern: to_raw panics in a store without heap", 46, ("TH401",)),
+        KnownDefect("K1", "repeated exposure leaks one count", OLDEST, 45, ("TH202", "TH301")),
+        KnownDefect("K6", "i31 seen as extern panics in a store without heap", 32, 46, ("TH401",)),
+        KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, ("TH202", "TH301")),
+        KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
     )
 }
-"""Known defects that host operations reach, by name (semantics.md 7)."""
+"""Known defects that host operations reach, by name (semantics.md 7; K14 and K15 in docs/findings.md)."""
+
+# Before 33 the limiter did not govern the GC heap, which had a fixed 512 KiB; objects took 24 bytes before 32.
+FIXED_CAPACITY: Final = {29: 21845, 30: 21845, 31: 21845, 32: 16383}
+"""How many externrefs fit in those releases, whatever the limit (docs/spec-errata.md)."""
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -47,6 +58,11 @@ class Profile(msgspec.Struct, frozen=True):
     collector: str
     exact: bool
     defects: frozenset[str]
+
+    @property
+    def fixed_capacity(self) -> int | None:
+        """How many externrefs fit whatever the limit, in releases whose heap has a fixed size."""
+        return FIXED_CAPACITY.get(self.release[0]) if self.runtime == "wasmtime" else None
 
 
 def parse_release(text: str) -> tuple[int, int, int]:
@@ -77,5 +93,5 @@ def profile_for(
     numbers = parse_release(release) if release else (0, 0, 0)
     known: set[str] = set(expect)
     if runtime == "wasmtime" and not strict:
-        known |= {d.name for d in KNOWN_DEFECTS.values() if d.fixed is None or numbers[0] < d.fixed}
+        known |= {defect.name for defect in KNOWN_DEFECTS.values() if defect.in_release(numbers[0])}
     return Profile(runtime, numbers, collector, exact, frozenset(known))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twinheap.model.entities import Ref
+from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, TYPE, Observation
 from twinheap.model.ops import EXTERN, NULL, UNLIMITED
 from twinheap.model.roots import Stale
@@ -110,10 +110,17 @@ def table_new(
     ref = w.value(obs, value, type_)
     if isinstance(ref, Stale):
         return
+    _offered(ref)
     w.require(obs, OK, "the value fits")
     table = Table(store, type_, maximum, [])
     _append(table, ref, minimum)
     w.slots[result] = table
+
+
+def _offered(ref: Ref) -> None:
+    """The value reaches the table, whether or not the write succeeds (K14)."""
+    if isinstance(ref, Obj):
+        ref.tabled = True
 
 
 def _append(table: Table, ref: Ref, count: int) -> None:
@@ -153,6 +160,7 @@ def _set_range(w: World, obs: Observation, table: Table, index: int, value: int,
     ref = w.value(obs, value, table.type)
     if isinstance(ref, Stale):
         return
+    _offered(ref)
     if index + count > len(table.refs):
         w.case = "bounds"
         w.require(obs, OOB, f"the table has {len(table.refs)} elements")
@@ -186,6 +194,7 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
     ref = w.value(obs, value, table.type)
     if isinstance(ref, Stale):
         return
+    _offered(ref)
     size = len(table.refs)
     if table.maximum != UNLIMITED and size + delta > table.maximum:
         w.case = "maximum"

@@ -22,8 +22,9 @@ class Bounds:
     limit. `most`: the largest capacity that any limit so far allowed. `peak`: the most objects alive at once.
     """
 
-    def __init__(self, collector: str, limit: int) -> None:
+    def __init__(self, collector: str, limit: int, fixed: int | None) -> None:
         self.collector = collector
+        self.fixed = fixed  # a heap of fixed size, whatever the limit
         self.most = 0
         self.peak = 0
         self.unlimited = False  # there was a time without a limit
@@ -31,7 +32,9 @@ class Bounds:
 
     def set_limit(self, limit: int) -> None:
         """A new limit; the heap never shrinks."""
-        self.top: int | None = None if limit == UNLIMITED else capacity(self.collector, largest_heap(limit))
+        self.top: int | None = self.fixed
+        if self.fixed is None and limit != UNLIMITED:
+            self.top = capacity(self.collector, largest_heap(limit))
         self.unlimited = self.unlimited or self.top is None
         self.most = max(self.most, self.top or 0)
 
@@ -90,7 +93,7 @@ class Store:
         self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it
         self.exact = profile.exact
         self.counts = Exact(self, profile.collector, "K1" in profile.defects) if profile.exact else None
-        self.bounds = Bounds(profile.collector, limit)
+        self.bounds = Bounds(profile.collector, limit, profile.fixed_capacity)
 
     # --- 4.1 holders
 

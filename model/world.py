@@ -7,13 +7,13 @@ does not, and brings the state up to date with the observed outcome. `World.sett
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from twinheap.model.codes import Verdict
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import OK, SKIP, UNROOTED, Observation, Value
-from twinheap.model.ops import EXTERN, NULL, OPS
+from twinheap.model.ops import ANY, EXTERN, NULL, OPS
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
 from twinheap.model.roots import STALE, CastHandle, Handle, LifoHandle, OwnedRoot, Stale
@@ -23,12 +23,13 @@ _HANDLE_CLASS: Final = {LifoHandle: "lifo", OwnedRoot: "owned", CastHandle: "cas
 
 
 class Broken(Exception):
-    """A rule is broken and judging cannot go on: `code`, what was allowed."""
+    """A rule is broken and judging cannot go on: `code`, what was allowed, the object that it is about."""
 
-    def __init__(self, code: str, allowed: str) -> None:
+    def __init__(self, code: str, allowed: str, obj: Obj | None = None) -> None:
         super().__init__(code, allowed)
         self.code = code
         self.allowed = allowed
+        self.obj = obj
 
 
 class World:
@@ -62,10 +63,14 @@ class World:
         self.stores.append(store)
         return store
 
-    def put(self, slot: int, handle: Handle | None, type_: int) -> None:
-        """Defines a handle slot, or leaves it empty."""
+    def put(self, slot: int, handle: Handle, type_: int) -> None:
+        """Defines a handle slot."""
         self.slots[slot] = handle
         self.types[slot] = type_
+        if type_ == ANY:
+            ref = handle.ref()
+            if type(ref) is Obj:
+                ref.as_any = True
 
     # --- outcomes
 
@@ -184,7 +189,7 @@ class World:
         assert isinstance(store, Store)
         if not store.dropped:
             if obj.holders or self.profile.collector == "null":
-                raise Broken("TH201", f"v{value} is live: {obj.holders} holders")
+                raise Broken("TH201", f"v{value} is live: {obj.holders} holders", obj)
             if self.profile.collector == "copying" and not self.collecting:
                 raise Broken("TH205", f"v{value} can only be finalized by a collection")
         obj.finalized = True
@@ -209,9 +214,12 @@ class World:
             store.dead.pop(obj.value, None)
             store.leaked[obj.value] = obj
 
-    def known_leak(self, objects: Iterable[Obj]) -> str | None:
-        """The known defect that keeps one of `objects` (`tainted`, 4.2)."""
-        return "K1" if "K1" in self.profile.defects and any(obj.tainted for obj in objects) else None
+    def known_leak(self, objects: Collection[Obj]) -> str | None:
+        """The known defect that keeps one of `objects`: `tainted` of 4.2, or a host table."""
+        defects = self.profile.defects
+        if "K1" in defects and any(obj.tainted for obj in objects):
+            return "K1"
+        return "K14" if "K14" in defects and any(obj.tabled for obj in objects) else None
 
     def _check_exact(self, obs: Observation) -> None:
         predicted: set[int] = set()
