@@ -1,0 +1,213 @@
+"""A program in the making: a builder, a stream of random bytes, and what there is to pick from.
+
+The resolver is the authority on what is possible; a draft only remembers enough to offer mostly possible ops, and to
+aim: at recent handles, at handles whose scope is over, at full stores. Every method that makes something appends it
+to its pool and returns its slot, or -1 if the op was dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from random import Random
+from typing import Final
+
+from twinheap.model.builder import Builder
+from twinheap.model.ops import ANY, CODE, END, EXTERN, INT_KINDS, MAX_DEPTH, NULL
+from twinheap.model.program import Config
+
+CHUNK: Final = 256  # random bytes drawn at once: one call of the generator a hundred choices
+KEPT_STALE: Final = 6  # handles remembered after their scope: the youngest share indices with the next roots
+
+PAYLOADS: Final = INT_KINDS["payload"].edges
+EXT_NEW, EXT_NEW_OWNED = CODE["ext_new"], CODE["ext_new_owned"]
+I31_NEW, I31_NEW_OWNED = CODE["i31_new"], CODE["i31_new_owned"]
+OWN, LEND, OCLONE, ODROP = CODE["own"], CODE["lend"], CODE["oclone"], CODE["odrop"]
+SCOPE, SYNC, GC, STORE_NEW = CODE["scope"], CODE["sync"], CODE["gc"], CODE["store_new"]
+
+
+class Place:
+    """A store and what is in it: slots by role."""
+
+    __slots__ = (
+        "allocated",
+        "errors",
+        "fills",
+        "globals",
+        "lifo",
+        "limited",
+        "limiter",
+        "owned",
+        "slot",
+        "stale",
+        "tables",
+    )
+
+    def __init__(self, slot: int, limited: bool, limiter: int) -> None:
+        self.slot = slot
+        self.limited = limited  # out of memory is likely: errors are kept
+        self.limiter = limiter  # 1: async, so that a synchronous allocation is refused before the heap is made
+        self.allocated = False  # an allocation was asked for, so the heap is there
+        self.lifo: list[int] = []
+        self.owned: list[int] = []
+        self.stale: list[int] = []  # LIFO handles whose scope is over
+        self.globals: list[int] = []
+        self.tables: list[int] = []
+        self.fills: list[int] = []
+        self.errors: list[int] = []
+
+
+class Draft:
+    """See the module. `reuse`: 0 picks evenly, 1 recent handles, 2 the oldest: few objects with many holders."""
+
+    __slots__ = ("add", "builder", "byte", "orphans", "place", "places", "reuse", "scopes")
+
+    def __init__(self, rng: Random, config: Config) -> None:
+        chunks = iter(lambda: rng.randbytes(CHUNK), b"")
+        self.byte: Callable[[], int] = chain.from_iterable(chunks).__next__
+        self.builder = Builder(config)
+        self.add = self.builder.add
+        self.place = Place(0, config.limit >= 0, config.limiter)
+        self.places = [self.place]
+        self.orphans: list[int] = []  # owned handles that outlived their store
+        self.scopes: list[tuple[Place, int]] = []
+        self.reuse = self.byte() % 3
+
+    # --- choices
+
+    def one_in(self, n: int) -> bool:
+        """True once in `n` times; `n` at most 256."""
+        return self.byte() * n < 256
+
+    def upto(self, n: int) -> int:
+        """A number below `n`; `n` at most 256."""
+        return self.byte() * n >> 8
+
+    def rarely(self) -> bool:
+        """True once in 256 times: for what ends the process on a real runtime."""
+        return self.byte() == 0
+
+    def pick(self, pool: list[int]) -> int:
+        """A slot of `pool` by the program's bias, or -2 (which no op takes) if it is empty."""
+        if not pool:
+            return -2
+        byte = self.byte()
+        if self.reuse and byte & 3:
+            byte = byte * byte >> 8
+            return pool[-1 - (byte * len(pool) >> 8)] if self.reuse == 1 else pool[byte * len(pool) >> 8]
+        return pool[byte * len(pool) >> 8]
+
+    def owned(self) -> int:
+        """An owned handle of the current store."""
+        return self.pick(self.place.owned)
+
+    def lifo(self) -> int:
+        """A LIFO handle of the current store; one in sixteen is stale."""
+        place = self.place
+        if place.stale and (not place.lifo or self.byte() < 16):
+            return place.stale[self.byte() * len(place.stale) >> 8]
+        return self.pick(place.lifo)
+
+    def handle(self) -> int:
+        """A handle of the current store."""
+        found = self.lifo() if self.byte() & 1 else self.owned()
+        return found if found >= 0 else self.pick(self.place.owned or self.place.lifo)
+
+    def typed(self, type_: int, tries: int = 3) -> int:
+        """A handle of static type `type_`, or -2 if none was met in `tries` picks."""
+        slots = self.builder.slots
+        for _ in range(tries):
+            found = self.handle()
+            if found >= 0 and slots[found].type == type_:
+                return found
+        return -2
+
+    def value(self, type_: int) -> int:
+        """A value for a container: mostly a handle of its type, sometimes null or a handle of the wrong type."""
+        if self.byte() < 40:
+            return NULL
+        found = self.handle() if self.byte() < 8 else self.typed(type_)
+        return found if found >= 0 else NULL
+
+    # --- making
+
+    def ext(self, owned: bool) -> int:
+        """A fresh externref."""
+        place = self.place
+        keep = place.limited and self.byte() < 160
+        code = EXT_NEW_OWNED if owned else EXT_NEW
+        made = self.add(code, (place.slot, self.fresh_value()), keep)
+        if made is None:
+            return -1
+        place.allocated = not place.limiter
+        (place.owned if owned else place.lifo).append(made[0])
+        if keep:
+            place.errors.append(made[1])
+        return made[0]
+
+    def fresh_value(self) -> int:
+        """The host value for an allocation: one that came back from an error, if there is any, else a new one."""
+        taken = self.builder.taken
+        return min(taken) if taken and self.byte() < 200 else self.builder.next_value
+
+    def i31(self, owned: bool) -> int:
+        """An i31 reference."""
+        payload = PAYLOADS[self.byte() & 7]
+        return self.made(I31_NEW_OWNED if owned else I31_NEW, (self.place.slot, payload), owned)
+
+    def made(self, code: int, operands: tuple[int, ...], owned: bool) -> int:
+        """An op of the current store whose result is one handle."""
+        outs = self.add(code, operands)
+        if outs is None:
+            return -1
+        (self.place.owned if owned else self.place.lifo).append(outs[0])
+        return outs[0]
+
+    def any_new(self, owned: bool) -> int:
+        """A new root, mostly of an externref."""
+        return self.i31(owned) if self.byte() < 40 else self.ext(owned)
+
+    def drop(self, handle: int) -> None:
+        """Drops an owned handle of the current store."""
+        if self.add(ODROP, (handle,)) is not None:
+            self.place.owned.remove(handle)
+
+    # --- brackets and stores
+
+    def open_scope(self) -> bool:
+        """Opens a scope on the current store."""
+        if len(self.scopes) >= MAX_DEPTH or self.add(SCOPE, (self.place.slot,)) is None:
+            return False
+        self.scopes.append((self.place, len(self.place.lifo)))
+        return True
+
+    def close_scope(self) -> None:
+        """Closes the innermost scope, of whatever store; its handles are stale then."""
+        place, mark = self.scopes.pop()
+        self.add(END, ())
+        place.stale = (place.stale + place.lifo[mark:])[-KEPT_STALE:]
+        del place.lifo[mark:]
+
+    def new_place(self, limit: int, limiter: int = 0) -> bool:
+        """A further store, which becomes the current one."""
+        made = self.add(STORE_NEW, (limit, limiter))
+        if made is None:
+            return False
+        self.place = Place(made[0], limit >= 0, limiter)
+        self.places.append(self.place)
+        return True
+
+    def ready_for_i31(self, type_: int) -> bool:
+        """Whether an i31 may be seen as `type_` here without risking K6."""
+        return type_ == ANY or self.place.allocated or self.rarely()
+
+    def collect(self, check: bool = True) -> None:
+        """A collection of the current store, and mostly a look at what it finalized."""
+        self.add(GC, (self.place.slot,))
+        if check:
+            self.add(SYNC, (self.place.slot,))
+
+
+def is_extern(draft: Draft, handle: int) -> bool:
+    """Whether `handle` is of static type extern."""
+    return handle >= 0 and draft.builder.slots[handle].type == EXTERN

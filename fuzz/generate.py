@@ -1,0 +1,138 @@
+"""The random engine: one program for each (seed, number, profile), whatever the number of workers.
+
+A program draws from its own seed: a menu of motifs (see `profiles.py`), a length, the limits of its stores, and then
+motifs until it is long enough. Between them single ops are drawn uniformly over everything there is, so that no
+sequence is out of reach.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from random import Random
+from typing import Final
+
+from twinheap.fuzz.draft import Draft
+from twinheap.fuzz.motifs import MOTIFS, Motif, Registered
+from twinheap.fuzz.motifs_memory import (
+    ASYNC_LIMITER,
+    FULL,
+    MEMORY,
+    PAGE,
+    end_in_wrong_store,
+    fill_up,
+)
+from twinheap.fuzz.motifs_slots import CONTAINERS
+from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
+from twinheap.fuzz.uniform import uniform_op
+from twinheap.model.ops import UNLIMITED
+from twinheap.model.program import Config, Program
+from twinheap.model.view import ALL_OPS, OWNED_FORM
+
+MENU: Final = 256  # entries of a menu: one byte picks
+UNIFORM: Final = 24  # of them, single ops drawn uniformly
+CORE: Final = frozenset({"roots", "owned", "data", "gc"})  # groups that swarming only reweighs
+FACTORS: Final = (0.3, 0.7, 1.0, 1.0, 2.0, 4.0)  # by which swarming reweighs a group
+MIX: Final = 0x9E3779B97F4A7C15  # spreads neighbouring (seed, number) pairs over all seeds (golden ratio)
+FULL_LIMITS: Final = (PAGE, PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 3 * PAGE, UNLIMITED)
+SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
+MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
+
+Menu = tuple[Motif, ...]
+
+
+def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: frozenset[str] = ALL_OPS) -> Program:
+    """Program `number` of the run with `seed`.
+
+    The same arguments give the same program, on every machine and Python. `supported`: op kinds of the targets;
+    motifs that need others are left out, single ops of others may occur and are dropped by each target's view.
+    """
+    rng = Random(seed * MIX + number)
+    menus, full_menus = _menus(profile, supported)
+    full = rng.random() < profile.full
+    draft = Draft(rng, _config(rng, profile, full))
+    menu = (full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
+    low, high = profile.ops
+    wanted = low + ((high - low) * draft.byte() >> 8)
+    _begin(draft, rng.random() < profile.stores, full)
+    _run(draft, menu, wanted)
+    if rng.random() < profile.wrong_store:
+        end_in_wrong_store(draft)
+    return draft.builder.finish()
+
+
+def _config(rng: Random, profile: Profile, full: bool) -> Config:
+    if full:
+        return Config(FULL_LIMITS[rng.getrandbits(3)])
+    limit = SMALL_LIMITS[rng.getrandbits(3)] if rng.random() < profile.limits else UNLIMITED
+    return Config(limit, ASYNC_LIMITER if rng.random() < profile.limiter else 0)
+
+
+def _begin(draft: Draft, several: bool, full: bool) -> None:
+    """Store 0, and perhaps others, mostly with something in them."""
+    if full:
+        fill_up(draft)
+    elif draft.byte() < 220:  # else without a heap, for a while
+        draft.ext(draft.byte() & 1 == 0)
+    if several:
+        for _ in range(1 + (draft.byte() < 50)):
+            limit = SMALL_LIMITS[draft.byte() & 7] if draft.byte() < 50 else UNLIMITED
+            if draft.new_place(limit):
+                draft.ext(draft.byte() & 1 == 0)
+        draft.place = draft.places[0]
+
+
+def _run(draft: Draft, menu: Menu, wanted: int) -> None:
+    ops, byte = draft.builder.ops, draft.byte
+    for _ in range(wanted * MAX_STEPS):
+        if len(ops) >= wanted:
+            return
+        if len(draft.places) > 1 and byte() < 80:
+            draft.place = draft.places[byte() * len(draft.places) >> 8]
+        menu[byte()](draft)
+
+
+@lru_cache(maxsize=32)  # profiles times sets of supported ops that one process generates for
+def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...], tuple[Menu, ...]]:
+    """The menus of a profile, for usual programs and for those that fill a store."""
+    able = _expressible(supported)
+    rng = Random(profile.name)
+    usual = [entry for entry in (*MOTIFS, *CONTAINERS, *MEMORY) if able.issuperset(entry.needs)]
+    full = [entry for entry in FULL if able.issuperset(entry.needs)]
+    return (
+        tuple(_menu(rng, profile, usual, []) for _ in range(VARIANTS)),
+        tuple(_menu(rng, profile, usual, full) for _ in range(VARIANTS)),
+    )
+
+
+def _expressible(supported: frozenset[str]) -> frozenset[str]:
+    """What a target can be asked, lowering included (docs/spec/program-ir.md 8.2)."""
+    if "scope" in supported:
+        return supported
+    return supported | {"scope", "lend"} | {name for name, lowered in OWNED_FORM.items() if lowered in supported}
+
+
+def _menu(rng: Random, profile: Profile, entries: list[Registered], full: list[Registered]) -> Menu:
+    """One swarm variant: most groups off or reweighed. The motifs of `full` get half of the menu."""
+    factors = {}
+    for group in sorted({entry.group for entry in entries}):
+        kept = group in CORE or rng.random() < profile.swarm or profile.weight(group) > 1
+        factors[group] = rng.choice(FACTORS) * profile.weight(group) if kept else 0.0
+    places = MENU - UNIFORM
+    menu = _spread(full, [entry.weight for entry in full], places // 2)
+    weights = [entry.weight * factors[entry.group] for entry in entries]
+    menu += _spread(entries, weights, places - len(menu))
+    return tuple(menu + [uniform_op] * (MENU - len(menu)))
+
+
+def _spread(entries: list[Registered], weights: list[float], places: int) -> list[Motif]:
+    """`places` entries, each as often as its weight says, rounded so that nothing of weight is lost."""
+    total = sum(weights)
+    if not total:
+        return []
+    menu: list[Motif] = []
+    done = 0.0
+    for entry, weight in zip(entries, weights, strict=True):
+        before = round(done * places / total)
+        done += weight
+        menu += [entry.run] * max(round(done * places / total) - before, weight > 0)
+    return menu[:places]
