@@ -58,7 +58,7 @@ class Machine(Protocol):
     def hello(self) -> Hello:
         """What the handshake says."""
 
-    def run(self, program: WireProgram, note: Note) -> Sequence[Raw]:
+    def execute(self, program: WireProgram, note: Note) -> Sequence[Raw]:
         """One observation per op; fewer if an op panicked, whose observation is then the last.
 
         Sets `note[0]` and `note[1]` before each op. Leaves nothing behind: stores still open at the end are dropped.
@@ -148,11 +148,11 @@ class _Server:
         self.send(frame(ExecutorHello(hello)))
 
     def _run(self, batch: Batch) -> None:
-        run, note, batch_id = self._machine.run, self._note, batch.id
+        execute, note, batch_id = self._machine.execute, self._note, batch.id
         parts: list[bytes] = []
         size = 0
         for program in batch.programs:
-            part = frame(("result", batch_id, program.number, run(program, note)))
+            part = frame(("result", batch_id, program.number, execute(program, note)))
             parts.append(part)
             size += len(part)
             if size > FLUSH_SIZE:

@@ -1,0 +1,116 @@
+"""What the machines written in Python share: one method per op kind, and the loop that calls them.
+
+A machine's methods are named `op_` and the op; each gets the op's tuple and returns a raw observation. What they
+raise becomes an outcome in `failure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from twinheap.model.observation import MAX_TEXT, OK, PANIC, SKIP, Observation
+from twinheap.model.ops import OPS, Op
+from twinheap.model.program import Program
+from twinheap.targets.wire import WireProgram
+
+Raw = tuple[Any, ...]
+"""An observation as it is sent: outcome, values, finalized, limiter, needed; trailing empty fields left out."""
+
+Handler = Callable[[Op], Raw]
+
+# The observations that nearly every op has; one object each, since millions are made a minute.
+DONE: Final[Raw] = (OK,)
+SKIPPED: Final[Raw] = (SKIP,)
+NONNULL: Final[Raw] = (OK, ("nonnull",))
+NULL_REF: Final[Raw] = (OK, ("null",))
+NONE: Final[Raw] = (OK, (None,))
+
+
+class UnsupportedOp(Exception):
+    """The parent sent an op that the handshake did not offer."""
+
+
+class PythonMachine:
+    """The loop over a program's ops.
+
+    Subclasses have the `op_` methods, `begin`, `failure`, `complete` and `finish`. The slots of the program that runs
+    are in `slots`, None where a slot is empty.
+    """
+
+    def __init__(self) -> None:
+        self.slots: list[Any] = []
+        self._handlers: tuple[Handler, ...] = tuple(getattr(self, f"op_{spec.name}", self._unsupported) for spec in OPS)
+
+    @property
+    def supported(self) -> frozenset[str]:
+        """The names of the op kinds that this machine has a method for."""
+        return frozenset(spec.name for spec in OPS if hasattr(self, f"op_{spec.name}"))
+
+    def run(self, program: Program) -> tuple[Observation, ...]:
+        """Executes a program in this process: its observations, aligned with `Program.all_ops`.
+
+        They end early with an op that panicked. For pytest and Hypothesis; the wire uses `execute`.
+        """
+        config = program.config
+        sent = WireProgram(0, config.limit, config.limiter, program.slots, program.values, program.all_ops)
+        return msgspec.convert(self.execute(sent, [0, 0]), tuple[Observation, ...])
+
+    def execute(self, program: WireProgram, note: Any) -> list[Raw]:
+        """The raw observations of a program; `note` gets its number and the index of each op before it runs."""
+        note[0] = program.number
+        note[1] = 0
+        handlers = self._handlers
+        seen: list[Raw] = []
+        append = seen.append
+        try:
+            effects = self.begin(program)
+            for index, op in enumerate(program.ops):
+                note[1] = index
+                try:
+                    raw = handlers[op[0]](op)
+                except UnsupportedOp:
+                    raise
+                except Exception as error:
+                    raw = self.failure(error)
+                if effects:
+                    raw = self._completed(raw)
+                append(raw)
+                if raw[0][:6] == PANIC:
+                    break
+        finally:
+            self.slots = []
+            self.finish()
+        return seen
+
+    def _completed(self, raw: Raw) -> Raw:
+        try:
+            return self.complete(raw)
+        except Exception as error:  # a mutant finalized what is no host value
+            return self.failure(error)
+
+    def begin(self, program: WireProgram) -> Sequence[Any]:
+        """Sets up slots and store 0; gives a list that is not empty whenever `complete` is needed."""
+        raise NotImplementedError
+
+    def failure(self, error: Exception) -> Raw:
+        """The outcome of an op that raised `error`."""
+        raise NotImplementedError
+
+    def complete(self, raw: Raw) -> Raw:
+        """`raw` with the host values finalized during the op, and what else it did; forgets them."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Leaves nothing behind, however far the program came."""
+        raise NotImplementedError
+
+    def _unsupported(self, op: Op) -> Raw:
+        raise UnsupportedOp(f"{OPS[op[0]].name} was not offered in the handshake")
+
+
+def panic(text: str) -> Raw:
+    """A panic that is none of the runtime's own: a broken machine or a mutant's exception."""
+    return ((PANIC + " ".join(text.split()))[:MAX_TEXT],)
