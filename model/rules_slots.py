@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twinheap.model.entities import Obj, Ref
-from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, TYPE, Observation
+from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
 from twinheap.model.ops import EXTERN, NULL, UNLIMITED
 from twinheap.model.roots import Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
@@ -99,7 +99,7 @@ def global_set(w: World, obs: Observation, target: int, value: int) -> None:
 # --- tables (6.2)
 
 
-@rule("table_new", _WRITE)
+@rule("table_new", _WRITE + " err:other/async-limiter")
 def table_new(
     w: World, obs: Observation, slot: int, type_: int, minimum: int, maximum: int, value: int, result: int
 ) -> None:
@@ -107,6 +107,10 @@ def table_new(
     if w.empty(obs, value):
         return
     store = store_at(w, slot)
+    if store.limiter:
+        w.case = "async-limiter"
+        w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
+        return
     ref = w.value(obs, value, type_)
     if isinstance(ref, Stale):
         return
