@@ -8,7 +8,7 @@ from twinheap.model.entities import Obj
 from twinheap.model.observation import OK, OOM, OTHER, PENDING, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.roots import OwnedRoot
-from twinheap.model.rules_roots import store_at
+from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.state import EMPTY, Error, Fill, Future, Store
 from twinheap.model.world import Broken, World, rule
 
@@ -27,9 +27,9 @@ def _must_fit(w: World, store: Store, fits: bool | None) -> None:
         raise Broken("TH301", f"ok: {store.live} objects are live, and one more fits")
 
 
-def _may_fit(store: Store, fits: bool | None) -> None:
+def _may_fit(store: Store, fits: bool) -> None:
     """An observed success."""
-    if fits is False or (fits is None and not store.bounds.may_fit(store.live)):
+    if not fits:
         raise Broken("TH303", f"err:oom: {store.live} objects are live, and no more fit")
 
 
@@ -42,8 +42,14 @@ def _made(w: World, store: Store, obj: Obj) -> None:
     """A fresh object; its first LIFO root owns its count (1.6)."""
     obj.count = 1
     store.objects[obj.value] = w.objects[obj.value] = obj
+
+
+def _grown(store: Store) -> None:
+    """Objects were made and are held: in portable mode, they must have fitted at once."""
+    live = store.live
     if store.counts is None:
-        store.bounds.allocated(store.live)
+        _may_fit(store, store.bounds.may_fit(live - 1))
+    store.bounds.allocated(live)
 
 
 def _refused(w: World, store: Store, obs: Observation, value: int, error: int) -> None:
@@ -80,14 +86,12 @@ def _allocation(owned: bool) -> Callable[..., None]:
             _refused(w, store, obs, value, error)
             return
         w.require(obs, OK, "there is room")
-        _may_fit(store, fits)
+        if fits is not None:
+            _may_fit(store, fits)
         _made(w, store, obj)
-        if owned:
-            store.enter()
-        root = store.root(obj, counted=True)
-        w.put(handle, store.own(obj) if owned else root, EXTERN)
-        if owned:
-            store.exit()
+        make = own_in_scope if owned else Store.root
+        w.put(handle, make(store, obj, counted=True), EXTERN)
+        _grown(store)
 
     return ext_new
 
@@ -117,12 +121,12 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
     _begin(store)
     for value in range(first, first + made):
         obj = Obj(value, slot)
-        _may_fit(store, _place(store, obj))
+        if store.counts:
+            _may_fit(store, store.counts.alloc(obj))
         _made(w, store, obj)
-        store.enter()
-        store.root(obj, counted=True)
-        roots.append(store.own(obj))
-        store.exit()
+        roots.append(own_in_scope(store, obj, counted=True))
+    if made:
+        _grown(store)
     if made < count:
         _must_fit(w, store, _place(store, Obj(first + made, slot)))
         w.rejected.append(first + made)
@@ -295,9 +299,11 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
         _refused(w, store, obs, future.obj.value, future.error)
         return
     w.require_values(obs, (), "TH106")
-    _may_fit(store, fits)
+    if fits is not None:
+        _may_fit(store, fits)
     _made(w, store, future.obj)
     w.put(future.handle, store.root(future.obj, counted=True), EXTERN)
+    _grown(store)
 
 
 @rule("cancel", "ok/collection ok/allocation skip/empty")

@@ -83,7 +83,12 @@ def i31_new(w: World, obs: Observation, slot: int, payload: int, handle: int) ->
 
 
 def own_in_scope(store: Store, ref: Ref, counted: bool = False) -> OwnedRoot:
-    """The owned form of an op: a LIFO root in an inner scope, then an owned root (2.2 c, e)."""
+    """The owned form of an op: a LIFO root in an inner scope, then an owned root (2.2 c, e).
+
+    The inner root is seen by nobody: only exact counts notice that it came and went.
+    """
+    if not store.counts:
+        return store.own(ref)
     store.enter()
     store.root(ref, counted)
     root = store.own(ref)
