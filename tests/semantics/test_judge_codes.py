@@ -4,6 +4,8 @@ Observations are written as `outcome value,value !finalized,finalized`; the last
 and store_drop.
 """
 
+# ruff: noqa: E501 -- the table of cases is read across
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

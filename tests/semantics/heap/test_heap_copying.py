@@ -98,15 +98,18 @@ def test_growth_comes_first_once_half_is_alive(dropped):
 
 
 def test_growth_with_the_upper_half_active_collects_before(store, dropped):
-    with RootScope(store):
-        ExternRef.new(store, "garbage")
+    store.verifying = False
+    keep = [ExternRef.new(store, i) for i in range(1022)]
     store.gc()
     assert store.heap is not None
     assert store.heap.needs_gc_before_growth()
-    store.verifying = False
-    keep = [ExternRef.new(store, i) for i in range(1024)]
+    with RootScope(store):
+        ExternRef.new(store, "garbage")
+    keep.append(ExternRef.new(store, 1022))
+    assert dropped == ["garbage"]
+    assert store.heap_capacity == 128 * KIB
     assert not store.heap.needs_gc_before_growth()
-    assert [handle.data(store) for handle in keep] == list(range(1024))
+    assert [handle.data(store) for handle in keep] == list(range(1023))
     store.verify()
 
 
