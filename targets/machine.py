@@ -81,8 +81,8 @@ class PythonMachine:
                 if raw[0][:6] == PANIC:
                     break
         finally:
-            self.slots = []
             self.finish()
+            self.slots = []
         return seen
 
     def _completed(self, raw: Raw) -> Raw:

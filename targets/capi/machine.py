@@ -1,0 +1,253 @@
+"""Wasmtime's C API as a machine: programs of owned handles, one method per op kind (docs/spec/capi.md 5.1).
+
+There are no scopes, LIFO handles, errors that give a value back, futures or typed calls in C: `view` lowers or drops
+them (docs/spec/program-ir.md 8.2).
+"""
+
+# ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+from twinheap.model.observation import OOM
+from twinheap.model.ops import INT_KINDS, Op
+from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.machine_slots import TYPES, SlotOps, StoreState, failure_of
+from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
+from twinheap.targets.wire import WIRE_VERSION, Hello
+
+_OOM: Final[Raw] = (OOM,)
+_EXTERN: Final[Raw] = ("ok", ("extern",))
+_USES: Final = INT_KINDS["use"].names
+
+
+class CapiMachine(SlotOps):
+    """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
+
+    A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,
+    and payloads are kept here, as the memory behind those pointers.
+    """
+
+    def __init__(self, api: CApi) -> None:
+        super().__init__(api)
+        self._new = api.externref_new
+        self._data = api.externref_data
+        self._to_raw = (api.externref_to_raw, api.anyref_to_raw)  # by whether the handle is an anyref
+        self._from_raw = (api.externref_from_raw, api.anyref_from_raw)
+        self._clone = (api.externref_clone, api.anyref_clone)
+        self._unroot = (api.externref_unroot, api.anyref_unroot)
+        self._from_i31 = api.anyref_from_i31
+
+    def hello(self) -> Hello:
+        """What the handshake says; looks which collector the library runs."""
+        library = self._api.library
+        status = library.path.stat()
+        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x}"
+        return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build)
+
+    def _collector(self) -> str:
+        """A moving collector changes raw values, and only null finalizes nothing."""
+        api = self._api
+        store = api.store_new()
+        kept, dropped = api.memory.take_extern(), api.memory.take_extern()
+        api.externref_new(store.context, 0, kept)
+        api.externref_new(store.context, 1, dropped)
+        before = api.externref_to_raw(store.context, kept)
+        api.externref_unroot(store.context, dropped)
+        api.gc(store.context)
+        finalized = api.drain()
+        moved = api.externref_to_raw(store.context, kept) != before
+        api.externref_unroot(store.context, kept)
+        api.store_delete(store.pointer)
+        api.drain()
+        api.memory.give_extern(kept)
+        api.memory.give_extern(dropped)
+        return "copying" if moved else "drc" if finalized else "null"
+
+    def finish(self) -> None:
+        # Every handle holds a piece of memory of its own until it is unrooted, also after its store.
+        for held in self._left:
+            self._release(*held)
+        for store in self._stores:
+            if store.alive:
+                self._api.store_delete(store.pointer)
+        self._stores.clear()
+        self._api.drain()
+
+    def _release(self, store: StoreState, handle: int, is_any: bool) -> None:
+        if store.alive or not self._needs_store:
+            self._unroot[is_any](store.context, handle)
+
+    # --- making and dropping handles
+
+    def op_ext_new_owned(self, op: Op) -> Raw:
+        _, at, value, result, _ = op
+        store, out = self.slots[at], self._externs.at[result]
+        if not self._new(store.context, value, out):
+            return _OOM  # C does not say why; out of memory is the only reason there is (capi.md 5.1)
+        self.slots[result] = store, out, False
+        return DONE
+
+    def op_i31_new_owned(self, op: Op) -> Raw:
+        _, at, payload, result = op
+        store, out = self.slots[at], self._anys.at[result]
+        self._from_i31(store.context, payload, out)
+        self.slots[result] = store, out, True
+        return DONE
+
+    def op_oclone(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        store, handle, is_any = held
+        out = self._out(is_any, op[2])
+        if store.alive or not self._needs_store:
+            self._clone[is_any](store.context, handle, out)
+        self.slots[op[2]] = store, out, is_any
+        return DONE
+
+    def op_odrop(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        self.slots[op[1]] = None
+        self._release(*held)
+        return DONE
+
+    def op_owned_drop_thread(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        self.slots[op[1]] = None
+        thread = threading.Thread(target=self._release, args=held)
+        thread.start()
+        thread.join()
+        return DONE
+
+    # --- conversions, through raw values
+
+    def op_conv_any_owned(self, op: Op) -> Raw:
+        return self._convert(op, 1)
+
+    def op_conv_ext_owned(self, op: Op) -> Raw:
+        return self._convert(op, 0)
+
+    def _convert(self, op: Op, to: int) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        store, handle, is_any = held
+        out = self._out(to, op[2])
+        self._from_raw[to](store.context, self._to_raw[is_any](store.context, handle), out)
+        self.slots[op[2]] = store, out, to == 1
+        return DONE
+
+    # --- reading through handles
+
+    def op_kind(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        store, handle, is_any = held
+        if is_any:
+            payload = self._api.i31_get_u(store.context, handle)
+            return _EXTERN if payload is None else ("ok", ("i31", payload))
+        if self._data(store.context, handle) is not None:
+            return _EXTERN
+        raw = self._to_raw[0](store.context, handle)
+        return ("ok", ("i31", raw >> 1)) if raw & 1 else _EXTERN if raw else NULL_REF
+
+    def op_data(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        value = self._data(held[0].context, held[1])
+        return NONE if value is None else ("ok", (value, self._payloads.get(value, 0)))
+
+    def op_data_set(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        value = self._data(held[0].context, held[1])
+        if value is None:
+            return NONE
+        self._payloads[value] = op[2]
+        return DONE
+
+    def op_eq(self, op: Op) -> Raw:
+        left, right = self.slots[op[1]], self.slots[op[2]]
+        if left is None or right is None:
+            return SKIPPED
+        context, is_any = left[0].context, left[2]
+        if not is_any:
+            one, two = self._data(context, left[1]), self._data(context, right[1])
+            if one is not None or two is not None:  # every object has a pointer of its own
+                return ("ok", (one == two,))
+        to_raw = self._to_raw[is_any]
+        return ("ok", (to_raw(context, left[1]) == to_raw(context, right[1]),))
+
+    # --- raw values
+
+    def op_to_raw(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        store, handle, is_any = held
+        raw = self._to_raw[is_any](store.context, handle)
+        self.slots[op[2]] = store, raw
+        return NONNULL if raw else NULL_REF
+
+    def op_from_raw_owned(self, op: Op) -> Raw:
+        _, at, of, result = op
+        held = self.slots[at]
+        if held is None:
+            return SKIPPED
+        return self._root_raw(held[0], held[1], of, result)
+
+    def op_from_imm_owned(self, op: Op) -> Raw:
+        _, at, raw, of, result = op
+        return self._root_raw(self.slots[at], raw, of, result)
+
+    def _root_raw(self, store: StoreState, raw: int, of: int, result: int) -> Raw:
+        out = self._out(of, result)
+        self._from_raw[of](store.context, raw, out)
+        return self._read(store, of, out, result)
+
+    # --- the op that ends the process
+
+    def op_wrong_store(self, op: Op) -> Raw:
+        _, at, source, use = op
+        held = self.slots[source]
+        if held is None:
+            return SKIPPED
+        context, name, is_any = self.slots[at].context, _USES[use], held[2]
+        if name == "data":
+            self._data(context, held[1])
+        elif name == "to_raw":
+            self._to_raw[is_any](context, held[1])
+        else:
+            out: int = self._items.at[0]
+            failed = self._api.global_new(context, TYPES[is_any], True, held[1], out)
+            if failed is not None:
+                return failure_of(failed)
+        return DONE
+
+    @property
+    def _left(self) -> list[tuple[StoreState, int, bool]]:
+        """Handles that the program did not drop, those of fills included."""
+        left: list[tuple[StoreState, int, bool]] = []
+        for held in self.slots:
+            left.extend(_handles(held))
+        return left
+
+
+def _handles(held: Any) -> list[tuple[StoreState, int, bool]]:
+    """The handles in a slot: (store, address, whether an anyref), or (store, addresses) of a fill."""
+    if type(held) is not tuple:
+        return []
+    if len(held) == 3 and type(held[2]) is bool:  # globals and tables have their type there
+        return [held]
+    if type(held[1]) is list:
+        return [(held[0], address, False) for address in held[1] if address]
+    return []
