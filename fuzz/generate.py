@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from twinheap.fuzz.draft import Draft
-from twinheap.fuzz.motifs import MOTIFS, Motif, Registered
+from twinheap.fuzz.motifs import MOTIFS, Motif, Registered, expose_early
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
     FULL,
@@ -53,6 +53,8 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     menu = (full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
     low, high = profile.ops
     wanted = low + ((high - low) * draft.byte() >> 8)
+    if rng.random() < profile.early:
+        expose_early(draft)
     _begin(draft, rng.random() < profile.stores, full)
     _run(draft, menu, wanted)
     if rng.random() < profile.wrong_store:

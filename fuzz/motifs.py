@@ -14,6 +14,7 @@ from typing import Final
 
 from twinheap.fuzz.draft import GC, LEND, OCLONE, ODROP, OWN, SYNC, Draft, is_extern
 from twinheap.model.ops import ANY, CODE, EXTERN, INT_KINDS
+from twinheap.model.ops import EQ as EQ_TYPE
 
 Motif = Callable[[Draft], None]
 
@@ -301,6 +302,13 @@ def rooted(g: Draft, raw: int, owned: bool) -> int:
     return g.made(FROM_RAW_OWNED if owned else FROM_RAW, (raw, type_), owned)
 
 
+def expose_early(g: Draft) -> None:
+    """An i31 as externref, exposed in a store that has no heap yet."""
+    owned = g.byte() & 1 == 0
+    made = g.made(FROM_IMM_OWNED if owned else FROM_IMM, (g.place.slot, 1 + 2 * g.byte(), EXTERN), owned)
+    g.add(TO_RAW, (made,))
+
+
 @motif(MOTIFS, "raw", 2.5, "to_raw")
 def through_raw(g: Draft) -> None:
     rooted(g, exposed(g, g.handle()), g.byte() & 1 == 0)
@@ -360,6 +368,22 @@ def cast(g: Draft) -> None:
     # Of a LIFO handle: one shared with an owned root panics in most uses (K11), so that is left to chance.
     handle = g.lifo() if g.byte() < 230 else g.owned()
     g.made(CAST, (handle, 2 + g.upto(3)), False)
+
+
+@motif(MOTIFS, "convert", 0.25, "cast")
+def shared_cast(g: Draft) -> None:
+    """A cast of an owned handle has no root of its own: a look at it while that lives, and after its trim."""
+    owned = g.i31(True)
+    made = g.add(CAST, (owned, EQ_TYPE))
+    if made is None:
+        return
+    if g.byte() < 200:
+        g.drop(owned)
+    if g.byte() < 200:
+        g.add(GC, (g.place.slot,))
+    if g.byte() < 200:
+        g.any_new(True)
+    g.add(KIND, made)  # nothing else: most uses of it panic (K11), so it goes into no pool
 
 
 @motif(MOTIFS, "owned", 0.15)
