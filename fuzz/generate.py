@@ -12,7 +12,8 @@ from random import Random
 from typing import Final
 
 from twinheap.fuzz.draft import Draft
-from twinheap.fuzz.motifs import MOTIFS, Motif, Registered, expose_early
+from twinheap.fuzz.motif_table import Motif, Registered
+from twinheap.fuzz.motifs import MOTIFS
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
     FULL,
@@ -21,6 +22,7 @@ from twinheap.fuzz.motifs_memory import (
     end_in_wrong_store,
     fill_up,
 )
+from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
@@ -98,7 +100,7 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     """The menus of a profile, for usual programs and for those that fill a store."""
     able = _expressible(supported)
     rng = Random(profile.name)
-    usual = [entry for entry in (*MOTIFS, *CONTAINERS, *MEMORY) if able.issuperset(entry.needs)]
+    usual = [entry for entry in (*MOTIFS, *RAW, *CONTAINERS, *MEMORY) if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
     return (
         tuple(_menu(rng, profile, usual, []) for _ in range(VARIANTS)),

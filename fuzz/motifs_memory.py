@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.fuzz.draft import GC, OCLONE, SYNC, Draft
-from twinheap.fuzz.motifs import Registered, motif, read
+from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.model.ops import CODE, UNLIMITED
 
 MEMORY: Final[list[Registered]] = []
@@ -220,7 +220,7 @@ def end_in_wrong_store(g: Draft) -> None:
     while g.scopes:
         g.close_scope()
     owned = g.byte() & 1 == 0
-    handles = []
+    handles: list[int] = []
     for _ in range(2):
         g.new_place(UNLIMITED)
         handles = [g.ext(owned) for _ in range(1 + g.upto(3))] + handles

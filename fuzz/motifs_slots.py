@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.fuzz.draft import GC, SYNC, Draft
-from twinheap.fuzz.motifs import Registered, motif, read
+from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.model.ops import ANY, CODE, EXTERN, NULL, UNLIMITED
 
 CONTAINERS: Final[list[Registered]] = []
