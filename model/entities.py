@@ -22,7 +22,7 @@ class Obj:
 
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values).
     `listed` and `tainted`: in the OASR list, and exposed while already there (1.6, K1). `tabled`: was offered to a
-    table (K14). `as_any`: was rooted as an any reference (K15). `count`: the exact reference
+    table (K14). `as_any`: was rooted as an any reference (K15). `initial`: of a host global (K16). `count`: the exact reference
     count; `address`: its block; both only in exact mode.
     """
 
@@ -32,6 +32,7 @@ class Obj:
         "count",
         "finalized",
         "holders",
+        "initial",
         "listed",
         "payload",
         "store",
@@ -50,6 +51,7 @@ class Obj:
         self.tainted = False
         self.tabled = False
         self.as_any = False
+        self.initial = False
         self.count = 0
         self.address = 0
 

@@ -57,6 +57,8 @@ def global_new(w: World, obs: Observation, slot: int, type_: int, mutable: int, 
     if isinstance(ref, Stale):
         return
     w.require(obs, OK, "the value fits")
+    if isinstance(ref, Obj):
+        ref.initial = True
     store.write(None, ref)
     w.slots[result] = Cell(store, type_, bool(mutable), ref)
 
