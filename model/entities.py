@@ -21,9 +21,9 @@ class Obj:
     """An externref object: one host value, any number of holders.
 
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values).
-    `listed` and `tainted`: in the OASR list, and exposed while already there (1.6, K1). `tabled`: was offered to a
-    table (K14). `as_any`: was rooted as an any reference (K15). `initial`: of a host global (K16). `count`: the exact reference
-    count; `address`: its block; both only in exact mode.
+    `count`: the exact reference count; `address`: its block; both only in exact mode. The rest are predicates of known
+    defects: `listed` and `tainted` (in the OASR list, and exposed while already there: 1.6, K1), `tabled` (was offered
+    to a table: K14), `as_any` (was rooted as an any reference: K15), `initial` (was a host global's first value: K16).
     """
 
     __slots__ = (
