@@ -30,12 +30,12 @@ from twinheap.targets.wire import (
     program_frame,
 )
 
+__all__ = ["Executor", "ExecutorError", "Ran"]
+
 OP_TIMEOUT: Final = 5.0
 """Seconds after which an op counts as hanging. The slowest, a fill of 20,000 objects, takes 0.2 s in Python."""
 MEMORY_LIMIT: Final = 4 << 30
 """Bytes of resident size: eight stores of the largest limit in Python objects stay far below."""
-__all__ = ["Executor", "ExecutorError", "Ran"]
-
 HELLO_TIMEOUT: Final = 30.0
 """Seconds until the handshake: a cold start loads a 30 MB library from a slow disk, beside other load."""
 
