@@ -107,8 +107,9 @@ def _refs(holder: Handle | Cell | Table | Raw) -> Sequence[Ref | Stale]:
 def _known(w: World, broken: Broken) -> str | None:
     """The known defect that explains a broken rule: leaked objects also make a heap full too early (K1, K14)."""
     if broken.code == "TH201" and broken.obj is not None:
-        uncounted = {"K15": broken.obj.as_any, "K16": broken.obj.initial}
-        return next((name for name, marked in uncounted.items() if marked and name in w.profile.defects), None)
+        store = w.slots[broken.obj.store]
+        assert isinstance(store, Store)
+        return min(store.uncounted & w.profile.defects, default=None)
     if broken.code != "TH301":
         return None
     store = w.acting

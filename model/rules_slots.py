@@ -58,7 +58,7 @@ def global_new(w: World, obs: Observation, slot: int, type_: int, mutable: int, 
         return
     w.require(obs, OK, "the value fits")
     if isinstance(ref, Obj):
-        ref.initial = True
+        store.uncounted.add("K16")
     store.write(None, ref)
     w.slots[result] = Cell(store, type_, bool(mutable), ref)
 

@@ -67,10 +67,8 @@ class World:
         """Defines a handle slot."""
         self.slots[slot] = handle
         self.types[slot] = type_
-        if type_ == ANY:
-            ref = handle.ref()
-            if type(ref) is Obj:
-                ref.as_any = True
+        if type_ == ANY and type(handle.ref()) is Obj:
+            handle.store.uncounted.add("K15")
 
     # --- outcomes
 

@@ -276,6 +276,15 @@ class Child:
         number, op = self.place
         return Trouble(kind, outcome, -1 if number == NOWHERE else number, -1 if op == NOWHERE else op, self.stderr)
 
+    def end_of_input(self, patience: float) -> int | None:
+        """Closes the child's standard input: its exit code, or None if it lives on after `patience` seconds."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            return self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return None
+
     def kill(self) -> None:
         """Ends the child and its group now, and keeps the last words of its standard error."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
