@@ -129,14 +129,14 @@ def _menu(rng: Random, profile: Profile, entries: list[Registered], full: list[R
 
 
 def _spread(entries: list[Registered], weights: list[float], places: int) -> list[Motif]:
-    """`places` entries, each as often as its weight says, rounded so that nothing of weight is lost."""
-    total = sum(weights)
-    if not total:
-        return []
+    """`places` entries: one of each that has any weight, the rest as often as the weights say."""
+    kept = [(entry.run, weight) for entry, weight in zip(entries, weights, strict=True) if weight]
+    total = sum(weight for _, weight in kept)
+    rest = places - len(kept)
     menu: list[Motif] = []
     done = 0.0
-    for entry, weight in zip(entries, weights, strict=True):
-        before = round(done * places / total)
+    for run, weight in kept:
+        before = round(done * rest / total)
         done += weight
-        menu += [entry.run] * max(round(done * places / total) - before, weight > 0)
-    return menu[:places]
+        menu += [run] * (1 + round(done * rest / total) - before)
+    return menu
