@@ -194,10 +194,10 @@ class HeapMachine(SlotOps):
         if held is None:
             return SKIPPED
         store, handle = held
-        kind = handle.kind(store)
-        if kind is HeapType.I31:
-            return ("ok", ("i31", handle.i31(store).get_u32()))
-        return _KINDS[kind]
+        number = handle.i31(store)
+        if number is not None:
+            return ("ok", ("i31", number.get_u32()))
+        return _KINDS[handle.kind(store)]
 
     def op_data(self, op: Op) -> Raw:
         held = self.slots[op[1]]
