@@ -7,7 +7,8 @@ The rule, made so that it never gives a false alarm (docs/spec/program-ir.md 8.3
   that all targets of the run support.
 * Ops are compared in order, outcome and values, up to the first op whose result the specification leaves to the
   target: where either is out of memory, where a `fill` made different numbers (capacity belongs to the collector), or
-  where a poll still waits (how often an operation yields is not specified). What follows depends on it.
+  where a poll still waits (how often an operation yields is not specified), or where an owned handle is cast (when
+  the cast handle goes stale after its owner is dropped depends on trimming). What follows depends on it.
 * Finalizers are compared between targets with the same collector only, as sets: what has been finalized up to each
   `sync` that follows a `gc` directly. Once a collection was cancelled what is dead stays undecided, so
   programs with a `cancel` are left out, and so are those with several stores, each of which settles at its own time.
@@ -22,7 +23,7 @@ from twinheap.fuzz.differ import Judged
 from twinheap.model.codes import Verdict
 from twinheap.model.observation import OOM, PENDING, Observation
 from twinheap.model.ops import CODE
-from twinheap.model.program import Program
+from twinheap.model.program import Program, results_of
 
 NARROW_EVERY: Final = 16
 """One program in this many is run again on the view that all targets share, if their own views differ: 6 % of the time
@@ -32,6 +33,7 @@ _FILL: Final = CODE["fill"]
 _GC: Final = CODE["gc"]
 _SYNC: Final = CODE["sync"]
 _CANCEL: Final = CODE["cancel"]
+_CAST: Final = CODE["cast"]
 _STORE_NEW: Final = CODE["store_new"]
 
 
@@ -56,11 +58,15 @@ def _said(seen: Observation) -> str:
 
 def _first_open(program: Program, left: Sequence[Observation], right: Sequence[Observation]) -> int:
     """The index of the first op whose result is the target's choice, or the number of ops observed."""
+    owned: set[int] = set()
     for at, (op, one, two) in enumerate(zip(program.all_ops, left, right, strict=False)):
         if OOM in (one.outcome, two.outcome) or PENDING in one.values or PENDING in two.values:
             return at
         if op[0] == _FILL and one.values != two.values:
             return at
+        if op[0] == _CAST and op[1] in owned:
+            return at
+        owned.update(slot for kind, slot in results_of(op) if kind == "O")
     return min(len(left), len(right))
 
 

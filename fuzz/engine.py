@@ -105,7 +105,7 @@ class Engine:
             differ.close()
             hello = self._hellos[name] = differ.hello
             if hello.runtime == "wasmtime" and hello.release and parse_release(hello.release)[0] > NEWEST:
-                self._tell(Warned(f"{name} is release {hello.release}, newer than the profiles: judged as {NEWEST}"))
+                self._tell(Warned(f"{name} is {hello.release}, newer than the profiles: judged as {NEWEST}"))
 
     # --- the loop
 

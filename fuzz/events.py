@@ -63,7 +63,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a run came to. `duplicates`: failures that looked like an earlier finding, per signature or pre-signature."""
+    """What a run came to. `failures`: how often anything failed, duplicates included. `missed`: of the `universe`."""
 
     seed: int
     profile: str

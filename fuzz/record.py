@@ -26,7 +26,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     `target`: its name; with `other`, the two disagree. `runtime`, `release`, `collector`, `build`: as the target
     greets. `twinheap`: the version that found it. `seed`, `number`, `profile`: the program that failed. `op`: the line
     at which it fails. `ops`, `original_ops`: lines of the shrunk and of the original program. `seconds`: from the start
-    of the run. `time`: UTC. `others`: the other targets of the run ("agrees" with the specification, "fails", "differs").
+    of the run. `time`: UTC. `others`: what the other targets of the run do: "agrees", "fails" or "differs".
     `exhausted`: a budget ended shrinking. `program`, `original`, `before`: file names beside the record.
     """
 

@@ -1,0 +1,1 @@
+"""`twinheap bisect`."""
