@@ -209,7 +209,7 @@ def _exec(spec: _Spec) -> Target:
         command = shlex.split(text)
     except ValueError as error:
         raise TargetError(f"the command {text!r} cannot be taken apart: {error}") from None
-    if not command:
+    if not any(command):
         raise TargetError("the target exec needs a command: exec,cmd=./my-executor")
     return Target(f"exec,cmd={text}", tuple(command))
 
