@@ -1,4 +1,4 @@
-"""The engine: one run from its seed to its summary. It deals blocks of programs to workers and sends failures to triage.
+"""The engine: one run from its seed to its summary. It deals programs to workers and sends failures to triage.
 
 Blocks are absorbed in the order of their numbers, and triages in the order in which they were asked for, so one seed
 gives the same programs and the same findings whatever the number of workers, as long as no time limit cuts in.
@@ -6,7 +6,6 @@ gives the same programs and the same findings whatever the number of workers, as
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections import deque
 from pathlib import Path
 from typing import Final
@@ -153,7 +152,7 @@ class Engine:
         """Takes triages in the order in which they were asked for."""
         while self._asked and (done := self._triaged.pop(self._asked[0][0].suspect, None)) is not None:
             _, came_up = self._asked.popleft()
-            self._take(found_from(done, self.setup, self._hellos, _version(), came_up))
+            self._take(found_from(done, self.setup, self._hellos, came_up))
 
     def _take(self, found: Found) -> None:
         """Reports and stores a finding, unless it is one that this run has already."""
@@ -180,7 +179,7 @@ class Engine:
         while self._asked:
             job, came_up = self._asked.popleft()
             done = self._triaged.pop(job.suspect, None) or self._unshrunk(job.suspect)
-            self._take(found_from(done, self.setup, self._hellos, _version(), came_up))
+            self._take(found_from(done, self.setup, self._hellos, came_up))
 
     def _unshrunk(self, suspect: Suspect) -> TriageDone:
         program = self._asked_program(suspect)
@@ -228,7 +227,9 @@ class Engine:
         )
 
     def _summary(self) -> Summary:
-        met = self._statistics.behaviours
+        supported = frozenset[str]().union(*(hello.ops for hello in self._hellos.values()))
+        universe = [behaviour for behaviour in UNIVERSE if behaviour[0] in supported]
+        left = [behaviour for behaviour in missed(self._statistics.behaviours) if behaviour[0] in supported]
         return Summary(
             seed=self.setup.seed,
             profile=self.setup.profile,
@@ -238,14 +239,6 @@ class Engine:
             findings=self._findings,
             expected=self._expected,
             failures=self._failures,
-            missed=missed(met),
-            universe=len(UNIVERSE),
+            missed=left,
+            universe=len(universe),
         )
-
-
-def _version() -> str:
-    """The version of TwinHeap that is installed; the front door's constant is above this layer."""
-    try:
-        return importlib.metadata.version("twinheap")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

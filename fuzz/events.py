@@ -63,7 +63,8 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a run came to. `failures`: how often anything failed, duplicates included. `missed`: of the `universe`."""
+    """What a run came to. `failures`: how often anything failed, duplicates included. `missed`: of the `universe` of
+    behaviours that these targets can show."""
 
     seed: int
     profile: str

@@ -9,7 +9,7 @@ from typing import Final
 from twinheap.fuzz.budget import Budget
 from twinheap.fuzz.differ import Differ, Judged
 from twinheap.fuzz.generate import generate
-from twinheap.fuzz.messages import HuntDone, HuntJob, Suspect
+from twinheap.fuzz.messages import HuntDone, HuntJob, Suspect, TriageDone
 from twinheap.fuzz.oracle import Opener, failures_of
 from twinheap.fuzz.profiles import Profile
 from twinheap.fuzz.triage import Case, triage
@@ -30,13 +30,19 @@ def hunt(job: HuntJob, profile: Profile, opener: Opener, shrink_seconds: float) 
         differ.close()
     seconds = time.monotonic() - started
     if found is None:
-        return HuntDone(target=job.target, seed=job.seed, programs=job.programs, seconds=seconds, triage=None)
+        return _done(job, job.programs, seconds, differ, None)
     batch, at = found
     identity, verdict = next(pair for pair in failures_of(batch[at]) if pair[0].known is None)
     suspect = Suspect(batch[at].number, 0, identity, verdict)
     case = Case(suspect, batch[at].program, [one.program for one in batch[:at]])
     done = triage(case, [job.target], opener, shrink_seconds)
-    return HuntDone(target=job.target, seed=job.seed, programs=batch[at].number + 1, seconds=seconds, triage=done)
+    return _done(job, batch[at].number + 1, seconds, differ, done)
+
+
+def _done(job: HuntJob, programs: int, seconds: float, differ: Differ, found: TriageDone | None) -> HuntDone:
+    return HuntDone(
+        target=job.target, seed=job.seed, programs=programs, seconds=seconds, hello=differ.hello, triage=found
+    )
 
 
 def _first_failure(job: HuntJob, profile: Profile, differ: Differ) -> tuple[list[Judged], int] | None:

@@ -13,6 +13,7 @@ from twinheap.fuzz.signature import Identity
 from twinheap.model.codes import Verdict
 from twinheap.model.judge import Behaviour
 from twinheap.model.program import Program
+from twinheap.targets.wire import Hello
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,12 +116,13 @@ class HuntJob(msgspec.Struct, frozen=True, tag="hunt"):
 
 
 class HuntDone(msgspec.Struct, frozen=True, tag="hunt", kw_only=True):
-    """How a hunt ended: `triage` of the first failure, None if the target survived; `seconds` until that failure."""
+    """How a hunt ended: `triage` of the first failure, None if the target survived; `seconds` until it."""
 
     target: str
     seed: int
     programs: int
     seconds: float
+    hello: Hello
     triage: TriageDone | None
 
 

@@ -32,6 +32,10 @@ class Seen(msgspec.Struct, frozen=True):
 class Oracle(Protocol):
     """Answers about programs; owns executors, which `fresh` replaces."""
 
+    @property
+    def supported(self) -> frozenset[str]:
+        """The op kinds that are asked of every target."""
+
     def see(self, programs: Sequence[Program]) -> list[Seen]:
         """Runs programs as one batch."""
 
@@ -59,6 +63,11 @@ class TargetOracle:
         self._open = opener
         self.differ = opener(target)
 
+    @property
+    def supported(self) -> frozenset[str]:
+        """The op kinds of the target."""
+        return self.differ.supported
+
     def see(self, programs: Sequence[Program]) -> list[Seen]:
         """Runs the target's views of programs as one batch."""
         judged = self.differ.run([view(program, self.differ.supported) for program in programs])
@@ -81,11 +90,15 @@ class CrossOracle:
         self._one = TargetOracle(one, opener)
         self._two = TargetOracle(two, opener)
 
+    @property
+    def supported(self) -> frozenset[str]:
+        """The op kinds that both targets have."""
+        return self._one.supported & self._two.supported
+
     def see(self, programs: Sequence[Program]) -> list[Seen]:
         """Runs the shared views of programs on both targets."""
         one, two = self._one.differ, self._two.differ
-        supported = one.supported & two.supported
-        views = [view(program, supported) for program in programs]
+        views = [view(program, self.supported) for program in programs]
         same = one.profile.collector == two.profile.collector
         return [
             Seen(disagreement(left, right, same)) for left, right in zip(one.run(views), two.run(views), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import time
 from typing import Final
 
@@ -69,7 +70,7 @@ class Found(msgspec.Struct, frozen=True):
     before: list[Program]
 
 
-def found_from(done: TriageDone, setup: Setup, hellos: dict[str, Hello], twinheap: str, seconds: float) -> Found:
+def found_from(done: TriageDone, setup: Setup, hellos: dict[str, Hello], seconds: float) -> Found:
     """The finding that a triage ended in; `seconds`: since the start of the run."""
     suspect, verdict = done.suspect, done.verdict
     target = setup.targets[suspect.target]
@@ -85,7 +86,7 @@ def found_from(done: TriageDone, setup: Setup, hellos: dict[str, Hello], twinhea
         release=hello.release,
         collector=hello.collector,
         build=hello.build,
-        twinheap=twinheap,
+        twinheap=_version(),
         seed=setup.seed,
         number=suspect.number,
         profile=setup.profile,
@@ -130,3 +131,11 @@ def file_name(finding: Finding, program: Program, role: str) -> str:
     """The content-addressed name of a finding's program."""
     middle = "" if role == "shrunk" else f"{role}-"
     return f"{finding.signature}-{middle}{digest(program)}.twin"
+
+
+def _version() -> str:
+    """The version of TwinHeap that is installed; the front door's constant is above this layer."""
+    try:
+        return importlib.metadata.version("twinheap")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -38,7 +38,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every setting's value for a subcommand with the options of `add_search` or some of them."""
-    from twinheap.settings import resolve
+    from twinheap.settings import DEFAULT_TARGETS, resolve
 
     given: dict[str, Any] = dict(vars(arguments))
     targets = [*(given.get("names") or []), *(given.get("target") or [])]
@@ -46,7 +46,7 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     if given.get("expect"):
         given["expect"] = ",".join(given["expect"])
     settings = resolve(given)
-    settings["default_targets"] = not targets and settings["targets"] == resolve({}, environment={})["targets"]
+    settings["default_targets"] = not targets and settings["targets"] is DEFAULT_TARGETS
     return settings
 
 
