@@ -7,7 +7,6 @@ them (docs/spec/program-ir.md 8.2).
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
-import threading
 from typing import Any, Final
 
 from twinheap.model.observation import OOM
@@ -15,6 +14,7 @@ from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.machine_slots import TYPES, SlotOps, StoreState, failure_of
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
+from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
 
 _OOM: Final[Raw] = (OOM,)
@@ -38,6 +38,7 @@ class CapiMachine(SlotOps):
         self._clone = (api.externref_clone, api.anyref_clone)
         self._unroot = (api.externref_unroot, api.anyref_unroot)
         self._from_i31 = api.anyref_from_i31
+        self._other_thread = OtherThread()
 
     def hello(self) -> Hello:
         """What the handshake says; looks which collector the library runs."""
@@ -120,9 +121,7 @@ class CapiMachine(SlotOps):
         if held is None:
             return SKIPPED
         self.slots[op[1]] = None
-        thread = threading.Thread(target=self._release, args=held)
-        thread.start()
-        thread.join()
+        self._other_thread.run(lambda: self._release(*held))
         return DONE
 
     # --- conversions, through raw values
