@@ -60,8 +60,9 @@ class Flight:
 
 def survived(number: int, observations: tuple[Observation, ...]) -> Ran:
     """A program whose process survived it."""
-    if observations and observations[-1].outcome.startswith(PANIC):
-        return Ran(number, observations, "panic", len(observations) - 1)
+    last = observations[-1].outcome if observations else ""
+    if last.startswith((PANIC, DEAD)):  # a death is that of a copy of the process
+        return Ran(number, observations, "panic" if last.startswith(PANIC) else "dead", len(observations) - 1)
     return Ran(number, observations)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.doomed import outcome_of
 from twinheap.targets.capi.machine_slots import TYPES, SlotOps, StoreState, failure_of
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
@@ -220,16 +221,17 @@ class CapiMachine(SlotOps):
         held = self.slots[source]
         if held is None:
             return SKIPPED
-        context, name, is_any = self.slots[at].context, _USES[use], held[2]
-        if name == "data":
-            self._data(context, held[1])
-        elif name == "to_raw":
-            self._to_raw[is_any](context, held[1])
+        return outcome_of(lambda: self._use(self.slots[at].context, _USES[use], held[1], held[2]))
+
+    def _use(self, context: int, use: str, handle: int, is_any: bool) -> Raw:
+        """Uses a handle of another store; every release aborts (docs/spec-errata.md)."""
+        if use == "data":
+            self._data(context, handle)
+        elif use == "to_raw":
+            self._to_raw[is_any](context, handle)
         else:
-            out: int = self._items.at[0]
-            failed = self._api.global_new(context, TYPES[is_any], True, held[1], out)
-            if failed is not None:
-                return failure_of(failed)
+            failed = self._api.global_new(context, TYPES[is_any], True, handle, self._items.at[0])
+            return DONE if failed is None else failure_of(failed)
         return DONE
 
     @property

@@ -158,7 +158,7 @@ def test_the_wrong_store_ends_the_process_and_nothing_else(capi: Executor, use: 
     assert "wrong store" in culprit.observations[2].outcome
     assert not culprit.flaky
     assert first.observations == last.observations
-    assert capi.restarts - before == 1  # by design, so it need not be seen twice
+    assert capi.restarts == before  # it happens in a copy of the process
 
 
 def resident(pid: int) -> int:
