@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.model import rules_memory, rules_roots, rules_slots, rules_values
+from twinheap.model import rules_async, rules_memory, rules_roots, rules_slots, rules_values
 from twinheap.model.codes import Verdict
+from twinheap.model.contents import Cell, Error, Fill, Future, Raw, Table
 from twinheap.model.entities import Ref
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program, slots_of
 from twinheap.model.roots import Handle, Stale
-from twinheap.model.state import Cell, Error, Fill, Future, Raw, Store, Table
+from twinheap.model.state import Store
 from twinheap.model.world import RULES, Broken, Rule, World
 
-_RULE_MODULES: Final = (rules_roots, rules_values, rules_memory, rules_slots)  # importing them registers their rules
+_RULE_MODULES: Final = (
+    rules_roots,
+    rules_values,
+    rules_memory,
+    rules_async,
+    rules_slots,
+)  # importing them registers their rules
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 _NO_HEAP: Final = "before it has been allocated"  # the panic text of K6
