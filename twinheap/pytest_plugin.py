@@ -16,8 +16,10 @@ This module is imported at the start of every pytest run on the machine, so it i
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -34,6 +36,9 @@ _LAZY = {
     "programs": "twinheap.fuzz.strategies",
 }
 """Public name -> the module that it is loaded from when it is first asked for."""
+
+KNOWN_PROPERTY: Final = "twinheap known defect"
+"""Key of the user property of a report that names a target and the known defect that a program showed there."""
 
 _TARGETS: pytest.StashKey[Targets] = pytest.StashKey()
 
@@ -76,12 +81,12 @@ def targets_of(config: pytest.Config) -> Targets:
     if targets is None:
         from twinheap.pytest_targets import make_targets
 
-        folder = config.cache.mkdir("twinheap") if config.cache else None
+        cache = getattr(config, "cache", None)  # a project may switch that plugin off
         targets = config.stash[_TARGETS] = make_targets(
             config.getoption("twinheap_target") or config.getini("twinheap_targets"),
             strict=bool(_given(config, "twinheap_strict")),
             shrink_seconds=config.getini("twinheap_shrink_seconds"),
-            folder=folder,
+            folder=cache.mkdir("twinheap") if cache else None,
         )
     return targets
 
@@ -111,18 +116,29 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return file
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Each test shrinks its own failures."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Each test shrinks its own failures; the known defects that it met go into its report, which crosses processes."""
     targets = item.config.stash.get(_TARGETS, None)
     if targets is not None:
-        targets.forget_shrunk()
+        targets.start_test()
+    try:
+        return (yield)
+    finally:
+        if targets is not None:
+            item.user_properties += [(KNOWN_PROPERTY, [*met, count]) for met, count in targets.known.items()]
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Known defects fail no test; they are counted here."""
-    targets = config.stash.get(_TARGETS, None)
-    for (name, defect), count in sorted(targets.known.items()) if targets else ():
-        terminalreporter.write_line(f"twinheap: {name} showed known defect {defect} in {count} programs")
+    known: Counter[tuple[str, str]] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and report.when == "call":
+                met: list[Any] = [value for key, value in report.user_properties if key == KNOWN_PROPERTY]
+                known.update({(target, defect): count for target, defect, count in met})
+    for (target, defect), count in sorted(known.items()):
+        terminalreporter.write_line(f"twinheap: {target} showed known defect {defect} in {count} programs")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
