@@ -116,7 +116,7 @@ def _known(w: World, broken: Broken) -> str | None:
     if broken.code == "TH201" and broken.obj is not None:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
-        return min(store.uncounted & w.profile.defects, default=None)
+        return "K15" if store.as_any and "K15" in w.profile.defects else None
     if broken.code != "TH301":
         return None
     store = w.acting

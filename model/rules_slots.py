@@ -57,8 +57,6 @@ def global_new(w: World, obs: Observation, slot: int, type_: int, mutable: int, 
     if isinstance(ref, Stale):
         return
     w.require(obs, OK, "the value fits")
-    if isinstance(ref, Obj):
-        store.uncounted.add("K16")
     store.write(None, ref)
     w.slots[result] = Cell(store, type_, bool(mutable), ref)
 

@@ -69,7 +69,7 @@ class World:
         self.slots[slot] = handle
         self.types[slot] = type_
         if type_ == ANY and type(handle.ref()) is Obj:
-            handle.store.uncounted.add("K15")
+            handle.store.as_any = True
 
     # --- outcomes
 

@@ -61,8 +61,11 @@ class Machine(Protocol):
     def execute(self, program: WireProgram, note: Note) -> Sequence[Raw]:
         """One observation per op; fewer if an op panicked, whose observation is then the last.
 
-        Sets `note[0]` and `note[1]` before each op. Leaves nothing behind: stores still open at the end are dropped.
+        Sets `note[0]` and `note[1]` before each op.
         """
+
+    def finish(self) -> None:
+        """Drops what the last program left: a part of a program leaves stores open."""
 
 
 def main(machine: Machine) -> None:
@@ -148,17 +151,23 @@ class _Server:
         self.send(frame(ExecutorHello(hello)))
 
     def _run(self, batch: Batch) -> None:
-        execute, note, batch_id = self._machine.execute, self._note, batch.id
+        execute, finish, note = self._machine.execute, self._machine.finish, self._note
         parts: list[bytes] = []
         size = 0
-        for program in batch.programs:
-            part = frame(("result", batch_id, program.number, execute(program, note)))
+        for at, program in enumerate(batch.programs):
+            if at:
+                finish()
+            part = frame(("result", batch.id, program.number, execute(program, note)))
             parts.append(part)
             size += len(part)
             if size > FLUSH_SIZE:
                 self.send(b"".join(parts))
                 parts, size = [], 0
+        # Written before the last clean-up: on a heap that is already broken it may be the end of the process, and the
+        # parent asks for the part of a program that comes before a death as a batch of its own.
         self.send(b"".join(parts))
+        if batch.programs:
+            finish()
 
     def send(self, data: bytes) -> None:
         """Writes all of `data`; a pipe takes it in pieces."""

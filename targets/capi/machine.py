@@ -67,7 +67,7 @@ class CapiMachine(SlotOps):
         api.memory.give_extern(dropped)
         return "copying" if moved else "drc" if finalized else "null"
 
-    def finish(self) -> None:
+    def clean_up(self) -> None:
         # Every handle holds a piece of memory of its own until it is unrooted, also after its store.
         for held in self._left:
             self._release(*held)

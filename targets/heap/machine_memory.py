@@ -92,7 +92,7 @@ class MemoryOps(PythonMachine):
             return (raw[0], values, finalized)
         return (raw[0], values, finalized, calls, needed)
 
-    def finish(self) -> None:
+    def clean_up(self) -> None:
         self._scopes.clear()
         self._errors.clear()
         self._effects.clear()
