@@ -267,8 +267,9 @@ class Executor:
         try:
             return self._alone(program, 0, op)
         except Trouble:
-            self._restart()
             return None
+        finally:
+            self._restart()  # what broke the heap may break it in the clean-up, and the next program must not pay
 
     def _alone(self, program: Program, number: int, ops: int) -> tuple[Observation, ...]:
         """Runs the first `ops` ops of a program, with nothing else under way."""
