@@ -7,7 +7,6 @@ place in the program is noted in shared memory before each op, so that the paren
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ import traceback
 from collections.abc import MutableSequence, Sequence
 from typing import Any, Final, Protocol
 
+from twinheap.targets.progress import open_progress
 from twinheap.targets.wire import (
     OP_NAMES,
     WIRE_VERSION,
@@ -39,9 +39,6 @@ READ_SIZE: Final = 1 << 20
 
 FLUSH_SIZE: Final = 8 << 20
 """Bytes of results that are kept before the end of a batch: memory stays bounded whatever the parent sends."""
-
-PROGRESS_SIZE: Final = 8
-"""Bytes of the progress file: program number and op index, each 32 bits in the machine's byte order."""
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
@@ -174,15 +171,3 @@ class _Server:
         view = memoryview(data)
         while view:
             view = view[os.write(self._sink, view) :]
-
-
-def open_progress(path: str) -> memoryview:
-    """The progress file as two writable numbers that the parent sees at once.
-
-    The mapping stays when the parent then removes the file. Raises OSError, or ValueError for a file that is too short.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        return memoryview(mmap.mmap(handle, PROGRESS_SIZE)).cast("I")
-    finally:
-        os.close(handle)
