@@ -64,7 +64,7 @@ def test_an_unreadable_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "iterdir", refuse)  # for root nothing is unreadable
-    with pytest.raises(StoreError, match=": Permission denied$"):
+    with pytest.raises(StoreError, match=r": Permission denied$"):
         list(stored_in(tmp_path))
 
 
