@@ -7,8 +7,9 @@ numbers, null). The random engine in `generate.py` finds more a second; this one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import currently_in_test_context, note
 from hypothesis import strategies as st
@@ -19,6 +20,9 @@ from twinheap.model.ops import BY_NAME, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
 from twinheap.model.program import Config, Program
 from twinheap.model.text import dumps
 from twinheap.model.view import ALL_OPS
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+"""What `st.composite` and `st.data()` both give."""
 
 MAX_OPS: Final = 40  # by default: what a test judges in about a millisecond
 SIMPLEST: Final = ("ext_new_owned", "ext_new", "odrop", "gc", "data")  # op choices shrink towards these, in order
@@ -71,7 +75,7 @@ def _step(draw: st.DrawFn, builder: Builder, choices: tuple[OpSpec, ...], min_op
     return True
 
 
-def draw_op(draw: st.DrawFn, builder: Builder, choices: tuple[OpSpec, ...]) -> None:
+def draw_op(draw: Draw, builder: Builder, choices: tuple[OpSpec, ...]) -> None:
     """Draws an op of `choices` with operands from what there is, and offers it to `builder`.
 
     If there is nothing for the op drawn, the next that fits is taken: so the same draw means the same op again once
@@ -113,16 +117,16 @@ class _Shown:
         return dumps(self.program)
 
 
-def _operand(draw: st.DrawFn, builder: Builder, pools: dict[str, list[int]], param: Param) -> int:
+def _operand(draw: Draw, builder: Builder, pools: dict[str, list[int]], param: Param) -> int:
     if not param.is_slot and param.kind != "V":
-        return draw(_integers(param.kind))
+        return int(draw(_integers(param.kind)))
     if param.kind == "V":
         found = [builder.next_value, *sorted(builder.taken)]
     else:
         found = pools.get(param.kind, [])
         found = [NULL, *found] if param.optional else found
     # Drawn also if there is only one: else what follows would shift when it is the last that is left.
-    return found[draw(_below(len(found)))]
+    return found[int(draw(_below(len(found))))]
 
 
 @lru_cache(maxsize=1024)  # making a strategy costs more than drawing from it
