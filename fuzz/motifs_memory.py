@@ -137,7 +137,7 @@ def fill_up(g: Draft) -> None:
     for _ in range(g.upto(4)):
         g.any_new(g.byte() & 1 == 0)
     limit = g.builder.config.limit
-    if limit > PAGE:  # up to where doubling stops, and beyond
+    if limit == UNLIMITED or limit > PAGE:  # up to where doubling stops, and beyond
         fill(g, (4094, 4095, 4096, 2047)[g.upto(4)])
     else:
         fill(g, CAPACITIES[g.upto(8)])
