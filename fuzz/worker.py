@@ -32,8 +32,8 @@ READ_SIZE: Final = 1 << 16
 """Bytes asked of the pipe at once; jobs are short."""
 
 GC_THRESHOLD: Final = 10_000
-"""Objects made before Python looks for cycles: judging leaves hundreds a program, and looking at Python's own pace takes
-a tenth of the time. More gains nothing, and costs memory."""
+"""Objects made before Python looks for cycles: judging leaves hundreds a program, and looking at Python's own pace
+takes a tenth of the time. More gains nothing, and costs memory."""
 
 
 def main() -> None:
