@@ -33,6 +33,7 @@ _NEEDS: Final = {
     "kept": "oom_take",
     "spent": "oom_take",
     "errors": "oom_take",
+    "foreign-value": "scope",  # without it, on C, the conversion panics
 }
 """The op kind without which a state class does not arise."""
 
