@@ -201,8 +201,11 @@ def gc_for(w: World, obs: Observation, slot: int, error: int) -> None:
         return
     w.case = "heapless" if not store.heap else "own" if kept.store is store else "foreign"
     w.require(obs, OK, "a collection cannot fail")
+    dead = list(store.dead.values())
     if store.counts:
         store.counts.gc_for()
+    if w.profile.collector == "copying":  # there it collects first, as from 45 on (1.5)
+        make_due(w, store, dead)
     store.trimmed()
 
 

@@ -1,0 +1,94 @@
+"""Predicates of known defects: which failed verdicts a known defect explains (program-ir.md 8.3 rule 5).
+
+Each is as narrow as what is understood of the defect, since what it takes is counted and passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
+
+from twinheap.model.contents import Cell, Raw, Table
+from twinheap.model.entities import Obj, Ref
+from twinheap.model.observation import Observation
+from twinheap.model.ops import EXTERN, OPS, Op
+from twinheap.model.program import slots_of
+from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot, Stale
+from twinheap.model.state import Store
+
+if TYPE_CHECKING:
+    from twinheap.model.world import Broken, World
+
+NO_HEAP: Final = "before it has been allocated"
+"""The panic text of K6."""
+
+K6_NARROW: Final = 37
+"""From this release on only raw conversions show K6; before, all that touches such a reference (docs/spec-errata.md)."""
+
+_RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq", "kind"})
+"""Ops that are, or on the C API contain, a conversion of an externref to a raw value."""
+
+
+def known_panic(w: World, op: Op, obs: Observation) -> str | None:
+    """The known defect that explains a panic: an i31 seen as extern, in a store without heap (K6)."""
+    if "K6" not in w.profile.defects or NO_HEAP not in obs.outcome:
+        return None
+    spec = OPS[op[0]]
+    wide = w.profile.release[0] < K6_NARROW
+    if wide and _makes_extern_i31(w, spec.name, op):
+        return "K6"
+    held = any(_extern_i31(w, slot) for _, slot in slots_of(op))
+    return "K6" if held and (wide or spec.name in _RAW_CONVERSIONS) else None
+
+
+def _makes_extern_i31(w: World, name: str, op: Op) -> bool:
+    """Whether the op gives an externref that holds an i31."""
+    if name.startswith("from_imm"):
+        store = w.slots[op[1]]
+        return bool(op[2]) and op[3] == EXTERN and isinstance(store, Store) and not store.heap
+    holder = w.slots[op[1]] if len(op) > 1 else None
+    if name.startswith("from_raw") and isinstance(holder, Raw):
+        return op[2] == EXTERN and type(holder.ref) is int and not holder.store.heap
+    if name.startswith("conv_ext") and isinstance(holder, LifoHandle | OwnedRoot | CastHandle):
+        return type(holder.ref()) is int and not holder.store.heap
+    return False
+
+
+def _extern_i31(w: World, slot: int) -> bool:
+    """Whether a slot is an externref handle, global or table that holds an i31, in a store without heap."""
+    holder = w.slots[slot]
+    refs: Collection[Ref | Stale]
+    if isinstance(holder, LifoHandle | OwnedRoot | CastHandle):
+        refs, type_ = (holder.ref(),), w.types[slot]
+    elif isinstance(holder, Cell):
+        refs, type_ = (holder.ref,), holder.type
+    elif isinstance(holder, Table):
+        refs, type_ = holder.refs, holder.type
+    else:
+        return False
+    return type_ == EXTERN and not holder.store.heap and any(type(ref) is int for ref in refs)
+
+
+def known_leak(w: World, obj: Obj) -> str | None:
+    """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or offered to a table (K14)."""
+    if obj.tainted and "K1" in w.profile.defects:
+        return "K1"
+    return "K14" if obj.tabled and "K14" in w.profile.defects else None
+
+
+def known_break(w: World, broken: Broken) -> str | None:
+    """The known defect that explains a broken rule."""
+    if broken.code == "TH201" and broken.obj is not None and "K15" in w.profile.defects:
+        store = w.slots[broken.obj.store]
+        assert isinstance(store, Store)
+        return "K15" if broken.obj.as_any or store.freed_as_any else None
+    if broken.code == "TH301":
+        return _full_of_leaks(w, w.acting)
+    return None
+
+
+def _full_of_leaks(w: World, store: Store) -> str | None:
+    """Leaked objects make a heap full too early: if with them, and not without, no more fits."""
+    kept = [known_leak(w, obj) for obj in (*store.dead.values(), *store.leaked.values())]
+    names = [name for name in kept if name is not None]
+    return min(names) if names and not store.bounds.must_fit(store.live + len(names)) else None
