@@ -22,23 +22,41 @@ if TYPE_CHECKING:
 NO_HEAP: Final = "before it has been allocated"
 """The panic text of K6."""
 
+NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
+"""The panic text of K16: an i31 has no index in the heap."""
+
 K6_NARROW: Final = 37
-"""From this release on only raw conversions show K6; before, all that touches such a reference (docs/spec-errata.md)."""
+"""From this release on only raw conversions show K6, before all that touches such a reference (spec-errata.md)."""
+
+_WRITES: Final = frozenset({"global_set", "table_set", "table_fill", "table_copy"})
 
 _RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq", "kind"})
 """Ops that are, or on the C API contain, a conversion of an externref to a raw value."""
 
 
 def known_panic(w: World, op: Op, obs: Observation) -> str | None:
-    """The known defect that explains a panic: an i31 seen as extern, in a store without heap (K6)."""
-    if "K6" not in w.profile.defects or NO_HEAP not in obs.outcome:
-        return None
-    spec = OPS[op[0]]
-    wide = w.profile.release[0] < K6_NARROW
-    if wide and _makes_extern_i31(w, spec.name, op):
+    """The known defect that explains a panic."""
+    if "K6" in w.profile.defects and NO_HEAP in obs.outcome and _i31_without_heap(w, op):
         return "K6"
-    held = any(_extern_i31(w, slot) for _, slot in slots_of(op))
-    return "K6" if held and (wide or spec.name in _RAW_CONVERSIONS) else None
+    if "K16" in w.profile.defects and NO_INDEX in obs.outcome and _overwrites_i31(w, op):
+        return "K16"
+    return None
+
+
+def _i31_without_heap(w: World, op: Op) -> bool:
+    """K6: an i31 seen as extern, in a store without heap."""
+    name = OPS[op[0]].name
+    wide = w.profile.release[0] < K6_NARROW
+    if wide and _makes_extern_i31(w, name, op):
+        return True
+    return (wide or name in _RAW_CONVERSIONS) and any(_extern_i31(w, slot) for _, slot in slots_of(op))
+
+
+def _overwrites_i31(w: World, op: Op) -> bool:
+    """K16: a write to a global or table that holds an i31, in a store with heap."""
+    holder = w.slots[op[1]] if OPS[op[0]].name in _WRITES else None
+    refs = [holder.ref] if isinstance(holder, Cell) else holder.refs if isinstance(holder, Table) else []
+    return isinstance(holder, Cell | Table) and holder.store.heap and any(type(ref) is int for ref in refs)
 
 
 def _makes_extern_i31(w: World, name: str, op: Op) -> bool:

@@ -36,9 +36,10 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K6", "i31 seen as extern panics in a store without heap", 32, 46, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, ("TH202", "TH301")),
         KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
+        KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
     )
 }
-"""Known defects that host operations reach, by name (semantics.md 7; K14 and K15 in docs/findings.md)."""
+"""Known defects that host operations reach, by name (semantics.md 7; K14 to K16 in docs/findings.md)."""
 
 # Before 33 the limiter did not govern the GC heap, which had a fixed 512 KiB; objects took 24 bytes before 32.
 FIXED_CAPACITY: Final = {29: 21845, 30: 21845, 31: 21845, 32: 16383}
