@@ -90,6 +90,7 @@ _COPYING: Final = (
     _own("c10", COPYING, "i31s are moved as if objects", "a=i31, n(1), gc, kind(a): extern"),
     _own("c11", COPYING, "a copy misses what follows the header", "n(1), n(2), gc, d(2): 1"),
     _own("c12", COPYING, "the sweep ends at the first survivor", "{n(1)}, n(2), gc, sync: 1 missing"),
+    _own("c13", COPYING, "gc for an out-of-memory error does not collect", "N(1), drop, gc_for: not finalized"),
 )
 
 _ASYNC: Final = (

@@ -99,7 +99,7 @@ def collect_request(store: "Store", bytes_needed: int | None) -> Steps[None]:
     # mutant t19: bytes_needed = None
     store.roots.trim(heap, eager=True)  # mutant m12: pass
     if heap.collects_first:
-        yield from collect(store)
+        yield from collect(store)  # mutant c13: yield from collect(store) if bytes_needed is None else ()
         if bytes_needed is not None and bytes_needed > heap.size - store.live_bytes:
             yield from grow(store, bytes_needed)
     elif bytes_needed is None or not (yield from grow(store, bytes_needed)):

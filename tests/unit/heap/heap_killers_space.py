@@ -132,6 +132,11 @@ def c12(p):
     p.gc()
 
 
+def c13(p):
+    p.scope_with(1)
+    p.store.gc(p.another(64 * KIB).oom())
+
+
 def a01(p):
     p.heap.ExternRef.new_async(p.store, 1).cancel()
 
