@@ -27,6 +27,9 @@ Status = Literal["FIXED", "FAILED", "ERROR"]
 RECORD_FOLDERS: Final = ("known", "mutants")
 """Folders of the corpus whose files are records."""
 
+MAX_IDLE: Final = 8
+"""Executors that wait for another program of their target: a process each, and files name few targets in common."""
+
 FLAKY_TRIES: Final = 5
 """Replays of a finding that was flaky, each in a fresh executor: it is fixed if none of them fails."""
 
@@ -126,28 +129,73 @@ def inexpressible(program: Program, supported: frozenset[str]) -> list[str]:
     return list(missing)
 
 
-def replay(stored: Stored, target: str, opener: Opener, expected: Status | None = None) -> Replayed:
-    """Replays a program on one target, or on two that are to agree, in fresh executors."""
+class Shared:
+    """Executors that one replay leaves to the next: those on which nothing failed. Close it at the end."""
+
+    def __init__(self) -> None:
+        self._idle: dict[str, Oracle] = {}
+
+    def take(self, target: str) -> Oracle | None:
+        """The executor of a target, if one was left."""
+        return self._idle.pop(target, None)
+
+    def leave(self, target: str, oracle: Oracle) -> None:
+        """Leaves an executor to the next replay; the one that was left first goes if there are too many."""
+        self._idle[target] = oracle
+        if len(self._idle) > MAX_IDLE:
+            self._idle.pop(next(iter(self._idle))).close()
+
+    def close(self) -> None:
+        """Ends the executors."""
+        while self._idle:
+            self._idle.popitem()[1].close()
+
+
+def replay(
+    stored: Stored, target: str, opener: Opener, expected: Status | None = None, shared: Shared | None = None
+) -> Replayed:
+    """Replays a program on one target, or on two that are to agree, in fresh executors or in `shared` ones.
+
+    A failure counts only in a fresh executor, and what other programs must precede or was flaky gets one at once.
+    """
+    left = shared.take(target) if shared is not None else None
     try:
-        oracle = open_oracle(target, opener)
+        oracle = left or open_oracle(target, opener)
     except (TargetError, ExecutorError, ValueError) as error:
         return Replayed(stored, target, "ERROR", expected=expected, detail=str(error))
+    clean = False
     try:
         if missing := inexpressible(stored.program, oracle.supported):
+            clean = True
             detail = f"the target cannot express {', '.join(missing)}"
             return Replayed(stored, target, "ERROR", expected=expected, detail=detail)
-        verdict = None
-        for _ in range(FLAKY_TRIES if "flaky" in stored.meta else 1):
-            seen = oracle.see([*stored.before, stored.program])[-1]
-            verdict = chosen(seen, stored.meta.get("code"))
-            if verdict:
-                break
-            oracle.fresh()
+        alone = not stored.before and "flaky" not in stored.meta
+        if left is not None and alone and not oracle.see([stored.program])[-1].failures:
+            verdict = None
+        else:
+            if left is not None:
+                oracle.fresh()
+            verdict = _in_fresh(stored, oracle)
+        clean = verdict is None
     except ExecutorError as error:
         return Replayed(stored, target, "ERROR", expected=expected, detail=str(error))
     finally:
-        oracle.close()
+        if shared is not None and clean:
+            shared.leave(target, oracle)
+        else:
+            oracle.close()
     return Replayed(stored, target, "FAILED" if verdict else "FIXED", verdict, expected, _remark(stored, verdict))
+
+
+def _in_fresh(stored: Stored, oracle: Oracle) -> Verdict | None:
+    """The verdict of a program in a fresh executor, of one that was flaky in several."""
+    for again in range(FLAKY_TRIES if "flaky" in stored.meta else 1):
+        if again:
+            oracle.fresh()
+        seen = oracle.see([*stored.before, stored.program])[-1]
+        if verdict := chosen(seen, stored.meta.get("code")):
+            return verdict
+    return None
 
 
 def open_oracle(target: str, opener: Opener) -> Oracle:
@@ -178,8 +226,14 @@ def expectations(stored: Stored) -> list[tuple[str, Status]]:
     return recorded
 
 
-def replay_all(stored: Stored, override: Sequence[str], default: Sequence[str], opener: Opener) -> Iterator[Replayed]:
-    """Replays a program on `override`, else on what it names, else on `default`."""
+def replay_all(
+    stored: Stored,
+    override: Sequence[str],
+    default: Sequence[str],
+    opener: Opener,
+    shared: Shared | None = None,
+) -> Iterator[Replayed]:
+    """Replays a program on `override`, else on what it names, else on `default`; see `replay` for the rest."""
     if stored.is_record and not override:
         try:
             recorded = expectations(stored)
@@ -187,8 +241,8 @@ def replay_all(stored: Stored, override: Sequence[str], default: Sequence[str], 
             yield Replayed(stored, stored.meta.get("targets", ""), "ERROR", expected="FAILED", detail=str(error))
             return
         for target, status in recorded:
-            yield replay(stored, target, opener, status)
+            yield replay(stored, target, opener, status, shared)
         if recorded:
             return
     for target in override or stored.targets or default:
-        yield replay(stored, target, opener)
+        yield replay(stored, target, opener, shared=shared)

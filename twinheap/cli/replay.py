@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Replays, and returns the exit code."""
     from twinheap.fuzz.opening import opener_for
-    from twinheap.fuzz.replay import load, replay_all, stored_in
+    from twinheap.fuzz.replay import Shared, load, replay_all, stored_in
     from twinheap.fuzz.store import StoreError
     from twinheap.reporters.json_report import check_json, write_json
 
@@ -42,16 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
     opener = opener_for(settings["expect"])
     results: list[Replayed] = []
     unreadable: list[tuple[Path, str]] = []
-    for file in files:
-        try:
-            stored = load(file)
-        except StoreError as error:
-            print(f"ERROR   {error}", flush=True)
-            unreadable.append((file, str(error)))
-            continue
-        for replayed in replay_all(stored, override, settings["targets"], opener):
-            print(line_of(replayed), flush=True)
-            results.append(replayed)
+    shared = Shared()
+    try:
+        for file in files:
+            try:
+                stored = load(file)
+            except StoreError as error:
+                print(f"ERROR   {error}", flush=True)
+                unreadable.append((file, str(error)))
+                continue
+            for replayed in replay_all(stored, override, settings["targets"], opener, shared):
+                print(line_of(replayed), flush=True)
+                results.append(replayed)
+    finally:
+        shared.close()
     if arguments.json:
         write_json(arguments.json, _report(results, unreadable, time.monotonic() - started))
     return _exit_code(results, unreadable)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from twinheap.fuzz.bisect import bisect
 from twinheap.fuzz.corpus import add, minimize
 from twinheap.fuzz.opening import opener_for
-from twinheap.fuzz.replay import Replayed, Status, Stored, inexpressible, load, replay, replay_all, stored_in
+from twinheap.fuzz.oracle import Opener
+from twinheap.fuzz.replay import Replayed, Shared, Status, Stored, inexpressible, load, replay, replay_all, stored_in
 from twinheap.fuzz.store import StoreError
 from twinheap.fuzz.timeline import timeline
+from twinheap.model.observation import Observation
+from twinheap.model.program import Program
 from twinheap.model.text import loads
+
+Faked = Callable[..., Opener]
 
 LEAK = "O1 = ext_new_owned S0 v0\nW2 = to_raw O1\nW3 = to_raw O1\nodrop O1\n"
 
@@ -41,6 +48,23 @@ def test_a_record_says_what_is_to_come_out(tmp_path: Path) -> None:
     assert statuses(path) == [("heap,mutant=m20", "FAILED", True), ("heap", "FIXED", True)]
     wrong = write(tmp_path / "known" / "b.twin", code="TH101", targets="heap,mutant=m20 heap")
     assert statuses(wrong) == [("heap,mutant=m20", "FAILED", False), ("heap", "FIXED", False)]
+
+
+def test_programs_share_an_executor_until_one_fails(faked: Faked, tmp_path: Path) -> None:
+    def grows_old(runner: Any, program: Program, seen: list[Observation]) -> None:
+        if len(program.ops) > 2 and (len(program.ops) > 3 or len(runner.seen) > 1):
+            seen[0] = Observation("null")
+
+    starts = [0]
+    opener, shared = faked(grows_old, starts), Shared()
+    small, old, bad = "O1 = ext_new_owned S0 v0\nodrop O1\n", "gc S0\n", "gc S0\ngc S0\n"
+    bodies = [small, small, small + old, small + bad, small, small]
+    stored = [load(write(tmp_path / f"{n}.twin", body)) for n, body in enumerate(bodies)]
+    results = [replay(one, "fake", opener, shared=shared).status for one in stored]
+    shared.close()
+    assert results == ["FIXED", "FIXED", "FIXED", "FAILED", "FIXED", "FIXED"]
+    # The third fails in the executor of the others, and not in its own; the fourth fails in its own too.
+    assert starts == [4]
 
 
 def test_what_a_target_cannot_express_is_an_error(tmp_path: Path) -> None:
