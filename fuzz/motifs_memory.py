@@ -59,6 +59,24 @@ def allocate(g: Draft) -> None:
         read(g, handle)
 
 
+@motif(MEMORY, "oom", 0.3, "gc_for")
+def spend_foreign_error(g: Draft) -> None:
+    """An error of a store without room, spent on another store: with garbage, without, or without a heap."""
+    if len(g.places) > 2:
+        return
+    here = g.place
+    g.new_place(0)
+    refused = g.add(CODE["ext_new_owned"], (g.place.slot, g.fresh_value()), True)
+    if g.byte() < 60:
+        g.new_place(UNLIMITED)
+    else:
+        g.place = here
+    for _ in range(g.upto(3)):
+        g.drop(g.ext(True))
+    if refused is not None:
+        g.add(GC_FOR, (g.place.slot, refused[1]))
+
+
 @motif(FULL, "oom", 2, "oom_take")
 def retry(g: Draft) -> None:
     """Refused, room made or not, and the same value again."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
-from twinheap.targets.ran import Flight, Ran
+from twinheap.targets.ran import Flight, Ran, from_outside
 from twinheap.targets.recovery import Recovering
 from twinheap.targets.wire import (
     OP_NAMES,
@@ -35,8 +35,16 @@ HELLO_TIMEOUT: Final = 30.0
 """Seconds until the handshake: a cold start loads a 30 MB library from a slow disk, beside other load."""
 
 
+STARTS: Final = 3
+"""Starts until it is believed that a child that is killed before its handshake cannot live here."""
+
+
 class ExecutorError(Exception):
     """The executor cannot be started, or does not speak the wire. The text is one line and says why."""
+
+
+class _KilledError(ExecutorError):
+    """Somebody else ended the child before its handshake."""
 
 
 class Executor(Recovering):
@@ -91,7 +99,14 @@ class Executor(Recovering):
     def start(self) -> Child:
         """Starts the child and shakes hands; does nothing if that was done."""
         if self._child is None:
-            self._child = self._greeted()
+            for _ in range(STARTS - 1):
+                try:
+                    self._child = self._greeted()
+                    break
+                except _KilledError:
+                    continue
+            else:
+                self._child = self._greeted()
         return self._child
 
     def _greeted(self) -> Child:
@@ -108,7 +123,7 @@ class Executor(Recovering):
             self._accept(answer.body)
         except Trouble as trouble:
             child.close()
-            raise ExecutorError(_no_start(trouble)) from None
+            raise (_KilledError if from_outside(trouble) else ExecutorError)(_no_start(trouble)) from None
         except BaseException:
             child.close()
             raise
