@@ -14,8 +14,8 @@ trip (0.05 ms) a thousandfold, and a worker answers about thirty times a second.
 MAX_DURATION: Final = 30 * 86400.0
 """Seconds. A month; more is a slip of the pen."""
 
-TRIAGE_GRACE: Final = 60.0
-"""Seconds that findings made before the end of a run may take to be shrunk after it."""
+TRIAGE_GRACE: Final = 20.0
+"""Seconds after the end of its time at which a run gives up what is under way; what is not shrunk yet is kept whole."""
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
@@ -76,6 +76,11 @@ class Budget:
             or (self._stop is not None and self._next >= self._stop)
             or (self._deadline is not None and self._clock() >= self._deadline)
         )
+
+    @property
+    def overtime(self) -> float:
+        """Seconds since the time was up: below 0 before, and always without a bound on the time."""
+        return -1.0 if self._deadline is None else self._clock() - self._deadline
 
     def stop(self) -> None:
         """Deals nothing more."""

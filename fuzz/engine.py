@@ -40,13 +40,14 @@ MAX_FINDINGS: Final = 200
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What to run. `programs`, `seconds`: None for no bound. `strict`: known defects are findings like any other.
 
-    `folder`: where findings are stored, None for nowhere.
+    `folder`: where findings are stored, None for nowhere. `workers`: processes that work; with 0 it is done in this
+    one, where the time is looked at between jobs only.
     """
 
     setup: Setup
     programs: int | None = None
     seconds: float | None = None
-    workers: int = 1
+    workers: int = 0
     strict: bool = False
     folder: Path | None = None
 
@@ -82,7 +83,7 @@ class Engine:
         self._greet()
         self._tell(Started(self.setup.seed, self.setup.profile, self._hellos, run.workers, run.programs, run.seconds))
         self._budget = Budget(run.programs, run.seconds)
-        pool: Pool = LocalPool(self.setup, self._open) if run.workers == 1 else ProcessPool(self.setup, run.workers)
+        pool: Pool = LocalPool(self.setup, self._open) if run.workers == 0 else ProcessPool(self.setup, run.workers)
         interrupted = False
         try:
             self._work(pool)
@@ -109,7 +110,6 @@ class Engine:
     # --- the loop
 
     def _work(self, pool: Pool) -> None:
-        grace_until: float | None = None
         while True:
             while pool.room > 0 and (block := self._budget.deal()) is not None:
                 pool.submit(BlockJob(block.start, block.stop))
@@ -123,10 +123,8 @@ class Engine:
                     self._triaged[answer.suspect] = answer
                     self._absorb_triages()
             self._tell_progress()
-            if self._budget.over:
-                grace_until = grace_until or self._budget.elapsed + TRIAGE_GRACE
-                if self._budget.elapsed > grace_until:
-                    return
+            if self._budget.overtime > TRIAGE_GRACE:
+                return
 
     def _absorb_blocks(self, pool: Pool) -> None:
         """Takes blocks in the order of their numbers."""

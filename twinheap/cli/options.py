@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 def add_search(parser: argparse.ArgumentParser) -> None:
     """The options of `run` and `fuzz`."""
+    from twinheap.fuzz.budget import TRIAGE_GRACE
+
     parser.add_argument("names", nargs="*", metavar="TARGET", help="what to test, as heap or capi@43.0.0")
     add_target(parser)
     parser.add_argument("--seed", metavar="N", help="of the random programs (default: another one each time)")
     parser.add_argument("--profile", metavar="NAME", help="what random programs are made of (default: default)")
-    parser.add_argument("--max-time", metavar="TIME", help="when to stop: 20s, 5m, 6h")
+    parser.add_argument(
+        "--max-time", metavar="TIME", help="when to stop: 20s, 5m, 6h; shrinking what was found may take up to "
+        f"{TRIAGE_GRACE:g} s more"
+    )  # fmt: skip
     parser.add_argument("--programs", metavar="N", help="how many programs to run")
     parser.add_argument("--workers", metavar="N", help="processes that work, or auto: one per core (default)")
     parser.add_argument("--strict", action="store_const", const=True, help="known defects are findings too")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,26 @@ def test_a_time_budget_ends_the_run(faked: Faked) -> None:
     assert summary.seconds < 20
     assert [event for event in events if isinstance(event, Progress)]
     assert not summary.findings
+
+
+STUBBORN = """
+import msgspec, sys, time
+hello = {'wire': 1, 'runtime': 'x', 'release': '', 'collector': 'drc', 'exact': False, 'ops': []}
+body = msgspec.msgpack.encode(['hello', hello])
+sys.stdout.buffer.write(len(body).to_bytes(4, 'little') + body)
+sys.stdout.flush()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_hangs_does_not_outlast_the_grace(workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinheap.fuzz.engine.TRIAGE_GRACE", 0.5)
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    target = f"exec,cmd={sys.executable} {tmp_path / 'stubborn.py'}"
+    summary, events = run(opener_for(), seconds=0.5, workers=workers, targets=(target,))
+    assert 1.0 < summary.seconds < 4.0  # one op alone may take 5 s
+    assert isinstance(events[-1], Ended)
 
 
 def test_a_target_that_cannot_be_had_fails_before_anything_runs() -> None:
