@@ -84,8 +84,8 @@ class Draft:
         return self.byte() * n >> 8
 
     def rarely(self) -> bool:
-        """True once in 256 times: for what ends the process on a real runtime."""
-        return self.byte() == 0
+        """True once in 64 times: for what may end the process on a real runtime."""
+        return self.byte() < 4
 
     def pick(self, pool: list[int]) -> int:
         """A slot of `pool` by the program's bias, or -2 (which no op takes) if it is empty."""
@@ -198,7 +198,7 @@ class Draft:
         return True
 
     def ready_for_i31(self, type_: int) -> bool:
-        """Whether an i31 may be seen as `type_` here without risking K6."""
+        """Whether an i31 may be seen as `type_` here: K6 (semantics 3.1) wants an allocation before."""
         return type_ == ANY or self.place.allocated or self.rarely()
 
     def collect(self, check: bool = True) -> None:

@@ -12,7 +12,8 @@ from random import Random
 from typing import Final
 
 from twinheap.fuzz.draft import Draft
-from twinheap.fuzz.motifs import MOTIFS, Motif, Registered
+from twinheap.fuzz.motif_table import Motif, Registered
+from twinheap.fuzz.motifs import MOTIFS
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
     FULL,
@@ -21,6 +22,7 @@ from twinheap.fuzz.motifs_memory import (
     end_in_wrong_store,
     fill_up,
 )
+from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
@@ -53,6 +55,8 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     menu = (full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
     low, high = profile.ops
     wanted = low + ((high - low) * draft.byte() >> 8)
+    if rng.random() < profile.early:
+        expose_early(draft)
     _begin(draft, rng.random() < profile.stores, full)
     _run(draft, menu, wanted)
     if rng.random() < profile.wrong_store:
@@ -96,7 +100,7 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     """The menus of a profile, for usual programs and for those that fill a store."""
     able = _expressible(supported)
     rng = Random(profile.name)
-    usual = [entry for entry in (*MOTIFS, *CONTAINERS, *MEMORY) if able.issuperset(entry.needs)]
+    usual = [entry for entry in (*MOTIFS, *RAW, *CONTAINERS, *MEMORY) if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
     return (
         tuple(_menu(rng, profile, usual, []) for _ in range(VARIANTS)),
@@ -125,14 +129,14 @@ def _menu(rng: Random, profile: Profile, entries: list[Registered], full: list[R
 
 
 def _spread(entries: list[Registered], weights: list[float], places: int) -> list[Motif]:
-    """`places` entries, each as often as its weight says, rounded so that nothing of weight is lost."""
-    total = sum(weights)
-    if not total:
-        return []
+    """`places` entries: one of each that has any weight, the rest as often as the weights say."""
+    kept = [(entry.run, weight) for entry, weight in zip(entries, weights, strict=True) if weight]
+    total = sum(weight for _, weight in kept)
+    rest = places - len(kept)
     menu: list[Motif] = []
     done = 0.0
-    for entry, weight in zip(entries, weights, strict=True):
-        before = round(done * places / total)
+    for run, weight in kept:
+        before = round(done * rest / total)
         done += weight
-        menu += [entry.run] * max(round(done * places / total) - before, weight > 0)
-    return menu[:places]
+        menu += [run] * (1 + round(done * rest / total) - before)
+    return menu

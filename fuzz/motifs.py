@@ -1,59 +1,22 @@
-"""Motifs: short templates of ops with random parameters, which programs are mixed from.
-
-A motif says what belongs together (drop the last holder between to_raw and from_raw; probe a stale handle right after
-its index was used again), never a whole scenario: those arise from several motifs on the same few objects. Each is
-registered with its group (a profile weighs groups), a weight within the default mix, and the op kinds without which
-it makes no sense. Weights follow docs/spec/program-ir.md 8.4.
-"""
+"""Motifs on one store's roots: handles and their holders, bursts of owned ones, scopes, reading."""
 
 # ruff: noqa: D103 -- a motif's name and its comment say what it is.
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz.draft import GC, LEND, OCLONE, ODROP, OWN, SYNC, Draft, is_extern
-from twinheap.model.ops import ANY, CODE, EXTERN, INT_KINDS
-
-Motif = Callable[[Draft], None]
-
-
-class Registered:
-    """A motif with its group, weight and the op kinds that it needs."""
-
-    __slots__ = ("group", "needs", "run", "weight")
-
-    def __init__(self, run: Motif, group: str, weight: float, needs: tuple[str, ...]) -> None:
-        self.run = run
-        self.group = group
-        self.weight = weight
-        self.needs = needs
-
-
-def motif(into: list[Registered], group: str, weight: float, *needs: str) -> Callable[[Motif], Motif]:
-    """Registers a motif in the table `into`."""
-
-    def register(run: Motif) -> Motif:
-        into.append(Registered(run, group, weight, needs))
-        return run
-
-    return register
-
+from twinheap.fuzz.draft import GC, LEND, OCLONE, ODROP, OWN, SYNC, Draft
+from twinheap.fuzz.motif_table import DATA, DATA_SET, KIND, Registered, motif, read
+from twinheap.fuzz.motifs_raw import CONV_ANY, TO_RAW, through_raw
+from twinheap.model.ops import CODE, EXTERN
 
 MOTIFS: Final[list[Registered]] = []
-"""The motifs on one store's roots. Those on containers, memory, futures and stores are in the other motif modules."""
+"""The motifs on one store's roots."""
 
 # Around the edges at which owned roots are trimmed: 8 at first, then twice what remained (semantics 2.3).
 BURSTS: Final = (7, 8, 9, 9, 10, 16, 17, 8)
-NUMBERS: Final = INT_KINDS["number"].edges
-IMMEDIATES: Final = INT_KINDS["immediate"].edges
 
-DATA, DATA_SET, KIND, EQ = CODE["data"], CODE["data_set"], CODE["kind"], CODE["eq"]
-TO_RAW, FROM_RAW, FROM_RAW_OWNED = CODE["to_raw"], CODE["from_raw"], CODE["from_raw_owned"]
-FROM_IMM, FROM_IMM_OWNED = CODE["from_imm"], CODE["from_imm_owned"]
-CONV_ANY, CONV_EXT = CODE["conv_any"], CODE["conv_ext"]
-CONV_ANY_OWNED, CONV_EXT_OWNED = CODE["conv_any_owned"], CODE["conv_ext_owned"]
-CAST, DROP_THREAD = CODE["cast"], CODE["owned_drop_thread"]
+EQ, DROP_THREAD = CODE["eq"], CODE["owned_drop_thread"]
 
 
 # --- roots: one op each, which is most of a program
@@ -114,16 +77,6 @@ def look(g: Draft) -> None:
 
 
 # --- reading
-
-
-def read(g: Draft, handle: int) -> None:
-    """Reads through a handle in one of the ways that tell objects apart."""
-    if is_extern(g, handle):
-        if g.byte() < 40:
-            g.add(DATA_SET, (handle, NUMBERS[g.upto(3)]))
-        g.add(DATA, (handle,))
-    else:
-        g.add(KIND, (handle,))
 
 
 @motif(MOTIFS, "data", 4)
@@ -278,88 +231,6 @@ def probe_stale(g: Draft) -> None:
         g.add(EQ, (handle, g.typed(g.builder.slots[handle].type)))
     else:
         g.made(CONV_ANY, (handle,), False)
-
-
-# --- raw values and conversions
-
-
-def exposed(g: Draft, handle: int) -> int:
-    """to_raw, unless it may meet K6 (the draft makes no such handle before an allocation)."""
-    made = g.add(TO_RAW, (handle,))
-    return made[0] if made else -1
-
-
-def rooted(g: Draft, raw: int, owned: bool) -> int:
-    """from_raw as the type that the handle had; sometimes as the other."""
-    if raw < 0:
-        return -1
-    type_ = g.builder.slots[raw].type
-    if g.byte() < 24:
-        type_ = ANY if type_ == EXTERN else EXTERN
-    if not g.ready_for_i31(type_):
-        type_ = ANY
-    return g.made(FROM_RAW_OWNED if owned else FROM_RAW, (raw, type_), owned)
-
-
-@motif(MOTIFS, "raw", 2.5, "to_raw")
-def through_raw(g: Draft) -> None:
-    rooted(g, exposed(g, g.handle()), g.byte() & 1 == 0)
-
-
-@motif(MOTIFS, "raw", 2, "to_raw")
-def expose(g: Draft) -> None:
-    """Exposed once or again, and left at that: the list holds it until the next collection."""
-    handle = g.handle()
-    for _ in range((1, 1, 2, 3)[g.upto(4)]):
-        g.add(TO_RAW, (handle,))
-
-
-@motif(MOTIFS, "raw", 2, "to_raw", "ext_new_owned")
-def raw_only(g: Draft) -> None:
-    """The exposure is the only holder left: the owned handle goes, trims run, and the raw value is rooted again."""
-    handle = g.ext(True) if g.byte() < 100 else g.owned()
-    if g.byte() < 100:
-        g.add(TO_RAW, (handle,))
-        g.collect(False)
-    raw = exposed(g, handle)
-    if raw < 0:
-        return
-    if g.byte() < 200:
-        g.drop(handle)
-    if g.byte() < 140:
-        for _ in range((3, 8, 9, 17)[g.upto(4)]):
-            g.i31(True)
-    back = rooted(g, raw, g.byte() & 1 == 0)
-    if g.byte() < 100:
-        g.collect()
-    read(g, back if back >= 0 else handle)
-
-
-@motif(MOTIFS, "raw", 0.8)
-def immediate(g: Draft) -> None:
-    """null and i31 raw values."""
-    owned = g.byte() & 1 == 0
-    type_ = g.byte() & 1
-    if g.ready_for_i31(type_):
-        raw = IMMEDIATES[g.upto(len(IMMEDIATES))]
-        g.made(FROM_IMM_OWNED if owned else FROM_IMM, (g.place.slot, raw, type_), owned)
-
-
-@motif(MOTIFS, "convert", 2)
-def convert(g: Draft) -> None:
-    owned = g.byte() & 1 == 0
-    handle = g.owned() if owned else g.lifo()
-    if is_extern(g, handle):
-        g.made(CONV_ANY_OWNED if owned else CONV_ANY, (handle,), owned)
-    elif g.ready_for_i31(EXTERN):
-        g.made(CONV_EXT_OWNED if owned else CONV_EXT, (handle,), owned)
-
-
-@motif(MOTIFS, "convert", 0.5, "cast")
-def cast(g: Draft) -> None:
-    # Of a LIFO handle: one shared with an owned root panics in most uses (K11), so that is left to chance.
-    handle = g.lifo() if g.byte() < 230 else g.owned()
-    g.made(CAST, (handle, 2 + g.upto(3)), False)
 
 
 @motif(MOTIFS, "owned", 0.15)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.fuzz.draft import GC, OCLONE, SYNC, Draft
-from twinheap.fuzz.motifs import Registered, motif, read
+from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.model.ops import CODE, UNLIMITED
 
 MEMORY: Final[list[Registered]] = []
@@ -17,12 +17,12 @@ FULL: Final[list[Registered]] = []
 PAGE: Final = 64 << 10
 ASYNC_LIMITER: Final = 1
 # Externrefs that fit into 64, 128, 192 and 256 KiB, under every collector (semantics 1.4), and one more or less.
-CAPACITIES: Final = (2047, 2047, 2046, 2048, 1023, 2040, 4095, 1000)
+CAPACITIES: Final = (2047, 2047, 2046, 2048, 1023, 2040, 4096, 4096)
 
 SET_LIMIT, STORE_DROP = CODE["set_limit"], CODE["store_drop"]
 GC_FOR, OOM_TAKE, OOM_DROP = CODE["gc_for"], CODE["oom_take"], CODE["oom_drop"]
 NEW_ASYNC, GC_ASYNC, POLL, CANCEL = CODE["new_async"], CODE["gc_async"], CODE["poll"], CODE["cancel"]
-FILL, FREE, WRONG_STORE = CODE["fill"], CODE["free"], CODE["wrong_store"]
+TO_RAW, FILL, FREE, WRONG_STORE = CODE["to_raw"], CODE["fill"], CODE["free"], CODE["wrong_store"]
 
 
 # --- running out
@@ -79,6 +79,15 @@ def retry(g: Draft) -> None:
     elif g.add(OOM_TAKE, (made[1],)) is not None:
         again = g.ext(True)
         read(g, again)
+
+
+@motif(FULL, "raw", 1.2, "to_raw")
+def only_exposed(g: Draft) -> None:
+    """What only the list of exposed objects holds makes room in a collection, not in a trim."""
+    handle = g.owned()
+    if g.add(TO_RAW, (handle,)) is not None:
+        g.drop(handle)
+        g.ext(True)
 
 
 @motif(FULL, "bulk", 2, "fill")
@@ -179,7 +188,7 @@ def _wait(g: Draft, pending: int) -> bool:
             g.drop(g.owned())
         elif g.byte() < 40:
             g.made(OCLONE, (g.owned(),), True)
-    if g.byte() < 90:
+    if g.byte() < 110:
         g.add(CANCEL, (pending,))
         return False
     g.add(POLL, (pending, 0))
@@ -189,14 +198,14 @@ def _wait(g: Draft, pending: int) -> bool:
 # --- stores
 
 
-@motif(MEMORY, "stores", 0.12, "store_new")
+@motif(MEMORY, "stores", 0.2, "store_new")
 def new_store(g: Draft) -> None:
     if len(g.places) < 3:
         g.new_place((UNLIMITED, UNLIMITED, PAGE, 0)[g.upto(4)])
         g.ext(g.byte() & 1 == 0)
 
 
-@motif(MEMORY, "stores", 0.12, "store_drop")
+@motif(MEMORY, "stores", 0.2, "store_drop")
 def drop_store(g: Draft) -> None:
     """With handles outstanding. The last store is kept: nothing could follow."""
     place = g.place
@@ -210,11 +219,9 @@ def end_in_wrong_store(g: Draft) -> None:
     """Ends the program: a handle is used with another store, in which the same index mostly exists."""
     while g.scopes:
         g.close_scope()
-    home = g.place
     owned = g.byte() & 1 == 0
-    handle = g.ext(owned)
-    if g.new_place(UNLIMITED) and handle >= 0:
-        for _ in range(1 + g.upto(3)):
-            g.ext(owned)
-        g.add(WRONG_STORE, (g.place.slot, handle, g.upto(4)))
-    g.place = home
+    handles: list[int] = []
+    for _ in range(2):
+        g.new_place(UNLIMITED)
+        handles = [g.ext(owned) for _ in range(1 + g.upto(3))] + handles
+    g.add(WRONG_STORE, (g.place.slot, handles[-1], g.upto(4)))

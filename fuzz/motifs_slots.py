@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.fuzz.draft import GC, SYNC, Draft
-from twinheap.fuzz.motifs import Registered, motif, read
+from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.model.ops import ANY, CODE, EXTERN, NULL, UNLIMITED
 
 CONTAINERS: Final[list[Registered]] = []
@@ -82,6 +82,9 @@ def only_in_global(g: Draft) -> None:
         g.drop(handle)
     if g.byte() < 150:
         g.collect(False)
+    if g.byte() < 60 and g.open_scope():  # holds the same as before, by way of a root that goes
+        g.add(GLOBAL_SET, (slot, get_global(g, slot, False)))
+        g.close_scope()
     if g.byte() < 128:
         read(g, get_global(g, slot, g.byte() & 1 == 0))
     else:
@@ -98,7 +101,7 @@ def table_slot(g: Draft) -> int:
     if not place.tables or (len(place.tables) < FEW and g.byte() < 40):
         type_ = _type(g)
         maximum = (UNLIMITED, UNLIMITED, 4, 8)[g.upto(4)]
-        made = g.add(TABLE_NEW, (place.slot, type_, g.upto(5), maximum, g.value(type_)))
+        made = g.add(TABLE_NEW, (place.slot, type_, (0, 1, 2, 3, 3, 4, 4, 4)[g.upto(8)], maximum, g.value(type_)))
         if made:
             place.tables.append(made[0])
     return g.pick(place.tables)
@@ -148,6 +151,17 @@ def copy_table(g: Draft) -> None:
     g.add(TABLE_COPY, (one, g.upto(3), two, g.upto(3), g.upto(5)))
 
 
+@motif(CONTAINERS, "tables", 1, "table_copy")
+def move_distinct(g: Draft) -> None:
+    """Elements that differ, copied onto themselves some way up or down, and all read."""
+    slot = table_slot(g)
+    for index in range(3):
+        g.add(TABLE_SET, (slot, index, g.any_new(True)))
+    g.add(TABLE_COPY, (slot, g.upto(3), slot, g.upto(3), 1 + g.upto(3)))
+    for index in range(4):
+        read(g, g.made(TABLE_GET, (slot, index), False))
+
+
 @motif(CONTAINERS, "tables", 1.5, "table_fill")
 def one_in_many(g: Draft) -> None:
     """One object in several elements only; some are overwritten, and the others read."""
@@ -192,5 +206,6 @@ def typed_call_owned(g: Draft) -> None:
     nullable = g.byte() & 1
     handle = NULL if nullable and g.byte() < 60 else g.owned()
     back = g.made(TYPED_CALL_OWNED, (g.place.slot, nullable, handle), True)
-    if back >= 0 and handle in g.place.owned and g.byte() < 60:
-        g.drop(handle)
+    for done in (handle, back):
+        if done in g.place.owned and g.byte() < 90:
+            g.drop(done)

@@ -24,7 +24,8 @@ class Profile(msgspec.Struct, frozen=True):
     `swarm`: share of groups that a menu keeps. `limits`: share of programs whose store 0 has a small limit.
     `full`: share that fill a store to capacity (each costs as much as fifty others). `stores`: share with several
     stores. `limiter`: share whose store 0 has an async limiter. `wrong_store`: share that end in using a handle with
-    the wrong store, which on C ends the process.
+    the wrong store, which on C ends the process. `early`: share that expose an i31 as externref in a store without
+    heap, which ends the process of releases with K6 (semantics 3.1).
     """
 
     name: str
@@ -32,10 +33,11 @@ class Profile(msgspec.Struct, frozen=True):
     ops: tuple[int, int] = (18, 60)
     swarm: float = 0.65
     limits: float = 0.12
-    full: float = 0.03
+    full: float = 0.022
     stores: float = 0.18
     limiter: float = 0.02
     wrong_store: float = 0.0045
+    early: float = 0.002
 
     def weight(self, group: str) -> float:
         """The factor on `group`."""

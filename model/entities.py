@@ -21,14 +21,13 @@ class Obj:
     """An externref object: one host value, any number of holders.
 
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values).
-    `listed` and `tainted`: in the OASR list, and exposed while already there (1.6, K1). `tabled`: was offered to a
-    table (K14). `as_any`: was rooted as an any reference (K15). `count`: the exact reference
-    count; `address`: its block; both only in exact mode.
+    `count`: the exact reference count; `address`: its block; both only in exact mode. The rest are predicates of known
+    defects: `listed` and `tainted` (in the OASR list, and exposed while already there: 1.6, K1), `tabled` (was offered
+    to a table: K14).
     """
 
     __slots__ = (
         "address",
-        "as_any",
         "count",
         "finalized",
         "holders",
@@ -49,7 +48,6 @@ class Obj:
         self.listed = False
         self.tainted = False
         self.tabled = False
-        self.as_any = False
         self.count = 0
         self.address = 0
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.model import rules_memory, rules_roots, rules_slots, rules_values
+from twinheap.model import rules_async, rules_memory, rules_roots, rules_slots, rules_values
 from twinheap.model.codes import Verdict
+from twinheap.model.contents import Cell, Error, Fill, Future, Raw, Table
+from twinheap.model.entities import Ref
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
-from twinheap.model.ops import EXTERN, OPS, Op
+from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program, slots_of
-from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
+from twinheap.model.roots import Handle, Stale
+from twinheap.model.state import Store
 from twinheap.model.world import RULES, Broken, Rule, World
 
-_RULE_MODULES: Final = (rules_roots, rules_values, rules_memory, rules_slots)  # importing them registers their rules
+_RULE_MODULES: Final = (
+    rules_roots,
+    rules_values,
+    rules_memory,
+    rules_async,
+    rules_slots,
+)  # importing them registers their rules
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 _NO_HEAP: Final = "before it has been allocated"  # the panic text of K6
@@ -74,25 +83,40 @@ def _over(observations: Sequence[Observation]) -> bool:
 
 def _ended(w: World, op: Op, obs: Observation) -> Verdict:
     """The process panicked, died or hung where the specification has nothing of the kind."""
+    for _, slot in slots_of(op):
+        holder = w.slots[slot]
+        if isinstance(holder, Store):
+            w.acting = holder
     code = "TH401" if obs.outcome.startswith(PANIC) else "TH402" if obs.outcome.startswith(DEAD) else "TH403"
     known = "K6" if "K6" in w.profile.defects and _NO_HEAP in obs.outcome and _i31_without_heap(w, op) else None
     return Verdict(code, w.at, "no panic, death or hang", str(obs), known)
 
 
 def _i31_without_heap(w: World, op: Op) -> bool:
-    """Whether an operand is an externref that holds an i31, in a store without heap (K6)."""
+    """Whether an operand is or holds an i31, in a store without heap (K6)."""
+    if _NAMES[op[0]].startswith("from_imm"):
+        return bool(op[2]) and not w.acting.heap
     for _, slot in slots_of(op):
-        handle = w.slots[slot]
-        is_extern = isinstance(handle, LifoHandle | OwnedRoot | CastHandle) and w.types[slot] == EXTERN
-        if is_extern and type(w.handle(slot).ref()) is int and not w.handle(slot).store.heap:
+        holder = w.slots[slot]
+        if isinstance(holder, Store | Error | Fill | Future) or holder is None or holder.store.heap:
+            continue
+        if any(type(ref) is int for ref in _refs(holder)):
             return True
     return False
 
 
+def _refs(holder: Handle | Cell | Table | Raw) -> Sequence[Ref | Stale]:
+    if isinstance(holder, Table):
+        return holder.refs
+    return (holder.ref,) if isinstance(holder, Cell | Raw) else (holder.ref(),)
+
+
 def _known(w: World, broken: Broken) -> str | None:
     """The known defect that explains a broken rule: leaked objects also make a heap full too early (K1, K14)."""
-    if broken.code == "TH201" and broken.obj is not None and broken.obj.as_any and "K15" in w.profile.defects:
-        return "K15"
+    if broken.code == "TH201" and broken.obj is not None:
+        store = w.slots[broken.obj.store]
+        assert isinstance(store, Store)
+        return "K15" if store.as_any and "K15" in w.profile.defects else None
     if broken.code != "TH301":
         return None
     store = w.acting

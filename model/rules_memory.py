@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twinheap.model.contents import Error, Fill
 from twinheap.model.entities import Obj
-from twinheap.model.observation import OK, OOM, OTHER, PENDING, Observation
+from twinheap.model.observation import OK, OOM, OTHER, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.roots import OwnedRoot
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.state import EMPTY, Error, Fill, Future, Store
+from twinheap.model.state import Store
 from twinheap.model.world import Broken, World, rule
 
 
-def _begin(store: Store) -> None:
+def begin_allocation(store: Store) -> None:
     """Steps A and B of the protocol are over: there is a heap (1.5)."""
     if not store.heap:
         store.heap = True
@@ -21,38 +22,38 @@ def _begin(store: Store) -> None:
             store.counts.create_heap()
 
 
-def _must_fit(w: World, store: Store, fits: bool | None) -> None:
+def must_fit(w: World, store: Store, fits: bool | None) -> None:
     """An observed out of memory: exact mode knows; else it must not fit after a collection (program-ir 8.3 rule 4)."""
     if fits or (fits is None and store.bounds.must_fit(store.live)):
         raise Broken("TH301", f"ok: {store.live} objects are live, and one more fits")
 
 
-def _may_fit(store: Store, fits: bool) -> None:
+def may_fit(store: Store, fits: bool) -> None:
     """An observed success."""
     if not fits:
         raise Broken("TH303", f"err:oom: {store.live} objects are live, and no more fit")
 
 
-def _place(store: Store, obj: Obj) -> bool | None:
+def place(store: Store, obj: Obj) -> bool | None:
     """Exact mode: whether the object fits; the state is brought up to date. Portable mode: None."""
     return store.counts.alloc(obj) if store.counts else None
 
 
-def _made(w: World, store: Store, obj: Obj) -> None:
+def add_object(w: World, store: Store, obj: Obj) -> None:
     """A fresh object; its first LIFO root owns its count (1.6)."""
     obj.count = 1
     store.objects[obj.value] = w.objects[obj.value] = obj
 
 
-def _grown(store: Store) -> None:
+def check_growth(store: Store) -> None:
     """Objects were made and are held: in portable mode, they must have fitted at once."""
     live = store.live
     if store.counts is None:
-        _may_fit(store, store.bounds.may_fit(live - 1))
+        may_fit(store, store.bounds.may_fit(live - 1))
     store.bounds.allocated(live)
 
 
-def _refused(w: World, store: Store, obs: Observation, value: int, error: int) -> None:
+def refuse(w: World, store: Store, obs: Observation, value: int, error: int) -> None:
     """Out of memory: the error owns the value; an error that is not kept drops it at once (1.5, 4.4)."""
     if store.counts and obs.needed != store.counts.needed:
         raise Broken("TH305", f"{store.counts.needed} bytes needed, not {obs.needed}")
@@ -77,21 +78,21 @@ def _allocation(owned: bool) -> Callable[..., None]:
             w.rejected.append(value)
             return
         w.case = "heap" if store.heap else "first"
-        _begin(store)
+        begin_allocation(store)
         obj = Obj(value, slot)
-        fits = _place(store, obj)
+        fits = place(store, obj)
         if obs.outcome == OOM:
             w.case = "dropped" if error == NULL else "kept"
-            _must_fit(w, store, fits)
-            _refused(w, store, obs, value, error)
+            must_fit(w, store, fits)
+            refuse(w, store, obs, value, error)
             return
         w.require(obs, OK, "there is room")
         if fits is not None:
-            _may_fit(store, fits)
-        _made(w, store, obj)
+            may_fit(store, fits)
+        add_object(w, store, obj)
         make = own_in_scope if owned else Store.root
         w.put(handle, make(store, obj, counted=True), EXTERN)
-        _grown(store)
+        check_growth(store)
 
     return ext_new
 
@@ -106,30 +107,30 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
     """`count` owned externrefs at once, up to the first out of memory."""
     store = store_at(w, slot)
     w.collects(store)
-    made = obs.values[0] if len(obs.values) == 1 else None
-    if obs.outcome != OK or type(made) is not int or not 0 <= made <= count:
+    number = obs.values[0] if len(obs.values) == 1 else None
+    if obs.outcome != OK or type(number) is not int or not 0 <= number <= count:
         raise Broken("TH109", f"ok: a number up to {count}")
     roots: list[OwnedRoot | None] = []
     w.slots[result] = Fill(store, roots)
-    w.case = "all" if made == count else "some" if made else "none"
+    w.case = "all" if number == count else "some" if number else "none"
     if store.limiter:
         w.case = "async-limiter"
-        if made:
+        if number:
             raise Broken("TH106", "none: an async limiter needs the async form (1.5 A)")
         w.rejected.append(first)
         return
-    _begin(store)
-    for value in range(first, first + made):
+    begin_allocation(store)
+    for value in range(first, first + number):
         obj = Obj(value, slot)
         if store.counts:
-            _may_fit(store, store.counts.alloc(obj))
-        _made(w, store, obj)
+            may_fit(store, store.counts.alloc(obj))
+        add_object(w, store, obj)
         roots.append(own_in_scope(store, obj, counted=True))
-    if made:
-        _grown(store)
-    if made < count:
-        _must_fit(w, store, _place(store, Obj(first + made, slot)))
-        w.rejected.append(first + made)
+    if number:
+        check_growth(store)
+    if number < count:
+        must_fit(w, store, place(store, Obj(first + number, slot)))
+        w.rejected.append(first + number)
 
 
 @rule("free", "ok/all ok/odd ok/first ok/last ok/nothing skip/empty")
@@ -137,23 +138,23 @@ def free(w: World, obs: Observation, source: int, pattern: int) -> None:
     """Drops owned handles of a fill: all, those at odd places, the first, the last."""
     if w.empty(obs, source):
         return
-    made = w.slots[source]
-    assert isinstance(made, Fill)
-    roots = made.roots
+    bulk = w.slots[source]
+    assert isinstance(bulk, Fill)
+    roots = bulk.roots
     places = (range(len(roots)), range(1, len(roots), 2), range(min(1, len(roots))), range(len(roots))[-1:])[pattern]
     w.case = ("all", "odd", "first", "last")[pattern] if len(places) else "nothing"
     w.require(obs, OK, "a drop cannot fail")
-    for place in places:
-        root = roots[place]
+    for at in places:
+        root = roots[at]
         if root is not None:
-            made.store.drop_token(root)
-            roots[place] = None
+            bulk.store.drop_token(root)
+            roots[at] = None
 
 
 # --- collections
 
 
-def _due(w: World, store: Store, dead: list[Obj]) -> None:
+def make_due(w: World, store: Store, dead: list[Obj]) -> None:
     """A full collection is over: what was dead when it began is due, except under NULL (4.2)."""
     store.trimmed()
     store.swept()
@@ -176,7 +177,7 @@ def gc(w: World, obs: Observation, slot: int) -> None:
     dead = list(store.dead.values())
     if store.counts:
         store.counts.collect()
-    _due(w, store, dead)
+    make_due(w, store, dead)
 
 
 @rule("sync", "ok/sync")
@@ -231,95 +232,3 @@ def oom_drop(w: World, obs: Observation, error: int) -> None:
     w.require(obs, OK, "an error can be dropped")
     kept.store.errors.discard(kept.value)
     w.rejected.append(kept.value)
-
-
-# --- futures (3.1 new_async, 3.5 gc_async)
-
-
-@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept skip/spent")
-def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, handle: int, error: int) -> None:
-    """As `ext_new`, in increments; allowed with an async limiter."""
-    if value in w.spent:
-        w.skip(obs, "spent")
-        return
-    store = store_at(w, slot)
-    w.spent.add(value)
-    w.collects(store)
-    _begin(store)
-    future = Future(store, [], Obj(value, slot), handle, error)
-    future.fits = _place(store, future.obj) if future.obj else None
-    w.slots[pending] = store.pending = future
-    _progress(w, obs, pending, future)
-
-
-@rule("gc_async", "ok/pending ok/done")
-def gc_async(w: World, obs: Observation, slot: int, pending: int) -> None:
-    """A full collection in increments; cannot fail (3.5)."""
-    store = store_at(w, slot)
-    w.collects(store)
-    future = Future(store, list(store.dead.values()))
-    if store.counts:
-        store.counts.collect()
-    w.slots[pending] = store.pending = future
-    _progress(w, obs, pending, future)
-
-
-@rule("poll", "ok/pending ok/done err:oom/dropped err:oom/kept skip/empty")
-def poll(w: World, obs: Observation, pending: int, polls: int) -> None:
-    """Runs some increments, or all that remain; how many there are is not predicted (7)."""
-    future = w.slots[pending]
-    if future is EMPTY:
-        w.skip(obs)
-        return
-    assert isinstance(future, Future)
-    w.acting = future.store
-    w.collects(future.store)
-    if not polls and obs.values == (PENDING,):
-        raise Broken("TH106", "done: polled until the end")
-    _progress(w, obs, pending, future)
-
-
-def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
-    """One observation of a future: pending, or done with the outcome of its op."""
-    w.case = "pending"
-    if obs.outcome == OK and obs.values == (PENDING,):
-        return
-    store = future.store
-    store.pending = None
-    w.slots[pending] = EMPTY
-    w.case = "done"
-    if future.obj is None:
-        w.require_values(obs, (), "TH106")
-        _due(w, store, [obj for obj in future.due if not obj.holders])
-        return
-    fits = future.fits if store.counts else None
-    if obs.outcome == OOM:
-        w.case = "dropped" if future.error == NULL else "kept"
-        _must_fit(w, store, fits)
-        _refused(w, store, obs, future.obj.value, future.error)
-        return
-    w.require_values(obs, (), "TH106")
-    if fits is not None:
-        _may_fit(store, fits)
-    _made(w, store, future.obj)
-    w.put(future.handle, store.root(future.obj, counted=True), EXTERN)
-    _grown(store)
-
-
-@rule("cancel", "ok/collection ok/allocation skip/empty")
-def cancel(w: World, obs: Observation, pending: int) -> None:
-    """Dropped half-way: what was dead stays MAYBE; the value of an allocation is finalized by the cancel."""
-    future = w.slots[pending]
-    if future is EMPTY:
-        w.skip(obs)
-        return
-    assert isinstance(future, Future)
-    store = w.acting = future.store
-    w.collects(store)
-    w.require(obs, OK, "a future can be dropped")
-    w.case = "collection" if future.obj is None else "allocation"
-    if future.obj is not None:
-        w.rejected.append(future.obj.value)
-    store.pending = None
-    w.slots[pending] = EMPTY
-    store.forget_exactness()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import OK, Observation
 from twinheap.model.ops import ANY, EQ, EXTERN
-from twinheap.model.roots import STALE, CastHandle, OwnedRoot, Stale
+from twinheap.model.roots import CastHandle, OwnedRoot
 from twinheap.model.state import Store
 from twinheap.model.world import World, rule
 
@@ -109,12 +109,10 @@ def _derived(make: Callable[[Store, Ref], object]) -> Callable[..., None]:
     """The rule of an op that makes a handle of the same type from a handle."""
 
     def derived(w: World, obs: Observation, source: int, result: int) -> None:
-        if w.empty(obs, source):
+        found = w.read(obs, source)
+        if found is None:
             return
-        handle = w.handle(source)
-        ref = w.look(obs, handle)
-        if ref is STALE or isinstance(ref, Stale):
-            return
+        handle, ref = found
         w.require(obs, OK, "the handle is rooted")
         w.put(result, make(handle.store, ref), w.types[source])  # type: ignore[arg-type]
 
@@ -158,12 +156,10 @@ rule("owned_drop_thread", "ok/orphan ok/last ok/shared skip/empty")(_odrop)
 
 def _convert(target: int, owned: bool) -> Callable[..., None]:
     def convert(w: World, obs: Observation, source: int, result: int) -> None:
-        if w.empty(obs, source):
+        found = w.read(obs, source)
+        if found is None:
             return
-        handle = w.handle(source)
-        ref = w.look(obs, handle)
-        if isinstance(ref, Stale):
-            return
+        handle, ref = found
         w.case = "i31" if type(ref) is int else "object"
         w.require(obs, OK, "the handle is rooted")
         if owned and not w.profile.exact:
@@ -183,12 +179,10 @@ rule("conv_ext_owned", "ok/object ok/i31 skip/empty")(_convert(EXTERN, owned=Tru
 @rule("cast", "ok/yes-lifo ok/yes-owned ok/no err:unrooted/stale err:unrooted/unsure skip/empty")
 def cast(w: World, obs: Observation, source: int, type_: int, result: int) -> None:
     """The `as_*` forms, decided by tag and kind; the result shares the root entry (3.2)."""
-    if w.empty(obs, source):
+    found = w.read(obs, source)
+    if found is None:
         return
-    handle = w.handle(source)
-    ref = w.look(obs, handle)
-    if isinstance(ref, Stale):
-        return
+    handle, ref = found
     fits = type_ == EQ and type(ref) is int  # an externref seen as any is neither eq nor below
     w.require_values(obs, ("nonnull",) if fits else ("null",), "TH104")
     w.case = "no" if not fits else "yes-owned" if isinstance(handle, OwnedRoot | CastHandle) else "yes-lifo"
@@ -202,12 +196,10 @@ def cast(w: World, obs: Observation, source: int, type_: int, result: int) -> No
 @rule("kind", "ok/extern ok/i31 err:unrooted/stale err:unrooted/unsure skip/empty")
 def kind(w: World, obs: Observation, source: int) -> None:
     """What a reference is (1.2, 3.2)."""
-    if w.empty(obs, source):
+    found = w.read(obs, source)
+    if found is None:
         return
-    handle = w.handle(source)
-    ref = w.look(obs, handle)
-    if isinstance(ref, Stale):
-        return
+    _handle, ref = found
     if isinstance(ref, Obj):
         w.case = "extern"
         w.require_values(obs, ("extern",), "TH104")

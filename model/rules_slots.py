@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twinheap.model.contents import Cell, Table
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
 from twinheap.model.ops import EXTERN, NULL, UNLIMITED
 from twinheap.model.roots import Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.state import Cell, Table
 from twinheap.model.world import World, rule
 
 

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twinheap.model.contents import Raw
 from twinheap.model.entities import Obj, i31_of_raw
 from twinheap.model.observation import OK, Observation
 from twinheap.model.ops import ANY
-from twinheap.model.roots import Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.state import Raw
 from twinheap.model.world import Broken, World, rule
 
 
 @rule("data", "ok/lifo ok/owned ok/i31 err:unrooted/stale skip/empty")
 def data(w: World, obs: Observation, source: int) -> None:
     """The host value and its payload; none for an i31 (3.1)."""
-    if w.empty(obs, source):
+    found = w.read(obs, source)
+    if found is None:
         return
-    handle = w.handle(source)
-    ref = w.look(obs, handle)
-    if isinstance(ref, Stale):
-        return
+    _handle, ref = found
     if not isinstance(ref, Obj):
         w.case = "i31"
         w.require_values(obs, (None,), "TH101")
@@ -33,12 +30,10 @@ def data(w: World, obs: Observation, source: int) -> None:
 @rule("data_set", "ok/lifo ok/owned ok/i31 err:unrooted/stale skip/empty")
 def data_set(w: World, obs: Observation, source: int, number: int) -> None:
     """The mutation is visible through every alias (3.1)."""
-    if w.empty(obs, source):
+    found = w.read(obs, source)
+    if found is None:
         return
-    handle = w.handle(source)
-    ref = w.look(obs, handle)
-    if isinstance(ref, Stale):
-        return
+    _handle, ref = found
     if isinstance(ref, Obj):
         w.require_values(obs, (), "TH106")
         ref.payload = number
@@ -52,13 +47,11 @@ def eq(w: World, obs: Observation, left: int, right: int) -> None:
     """Identity of the current references; i31 compare by payload; unrooted if either is stale (2.2)."""
     if w.empty(obs, left, right):
         return
-    one, two = w.handle(left), w.handle(right)
-    ref_one = w.look(obs, one)
-    if isinstance(ref_one, Stale):
+    found_one = w.read(obs, left)
+    found_two = w.read(obs, right) if found_one else None
+    if found_one is None or found_two is None:
         return
-    ref_two = w.look(obs, two)
-    if isinstance(ref_two, Stale):
-        return
+    (one, ref_one), (_, ref_two) = found_one, found_two
     same = ref_one == ref_two if type(ref_one) is type(ref_two) else False
     if not w.profile.exact and w.types[left] == ANY:  # the C API compares any references as raw values
         one.store.expose(ref_one)
@@ -70,12 +63,10 @@ def eq(w: World, obs: Observation, left: int, right: int) -> None:
 @rule("to_raw", "ok/lifo ok/owned ok/i31 err:unrooted/stale skip/empty")
 def to_raw(w: World, obs: Observation, source: int, raw: int) -> None:
     """Exposes; the raw value holds until a collection may run (1.6, 3.4)."""
-    if w.empty(obs, source):
+    found = w.read(obs, source)
+    if found is None:
         return
-    handle = w.handle(source)
-    ref = w.look(obs, handle)
-    if isinstance(ref, Stale):
-        return
+    handle, ref = found
     if type(ref) is int:
         w.case = "i31"
     w.require_values(obs, ("nonnull",), "TH105")

@@ -6,13 +6,12 @@ collection. Objects that a known defect keeps are moved to `leaked`, so that eac
 
 from __future__ import annotations
 
-from typing import Final
-
+from twinheap.model.contents import Future
 from twinheap.model.counts import Exact
 from twinheap.model.entities import Obj, Ref, capacity, largest_heap
 from twinheap.model.ops import UNLIMITED
 from twinheap.model.profiles import Profile
-from twinheap.model.roots import STALE, Handle, LifoHandle, OwnedRoot, Stale
+from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
 
 
 class Bounds:
@@ -51,23 +50,6 @@ class Bounds:
         self.peak = max(self.peak, live)
 
 
-class Future:
-    """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
-
-    `due` is what was dead when it began. `fits`: in exact mode, whether the allocation will succeed.
-    """
-
-    __slots__ = ("due", "error", "fits", "handle", "obj", "store")
-
-    def __init__(self, store: Store, due: list[Obj], obj: Obj | None = None, handle: int = -1, error: int = -1) -> None:
-        self.store = store
-        self.due = due
-        self.obj = obj
-        self.handle = handle
-        self.error = error
-        self.fits: bool | None = None
-
-
 class Store:
     """One store: its heap, roots, objects; and in exact mode its exact bookkeeping."""
 
@@ -88,6 +70,7 @@ class Store:
         self.raws: list[Ref] = []  # unexpired raw values
         self.cast_roots: list[OwnedRoot] = []  # owned roots that cast handles share
         self.errors: set[int] = set()  # values in kept out-of-memory errors
+        self.as_any = False  # an externref was rooted as any: a held object may have been freed, and so any other (K15)
         self.pending: Future | None = None
         self.seen: list[int] = []  # exact mode: finalized inside the pending operation so far
         self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it
@@ -219,57 +202,3 @@ class Store:
         """From here on this store is judged portably: what happened inside is not predictable."""
         self.exact = False
         self.counts = None
-
-
-EMPTY: Final = None
-"""What a slot holds whose producer gave nothing: ops on it are skipped."""
-
-
-class Cell:
-    """A global."""
-
-    __slots__ = ("mutable", "ref", "store", "type")
-
-    def __init__(self, store: Store, type_: int, mutable: bool, ref: Ref) -> None:
-        self.store, self.type, self.mutable, self.ref = store, type_, mutable, ref
-
-
-class Table:
-    """A table; `maximum` -1 is none."""
-
-    __slots__ = ("maximum", "refs", "store", "type")
-
-    def __init__(self, store: Store, type_: int, maximum: int, refs: list[Ref]) -> None:
-        self.store, self.type, self.maximum, self.refs = store, type_, maximum, refs
-
-
-class Raw:
-    """A raw value."""
-
-    __slots__ = ("ref", "store")
-
-    def __init__(self, store: Store, ref: Ref) -> None:
-        self.store, self.ref = store, ref
-
-
-class Error:
-    """A kept out-of-memory error and the host value in it."""
-
-    __slots__ = ("store", "value")
-
-    def __init__(self, store: Store, value: int) -> None:
-        self.store, self.value = store, value
-
-
-class Fill:
-    """The owned roots of a fill; None where one was freed."""
-
-    __slots__ = ("roots", "store")
-
-    def __init__(self, store: Store, roots: list[OwnedRoot | None]) -> None:
-        self.store, self.roots = store, roots
-
-
-Slot = None | Store | Handle | Cell | Table | Raw | Error | Fill | Future
-
-__all__ = ["EMPTY", "STALE", "Bounds", "Cell", "Error", "Fill", "Future", "Raw", "Slot", "Store", "Table"]

@@ -35,7 +35,8 @@ class _Resolver:
     """Replays ops into a `Builder`, renaming slots and values, and lowering what the target lacks."""
 
     def __init__(self, config: Config, supported: frozenset[str]) -> None:
-        self.builder = Builder(config)
+        self.sync_only = "gc_async" not in supported  # such a target has no async limiter either: plain ones there
+        self.builder = Builder(Config(config.limit) if self.sync_only else config)
         self.supported = supported
         self.lifo = "scope" in supported
         self.slots: dict[int, int] = {0: 0, NULL: NULL}
@@ -100,6 +101,8 @@ class _Resolver:
                 operands.append(slot)
             elif param.kind == "V":
                 operands.append(self._value(value))
+            elif param.kind == "limiter" and self.sync_only:
+                operands.append(0)
             else:
                 operands.append(value)
         return operands

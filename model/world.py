@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from twinheap.model.codes import Verdict
+from twinheap.model.contents import EMPTY, Content
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import OK, SKIP, UNROOTED, Observation, Value
 from twinheap.model.ops import ANY, EXTERN, NULL, OPS
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
 from twinheap.model.roots import STALE, CastHandle, Handle, LifoHandle, OwnedRoot, Stale
-from twinheap.model.state import EMPTY, Slot, Store
+from twinheap.model.state import Store
 
 _HANDLE_CLASS: Final = {LifoHandle: "lifo", OwnedRoot: "owned", CastHandle: "cast"}
 
@@ -41,7 +42,7 @@ class World:
 
     def __init__(self, program: Program, profile: Profile) -> None:
         self.profile = profile
-        self.slots: list[Slot] = [EMPTY] * program.slots
+        self.slots: list[Content | Store] = [EMPTY] * program.slots
         self.types = [EXTERN] * program.slots
         self.stores: list[Store] = []
         self.objects: dict[int, Obj] = {}
@@ -67,10 +68,8 @@ class World:
         """Defines a handle slot."""
         self.slots[slot] = handle
         self.types[slot] = type_
-        if type_ == ANY:
-            ref = handle.ref()
-            if type(ref) is Obj:
-                ref.as_any = True
+        if type_ == ANY and type(handle.ref()) is Obj:
+            handle.store.as_any = True
 
     # --- outcomes
 
@@ -122,6 +121,15 @@ class World:
             self.case = "unsure"
             return STALE
         return ref
+
+    def read(self, obs: Observation, slot: int) -> tuple[Handle, Ref] | None:
+        """The handle in a slot and what it denotes; None if it is empty or stale, and then that was checked."""
+        handle = self.slots[slot]
+        if handle is EMPTY:
+            self.skip(obs)
+            return None
+        ref = self.look(obs, handle)  # type: ignore[arg-type]  # the resolver gave a handle slot
+        return None if isinstance(ref, Stale) else (handle, ref)  # type: ignore[return-value]
 
     def value(self, obs: Observation, slot: int, type_: int) -> Ref | Stale:
         """What a value operand denotes, for a slot of `type_`: types are checked first, then roots (semantics 7)."""

@@ -9,20 +9,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
-import mmap
 import os
 import select
 import signal
 import subprocess
-import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from twinheap.model.observation import DEAD, HANG
 from twinheap.targets.panics import panic_of
+from twinheap.targets.progress import NOWHERE, ProgressFile
 from twinheap.targets.wire import Error, ExecutorHello, FrameReader, Result, WireError, decode_answer
 
 PIPE_SIZE: Final = 1 << 20
@@ -33,9 +31,6 @@ TICK: Final = 0.05
 """Seconds between two looks at memory and progress: memory that grows 4 GiB a second passes its limit by 5 %."""
 EXIT_GRACE: Final = 2.0
 """Seconds that a process may take to be gone once its output ended or its group was killed."""
-
-NOWHERE: Final = 0xFFFFFFFF
-"""What the progress file says before the first op."""
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
@@ -72,7 +67,7 @@ class Child:
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], memory_limit: int) -> None:
         self._memory_limit = memory_limit
-        self._make_progress()
+        self._progress = ProgressFile()
         try:
             self._process = subprocess.Popen(
                 command,
@@ -85,7 +80,7 @@ class Child:
                 preexec_fn=_die_with_parent,
             )
         except BaseException:
-            self.forget_progress_file()
+            self._progress.close()
             raise
         self._reader = FrameReader()
         self._bodies: deque[bytes] = deque()
@@ -94,22 +89,9 @@ class Child:
         self._ended = False  # whether its standard output ended
         self._set_up_pipes()
 
-    def _make_progress(self) -> None:
-        shared = Path("/dev/shm")  # a disk would write the page back now and then
-        handle, self.progress_path = tempfile.mkstemp(
-            prefix="twinheap-progress-", dir=shared if os.access(shared, os.W_OK) else None
-        )
-        try:
-            os.write(handle, NOWHERE.to_bytes(4, "little") * 2)
-            self._map = mmap.mmap(handle, 8)
-        finally:
-            os.close(handle)
-        self._progress = memoryview(self._map).cast("I")
-
     def forget_progress_file(self) -> None:
-        """Removes the progress file's name, once the child has mapped it: nothing is left behind by kill -9."""
-        with contextlib.suppress(OSError):
-            os.unlink(self.progress_path)
+        """Removes the progress file's name, once the child has mapped it."""
+        self._progress.forget_name()
 
     def _set_up_pipes(self) -> None:
         process = self._process
@@ -138,7 +120,12 @@ class Child:
     @property
     def place(self) -> tuple[int, int]:
         """Program number and op index that were noted last; NOWHERE before the first."""
-        return self._progress[0], self._progress[1]
+        return self._progress.place
+
+    @property
+    def progress_path(self) -> str:
+        """What the handshake tells the child of the progress file."""
+        return self._progress.path
 
     @property
     def stderr(self) -> str:
@@ -276,6 +263,15 @@ class Child:
         number, op = self.place
         return Trouble(kind, outcome, -1 if number == NOWHERE else number, -1 if op == NOWHERE else op, self.stderr)
 
+    def end_of_input(self, patience: float) -> int | None:
+        """Closes the child's standard input: its exit code, or None if it lives on after `patience` seconds."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            return self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return None
+
     def kill(self) -> None:
         """Ends the child and its group now, and keeps the last words of its standard error."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -293,9 +289,7 @@ class Child:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        self.forget_progress_file()
-        self._progress.release()
-        self._map.close()
+        self._progress.close()
 
 
 def _reason(code: int) -> str:

@@ -8,16 +8,13 @@ again, and then up to the op before its end, for the observations that died with
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
-
-from twinheap.model.observation import PANIC, Observation
-from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
+from twinheap.targets.ran import Flight, Ran
+from twinheap.targets.recovery import Recovering
 from twinheap.targets.wire import (
     OP_NAMES,
     WIRE_VERSION,
@@ -25,12 +22,10 @@ from twinheap.targets.wire import (
     Hello,
     ParentHello,
     Request,
-    WireError,
-    batch_frame,
-    check_observations,
     frame,
-    program_frame,
 )
+
+__all__ = ["Executor", "ExecutorError", "Ran"]
 
 OP_TIMEOUT: Final = 5.0
 """Seconds after which an op counts as hanging. The slowest, a fill of 20,000 objects, takes 0.2 s in Python."""
@@ -39,52 +34,12 @@ MEMORY_LIMIT: Final = 4 << 30
 HELLO_TIMEOUT: Final = 30.0
 """Seconds until the handshake: a cold start loads a 30 MB library from a slow disk, beside other load."""
 
-Ended = Literal["panic", "dead", "hang", "memory", "protocol"]
-
-_WRONG_STORE: Final = CODE["wrong_store"]
-
 
 class ExecutorError(Exception):
     """The executor cannot be started, or does not speak the wire. The text is one line and says why."""
 
 
-class Ran(msgspec.Struct, frozen=True):
-    """What became of one program.
-
-    `observations` are aligned with `Program.all_ops`, and end with the op that ended the program early, if one did.
-    `ended`: None, or why: "panic" (the outcome says with which text), "dead", "hang", "memory" (over the limit, its
-    outcome is a `dead:`), or "protocol" (the executor said what it may not say: `detail`). If `ended` is set and
-    `op` is -1 or not the last observation's index, what the other ops did is not known. `stderr`: the end of what the
-    process wrote before it ended. `flaky`: run alone in a fresh process the program did not end so again.
-    """
-
-    number: int
-    observations: tuple[Observation, ...]
-    ended: Ended | None = None
-    op: int = -1
-    detail: str = ""
-    stderr: str = ""
-    flaky: bool = False
-
-
-class _Flight:
-    """A batch that was sent: its programs, and what became of them so far."""
-
-    def __init__(self, batch_id: int, programs: Sequence[tuple[int, Program]]) -> None:
-        self.id = batch_id
-        self.programs = dict(programs)
-        if len(self.programs) != len(programs):
-            raise ValueError("two programs of a batch have the same number")
-        self.ran: dict[int, Ran] = {}
-
-    def missing(self) -> list[int]:
-        return [number for number in self.programs if number not in self.ran]
-
-    def encoded(self) -> bytes:
-        return batch_frame(self.id, [program_frame(self.programs[number], number) for number in self.missing()])
-
-
-class Executor:
+class Executor(Recovering):
     """A child process that runs programs, restarted when it ends.
 
     `command`: what to start, as a list. `op_timeout`: seconds for one op. `memory_limit`: bytes of resident size.
@@ -102,17 +57,12 @@ class Executor:
         memory_limit: int = MEMORY_LIMIT,
         env: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__(op_timeout)
         self.command = list(command)
-        self.op_timeout = op_timeout
         self.memory_limit = memory_limit
         # Backtraces would push the panic message out of the kept end of standard error.
         self._env = {**os.environ, "RUST_BACKTRACE": "0", **(env or {})}
-        self._child: Child | None = None
         self._hello: Hello | None = None
-        self._flights: deque[_Flight] = deque()
-        self._next_id = 0
-        self.restarts = 0
-        """How often a child was started after the first."""
 
     def __enter__(self) -> Executor:
         self.start()
@@ -177,7 +127,7 @@ class Executor:
         Numbers are 32-bit and unique among the batches sent and not yet received. Send the next batch before
         `receive` of the last one, so that the child never waits. Raises WireError for a batch over the frame limit.
         """
-        flight = _Flight(self._next_id, list(programs))
+        flight = Flight(self._next_id, list(programs))
         encoded = flight.encoded()
         self._next_id += 1
         self.start().send(encoded)
@@ -185,6 +135,8 @@ class Executor:
 
     def receive(self) -> list[Ran]:
         """What became of the oldest batch's programs, in the order in which they were sent."""
+        if not self._flights:
+            raise ValueError("no batch was sent that is not yet received")
         flight = self._flights[0]
         try:
             child = self.start()
@@ -208,120 +160,6 @@ class Executor:
         if self._child is not None:
             self._child.close()
             self._child = None
-
-    def _take(self, child: Child, flight: _Flight, number: int) -> None:
-        """Takes the next result, which must be that of program `number`."""
-        program = flight.programs[number]
-        observations = self._observations(
-            child, flight.id, number, len(program.ops) + len(program.tail), program.values
-        )
-        if observations and observations[-1].outcome.startswith(PANIC):
-            flight.ran[number] = Ran(number, observations, "panic", len(observations) - 1)
-        else:
-            flight.ran[number] = Ran(number, observations)
-
-    def _observations(self, child: Child, batch: int, number: int, ops: int, values: int) -> tuple[Observation, ...]:
-        answer = child.next_answer(self.op_timeout)
-        try:
-            if isinstance(answer, ExecutorHello):
-                raise WireError("a second handshake")
-            if (answer.batch, answer.number) != (batch, number):
-                raise WireError(f"a result of program {answer.number} where that of {number} was due")
-            check_observations(answer.observations, ops, values)
-        except WireError as error:
-            child.kill()
-            raise Trouble("protocol", str(error), *child.place, child.stderr) from None
-        return answer.observations
-
-    # --- after an end that nobody asked for
-
-    def _restart(self) -> Child:
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-        self.restarts += 1
-        return self.start()
-
-    def _recover(self, flight: _Flight, trouble: Trouble) -> None:
-        """Gets the missing results of `flight` in fresh children, and sends again what was sent after it."""
-        self._restart()
-        if trouble.number in flight.missing():
-            flight.ran[trouble.number] = self._investigate(flight.programs[trouble.number], trouble)
-        while missing := flight.missing():
-            try:
-                self._one_by_one(flight, missing)
-            except Trouble as again:
-                # Each is a batch of its own, so the first that is missing is the one that was executing.
-                number = flight.missing()[0]
-                self._restart()
-                flight.ran[number] = self._investigate(flight.programs[number], _about(again, number))
-        child = self.start()
-        for later in list(self._flights)[1:]:
-            child.send(later.encoded())
-
-    def _one_by_one(self, flight: _Flight, numbers: list[int]) -> None:
-        """Runs programs of `flight` again, each as a batch of its own, whose results are written at its end."""
-        child = self.start()
-        for number in numbers:
-            child.send(batch_frame(flight.id, [program_frame(flight.programs[number], number)]))
-        for number in numbers:
-            self._take(child, flight, number)
-
-    def _investigate(self, program: Program, trouble: Trouble) -> Ran:
-        """What becomes of the program that was executing when the child, now restarted, got into `trouble`."""
-        flaky = False
-        if not _by_design(program, trouble):
-            trouble, flaky = self._confirm(program, trouble)
-        known = self._prefix(program, trouble.op) if trouble.op >= 0 and trouble.kind != "protocol" else ()
-        if known is None:  # even the ops before it end the process: nothing is known of them
-            known, flaky = (), True
-        ended: Ended = trouble.kind  # type: ignore[assignment]
-        if trouble.kind == "protocol":
-            return Ran(trouble.number, (), ended, trouble.op, trouble.outcome, trouble.stderr, flaky)
-        if len(known) == trouble.op:
-            known = (*known, Observation(trouble.outcome))
-        return Ran(trouble.number, known, ended, trouble.op, trouble.outcome, trouble.stderr, flaky)
-
-    def _confirm(self, program: Program, trouble: Trouble) -> tuple[Trouble, bool]:
-        """Runs the program alone: how it ended this time, and whether that is something else than the first time."""
-        try:
-            self._alone(program, trouble.number, len(program.all_ops))
-        except Trouble as again:
-            self._restart()
-            again = _about(again, trouble.number)
-            return again, (again.kind, again.op) != (trouble.kind, trouble.op)
-        return trouble, True
-
-    def _prefix(self, program: Program, op: int) -> tuple[Observation, ...] | None:
-        """The observations of the ops before `op`, or None if they cannot be had."""
-        if op == 0:
-            return ()
-        try:
-            return self._alone(program, 0, op)
-        except Trouble:
-            self._restart()
-            return None
-
-    def _alone(self, program: Program, number: int, ops: int) -> tuple[Observation, ...]:
-        """Runs the first `ops` ops of a program, with nothing else under way."""
-        batch_id = self._next_id
-        self._next_id += 1
-        child = self.start()
-        child.send(batch_frame(batch_id, [program_frame(program, number, program.all_ops[:ops])]))
-        return self._observations(child, batch_id, number, ops, program.values)
-
-
-def _about(trouble: Trouble, number: int) -> Trouble:
-    """`trouble` as that of program `number`, whatever place the child noted."""
-    op = trouble.op if trouble.number == number else -1
-    return Trouble(trouble.kind, trouble.outcome, number, op, trouble.stderr)
-
-
-def _by_design(program: Program, trouble: Trouble) -> bool:
-    """Whether the process ended where it does by design: on C, the wrong store aborts it (capi.md 5). No need to see
-    it twice, and it is the one end that is frequent."""
-    ops = program.ops
-    return trouble.kind in ("dead", "panic") and 0 <= trouble.op < len(ops) and ops[trouble.op][0] == _WRONG_STORE
 
 
 def _no_start(trouble: Trouble) -> str:

@@ -36,7 +36,7 @@ class UnsupportedOp(Exception):
 class PythonMachine:
     """The loop over a program's ops.
 
-    Subclasses have the `op_` methods, `begin`, `failure`, `complete` and `finish`. The slots of the program that runs
+    Subclasses have the `op_` methods, `begin`, `failure`, `complete` and `clean_up`. The slots of the program that runs
     are in `slots`, None where a slot is empty.
     """
 
@@ -56,34 +56,41 @@ class PythonMachine:
         """
         config = program.config
         sent = WireProgram(0, config.limit, config.limiter, program.slots, program.values, program.all_ops)
-        return msgspec.convert(self.execute(sent, [0, 0]), tuple[Observation, ...])
+        try:
+            return msgspec.convert(self.execute(sent, [0, 0]), tuple[Observation, ...])
+        finally:
+            self.finish()
 
     def execute(self, program: WireProgram, note: Any) -> list[Raw]:
-        """The raw observations of a program; `note` gets its number and the index of each op before it runs."""
+        """The raw observations of a program; `note` gets its number and the index of each op before it runs.
+
+        Call `finish` before the next one.
+        """
         note[0] = program.number
         note[1] = 0
         handlers = self._handlers
         seen: list[Raw] = []
         append = seen.append
-        try:
-            effects = self.begin(program)
-            for index, op in enumerate(program.ops):
-                note[1] = index
-                try:
-                    raw = handlers[op[0]](op)
-                except UnsupportedOp:
-                    raise
-                except Exception as error:
-                    raw = self.failure(error)
-                if effects:
-                    raw = self._completed(raw)
-                append(raw)
-                if raw[0][:6] == PANIC:
-                    break
-        finally:
-            self.finish()
-            self.slots = []
+        effects = self.begin(program)
+        for index, op in enumerate(program.ops):
+            note[1] = index
+            try:
+                raw = handlers[op[0]](op)
+            except UnsupportedOp:
+                raise
+            except Exception as error:
+                raw = self.failure(error)
+            if effects:
+                raw = self._completed(raw)
+            append(raw)
+            if raw[0][:6] == PANIC:
+                break
         return seen
+
+    def finish(self) -> None:
+        """Drops what the last program left, however far it came."""
+        self.clean_up()
+        self.slots = []
 
     def _completed(self, raw: Raw) -> Raw:
         try:
@@ -103,8 +110,8 @@ class PythonMachine:
         """`raw` with the host values finalized during the op, and what else it did; forgets them."""
         raise NotImplementedError
 
-    def finish(self) -> None:
-        """Leaves nothing behind, however far the program came."""
+    def clean_up(self) -> None:
+        """Drops what is left in the slots."""
         raise NotImplementedError
 
     def _unsupported(self, op: Op) -> Raw:

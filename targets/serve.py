@@ -7,7 +7,6 @@ place in the program is noted in shared memory before each op, so that the paren
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ import traceback
 from collections.abc import MutableSequence, Sequence
 from typing import Any, Final, Protocol
 
+from twinheap.targets.progress import open_progress
 from twinheap.targets.wire import (
     OP_NAMES,
     WIRE_VERSION,
@@ -40,9 +40,6 @@ READ_SIZE: Final = 1 << 20
 FLUSH_SIZE: Final = 8 << 20
 """Bytes of results that are kept before the end of a batch: memory stays bounded whatever the parent sends."""
 
-PROGRESS_SIZE: Final = 8
-"""Bytes of the progress file: program number and op index, each 32 bits in the machine's byte order."""
-
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 Note = MutableSequence[int] | memoryview
@@ -61,8 +58,11 @@ class Machine(Protocol):
     def execute(self, program: WireProgram, note: Note) -> Sequence[Raw]:
         """One observation per op; fewer if an op panicked, whose observation is then the last.
 
-        Sets `note[0]` and `note[1]` before each op. Leaves nothing behind: stores still open at the end are dropped.
+        Sets `note[0]` and `note[1]` before each op.
         """
+
+    def finish(self) -> None:
+        """Drops what the last program left: a part of a program leaves stores open."""
 
 
 def main(machine: Machine) -> None:
@@ -148,32 +148,26 @@ class _Server:
         self.send(frame(ExecutorHello(hello)))
 
     def _run(self, batch: Batch) -> None:
-        execute, note, batch_id = self._machine.execute, self._note, batch.id
+        execute, finish, note = self._machine.execute, self._machine.finish, self._note
         parts: list[bytes] = []
         size = 0
-        for program in batch.programs:
-            part = frame(("result", batch_id, program.number, execute(program, note)))
+        for at, program in enumerate(batch.programs):
+            if at:
+                finish()
+            part = frame(("result", batch.id, program.number, execute(program, note)))
             parts.append(part)
             size += len(part)
             if size > FLUSH_SIZE:
                 self.send(b"".join(parts))
                 parts, size = [], 0
+        # Written before the last clean-up: on a heap that is already broken it may be the end of the process, and the
+        # parent asks for the part of a program that comes before a death as a batch of its own.
         self.send(b"".join(parts))
+        if batch.programs:
+            finish()
 
     def send(self, data: bytes) -> None:
         """Writes all of `data`; a pipe takes it in pieces."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._sink, view) :]
-
-
-def open_progress(path: str) -> memoryview:
-    """The progress file as two writable numbers that the parent sees at once.
-
-    The mapping stays when the parent then removes the file. Raises OSError, or ValueError for a file that is too short.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        return memoryview(mmap.mmap(handle, PROGRESS_SIZE)).cast("I")
-    finally:
-        os.close(handle)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twinheap import fuzz, model, targets
+    from twinheap.fuzz.strategies import programs
     from twinheap.targets import heap
 
-__all__ = ["__version__", "fuzz", "heap", "model", "targets"]
+__all__ = ["__version__", "fuzz", "heap", "model", "programs", "targets"]
 
 __version__ = "0.1.0"
 
@@ -25,17 +26,23 @@ _LAZY_MODULES = {
 }
 """Public name -> module that it stands for."""
 
+_LAZY_OBJECTS = {"programs": "twinheap.fuzz.strategies"}
+"""Public name -> module that it is taken from."""
+
 
 def __getattr__(name: str) -> Any:
-    """Load a public module on first use; raise `AttributeError` for any other name."""
-    module_name = _LAZY_MODULES.get(name)
-    if module_name is None:
+    """Load a public name on first use; raise `AttributeError` for any other name."""
+    found: Any
+    if name in _LAZY_MODULES:
+        found = importlib.import_module(_LAZY_MODULES[name])
+    elif name in _LAZY_OBJECTS:
+        found = getattr(importlib.import_module(_LAZY_OBJECTS[name]), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(module_name)
-    globals()[name] = module
-    return module
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
     """List the lazy names too, so that completion finds them before they are loaded."""
-    return sorted({*globals(), *_LAZY_MODULES})
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_OBJECTS})

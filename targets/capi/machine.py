@@ -7,14 +7,15 @@ them (docs/spec/program-ir.md 8.2).
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
-import threading
 from typing import Any, Final
 
 from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.doomed import outcome_of
 from twinheap.targets.capi.machine_slots import TYPES, SlotOps, StoreState, failure_of
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
+from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
 
 _OOM: Final[Raw] = (OOM,)
@@ -38,6 +39,7 @@ class CapiMachine(SlotOps):
         self._clone = (api.externref_clone, api.anyref_clone)
         self._unroot = (api.externref_unroot, api.anyref_unroot)
         self._from_i31 = api.anyref_from_i31
+        self._other_thread = OtherThread()
 
     def hello(self) -> Hello:
         """What the handshake says; looks which collector the library runs."""
@@ -65,7 +67,7 @@ class CapiMachine(SlotOps):
         api.memory.give_extern(dropped)
         return "copying" if moved else "drc" if finalized else "null"
 
-    def finish(self) -> None:
+    def clean_up(self) -> None:
         # Every handle holds a piece of memory of its own until it is unrooted, also after its store.
         for held in self._left:
             self._release(*held)
@@ -120,9 +122,7 @@ class CapiMachine(SlotOps):
         if held is None:
             return SKIPPED
         self.slots[op[1]] = None
-        thread = threading.Thread(target=self._release, args=held)
-        thread.start()
-        thread.join()
+        self._other_thread.run(lambda: self._release(*held))
         return DONE
 
     # --- conversions, through raw values
@@ -221,16 +221,17 @@ class CapiMachine(SlotOps):
         held = self.slots[source]
         if held is None:
             return SKIPPED
-        context, name, is_any = self.slots[at].context, _USES[use], held[2]
-        if name == "data":
-            self._data(context, held[1])
-        elif name == "to_raw":
-            self._to_raw[is_any](context, held[1])
+        return outcome_of(lambda: self._use(self.slots[at].context, _USES[use], held[1], held[2]))
+
+    def _use(self, context: int, use: str, handle: int, is_any: bool) -> Raw:
+        """Uses a handle of another store; every release aborts (docs/spec-errata.md)."""
+        if use == "data":
+            self._data(context, handle)
+        elif use == "to_raw":
+            self._to_raw[is_any](context, handle)
         else:
-            out: int = self._items.at[0]
-            failed = self._api.global_new(context, TYPES[is_any], True, held[1], out)
-            if failed is not None:
-                return failure_of(failed)
+            failed = self._api.global_new(context, TYPES[is_any], True, handle, self._items.at[0])
+            return DONE if failed is None else failure_of(failed)
         return DONE
 
     @property

@@ -3,7 +3,6 @@
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
-import threading
 from typing import Final
 
 from twinheap.model.observation import (
@@ -36,6 +35,7 @@ from twinheap.targets.heap import (
 )
 from twinheap.targets.heap.machine_slots import TYPES, SlotOps
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw, panic
+from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
 
 EXACT: Final = frozenset({"drc", "null"})
@@ -84,6 +84,7 @@ class HeapMachine(SlotOps):
         super().__init__(collector, defects=defects, verify=verify, exact=collector in EXACT)
         Store(collector, defects=defects)  # the heap itself knows which names it knows
         self._mutant = mutant
+        self._other_thread = OtherThread()
 
     def hello(self) -> Hello:
         """What the handshake says."""
@@ -146,9 +147,7 @@ class HeapMachine(SlotOps):
         held = self.slots[op[1]]
         if held is None:
             return SKIPPED
-        thread = threading.Thread(target=held[1].drop)
-        thread.start()
-        thread.join()
+        self._other_thread.run(held[1].drop)
         self.slots[op[1]] = None
         return DONE
 
@@ -194,10 +193,10 @@ class HeapMachine(SlotOps):
         if held is None:
             return SKIPPED
         store, handle = held
-        kind = handle.kind(store)
-        if kind is HeapType.I31:
-            return ("ok", ("i31", handle.i31(store).get_u32()))
-        return _KINDS[kind]
+        number = handle.i31(store)
+        if number is not None:
+            return ("ok", ("i31", number.get_u32()))
+        return _KINDS[handle.kind(store)]
 
     def op_data(self, op: Op) -> Raw:
         held = self.slots[op[1]]

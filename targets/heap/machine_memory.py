@@ -9,55 +9,20 @@ from typing import Any, Final
 from twinheap.model.observation import OOM, PENDING
 from twinheap.model.ops import NULL, Op
 from twinheap.targets.heap import (
-    AsyncResourceLimiter,
     ExternRef,
     GcHeapOutOfMemory,
     HeapError,
-    HeapFuture,
     OwnedRooted,
     Rooted,
     RootScope,
     Store,
     StoreLimits,
 )
+from twinheap.targets.heap.machine_values import AsyncLimits, HostValue, Pending
 from twinheap.targets.machine import DONE, NONE, SKIPPED, PythonMachine, Raw
 from twinheap.targets.wire import WireProgram
 
 _PENDING: Final[Raw] = ("ok", (PENDING,))
-
-
-class HostValue:
-    """What programs wrap in externrefs: its value id, and a payload that can change."""
-
-    __slots__ = ("id", "payload")
-
-    def __init__(self, value: int) -> None:
-        self.id = value
-        self.payload = 0
-
-
-class AsyncLimits(AsyncResourceLimiter):
-    """A limit in bytes behind the asynchronous interface; it never waits."""
-
-    def __init__(self, memory_size: int | None) -> None:
-        self.memory_size = memory_size
-
-    async def memory_growing(self, current: int, desired: int, maximum: int | None) -> bool:
-        """May the heap grow from `current` to `desired` bytes?"""
-        return (self.memory_size is None or desired <= self.memory_size) and (maximum is None or desired <= maximum)
-
-
-class Pending:
-    """A future under way: where its result goes, and which host value it holds."""
-
-    __slots__ = ("error", "future", "handle", "store", "value")
-
-    def __init__(self, store: Store, future: HeapFuture[Any], handle: int, error: int, value: int) -> None:
-        self.store = store
-        self.future = future
-        self.handle = handle
-        self.error = error
-        self.value = value
 
 
 class MemoryOps(PythonMachine):
@@ -92,7 +57,7 @@ class MemoryOps(PythonMachine):
             return (raw[0], values, finalized)
         return (raw[0], values, finalized, calls, needed)
 
-    def finish(self) -> None:
+    def clean_up(self) -> None:
         self._scopes.clear()
         self._errors.clear()
         self._effects.clear()

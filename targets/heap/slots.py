@@ -21,9 +21,7 @@ def fits(value: type[GcRef], slot: type[GcRef]) -> bool:
     return value.type is slot.type
 
 
-def slot_value(
-    store: "Store", handle: Handle[Any] | None, slot_type: type[GcRef], context: str, foreign: str
-) -> int:
+def slot_value(store: "Store", handle: Handle[Any] | None, slot_type: type[GcRef], context: str, foreign: str) -> int:
     """The raw reference to store for a handle, or 0 for null; adds no count.
 
     Raises `TypeMismatch` with the text `context`, caused by `foreign` if the handle is another

@@ -193,6 +193,8 @@ class Store:
         self.roots = RootSet()
         self.globals, self.tables, self.frames = [], [], []
         self.host_data.drop_all()
+        if self.verifying:
+            self.verify()
 
     def verify(self) -> None:
         """Check every invariant of `docs/spec/verification.md` 9. Raises `InvariantViolation`."""

@@ -139,9 +139,7 @@ class Table(Generic[T]):
         self._write(store, range(start, start + count), [ref] * count)
 
     @staticmethod
-    def copy(
-        store: "Store", target: "Table[Any]", to: int, source: "Table[Any]", start: int, count: int
-    ) -> None:
+    def copy(store: "Store", target: "Table[Any]", to: int, source: "Table[Any]", start: int, count: int) -> None:
         """Copy `count` elements as if through a buffer.
 
         Raises `TypeMismatch` if the source's elements do not fit, `OutOfBounds` before any write.

@@ -34,7 +34,19 @@ MAY_IMPORT = {
 """Layer -> the layers that it may import freely; targets may import the vocabulary besides."""
 VOCABULARY = frozenset(
     f"twinheap.model.{name}"
-    for name in ("builder", "bytecode", "errors", "observation", "ops", "preconditions", "program", "text")
+    for name in (
+        "builder",
+        "bytecode",
+        "observation",
+        "ops",
+        "preconditions",
+        "preconditions_slots",
+        "program",
+        "refusal",
+        "text",
+        "text_reader",
+        "view",
+    )
 )
 """The modules of the model that say what a program and an observation are; nothing in them knows how to judge."""
 OUTSIDE_LIBRARIES = {"hypothesis", "rich"}

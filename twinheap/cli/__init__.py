@@ -1,29 +1,104 @@
-"""The ``twinheap`` command line: one module per subcommand."""
+"""The ``twinheap`` command line: one module per subcommand.
+
+Each module has `HELP`, `add_arguments(parser)` and `run(arguments) -> exit code`, and imports what it needs inside of
+`run`: the help must come at once.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
+import sys
 from collections.abc import Sequence
+from typing import Final
 
 import twinheap
 
-EXIT_USAGE = 2
+EXIT_OK: Final = 0
+EXIT_FOUND: Final = 1
+"""A divergence that is not a known defect."""
+EXIT_USAGE: Final = 2
 """Usage, environment, or a program that could not be replayed."""
 
+COMMANDS: Final = {
+    "run": ("run", "look for divergences, bounded in time; for CI"),
+    "fuzz": ("fuzz", "look for divergences until time is up or Ctrl-C"),
+    "replay": ("replay", "replay stored programs: FIXED, FAILED or ERROR"),
+    "shrink": ("shrink", "the smallest program with the same verdict"),
+    "show": ("show", "a program as text, timeline or stand-alone script"),
+    "bisect": ("bisect", "first bad and first good release of a program"),
+    "corpus": ("corpus", "stored programs: ls, add, min"),
+    "explain": ("explain", "what a verdict code or a known defect means"),
+    "targets": ("targets", "what can be tested here, and what each target supports"),
+    "check-executor": ("check_executor", "does an executor speak the wire?"),
+    "wheels": ("wheels", "Wasmtime releases in the cache: ls, fetch, rm"),
+    "bench": ("bench", "measure the search itself"),
+}
+"""Subcommand -> its module, and its line in the help."""
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+
+class UserError(Exception):
+    """Something that the user can mend. The text is one line and says how."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where to read on."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(EXIT_USAGE, f"twinheap: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; the arguments of `command` alone are filled in, or of all."""
+    parser = _Parser(
         prog="twinheap",
         description="Look for bugs in how WebAssembly runtimes root and collect references.",
+        epilog="Exit codes: 0 nothing new wrong; 1 a divergence that is no known defect; 2 usage or environment.",
     )
     parser.add_argument("--version", action="version", version=f"twinheap {twinheap.__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, (module, line) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        if command in (None, name):
+            importlib.import_module(f"twinheap.cli.{module}").add_arguments(subparser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (the process's own by default) and return its exit code."""
-    parser = build_parser()
-    parser.parse_args(argv)
-    parser.print_help()
-    return EXIT_USAGE
+    words = list(sys.argv[1:] if argv is None else argv)
+    named = next((word for word in words if word in COMMANDS), "")
+    parser = build_parser(named)
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return EXIT_USAGE
+    try:
+        module = importlib.import_module(f"twinheap.cli.{COMMANDS[arguments.command][0]}")
+        return int(module.run(arguments))
+    except KeyboardInterrupt:
+        print("twinheap: interrupted", file=sys.stderr)
+        return EXIT_USAGE
+    except BrokenPipeError:  # as in `twinheap show X | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_USAGE
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"twinheap: error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the text of `error` is the one line that the user needs; anything else is a defect of TwinHeap."""
+    from twinheap.fuzz.pool import WorkerError
+    from twinheap.fuzz.store import StoreError
+    from twinheap.settings import SettingsError
+    from twinheap.targets.capi.releases import WheelError
+    from twinheap.targets.executor import ExecutorError
+    from twinheap.targets.registry import TargetError
+
+    if isinstance(error, WorkerError):
+        return not error.detail
+    return isinstance(error, UserError | StoreError | SettingsError | WheelError | ExecutorError | TargetError)

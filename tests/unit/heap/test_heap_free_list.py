@@ -51,7 +51,7 @@ def test_freed_blocks_merge_with_both_neighbours():
 
 
 def test_growth_merges_with_a_free_tail():
-    free_list, taken = full_of(32)
+    free_list, _ = full_of(32)
     free_list.add_capacity(65536)
     assert blocks(free_list) == [(65520, 16 + 65536)]
     assert free_list.alloc(32) == 65520

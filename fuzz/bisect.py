@@ -1,0 +1,81 @@
+"""Bisection over releases: since when a stored program fails, and in which release it was mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from twinheap.fuzz.replay import Replayed
+
+
+class Bisected(msgspec.Struct, frozen=True):
+    """What bisection gave. `releases`: those tried, each "bad", "good" or "n/a" (it could not be replayed there).
+
+    `first_bad`: the oldest bad release, None if none is.
+    `first_good`: the first good release after the last bad one, None if the newest is bad or none is.
+    """
+
+    releases: dict[str, str]
+    first_bad: str | None
+    first_good: str | None
+
+
+def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everything: bool) -> Bisected:
+    """Tries releases, oldest first; without `everything` only as many as two binary searches need.
+
+    Without `everything` it takes for granted that a defect comes once and goes once, as defects do.
+    """
+    states: dict[str, str] = {}
+
+    def state(at: int) -> str:
+        release = releases[at]
+        if release not in states:
+            status = replay(release).status
+            states[release] = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[status]
+        return states[release]
+
+    if everything:
+        for at in range(len(releases)):
+            state(at)
+    else:
+        _search(len(releases), state)
+    tried = {release: states[release] for release in releases if release in states}
+    return _borders(tried)
+
+
+def _search(count: int, state: Callable[[int], str]) -> None:
+    """Looks at the ends, for any bad release, and then at both borders of the bad ones."""
+    bad = _some_bad(count, state)
+    if bad is None:
+        return
+    low, high = -1, bad  # everything up to `low` is not bad, `high` is
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if state(middle) == "bad" else (middle, high)
+    low, high = bad, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if state(middle) == "bad" else (low, middle)
+
+
+def _some_bad(count: int, state: Callable[[int], str]) -> int | None:
+    """The index of a bad release, found by ever finer steps; None if there is none."""
+    step = max(count - 1, 1)
+    while True:
+        for at in range(0, count, step):
+            if state(at) == "bad":
+                return at
+        if step == 1:
+            return None
+        step = (step + 1) // 2
+
+
+def _borders(states: dict[str, str]) -> Bisected:
+    ordered = [(release, state) for release, state in states.items() if state != "n/a"]
+    bad = [at for at, (_, state) in enumerate(ordered) if state == "bad"]
+    if not bad:
+        return Bisected(states, None, None)
+    first_bad = ordered[bad[0]][0]
+    first_good = ordered[bad[-1] + 1][0] if bad[-1] + 1 < len(ordered) else None
+    return Bisected(states, first_bad, first_good)

@@ -1,0 +1,194 @@
+"""Replaying stored programs: FIXED, FAILED or ERROR, on the targets that they name or on others.
+
+A file in a folder `known` or `mutants` of a corpus is a *record*: on the targets of its `targets:` line it must fail
+with its `code:`, on those of its `fixed:` line it must not. Anything else is a finding, to be fixed everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from twinheap.fuzz.oracle import CrossOracle, Opener, Oracle, Seen, TargetOracle
+from twinheap.fuzz.store import StoreError, list_files, read_program
+from twinheap.model.codes import Verdict
+from twinheap.model.ops import OPS
+from twinheap.model.program import Program
+from twinheap.model.text import SUFFIX
+from twinheap.model.view import OWNED_FORM
+from twinheap.targets.executor import ExecutorError
+from twinheap.targets.registry import TargetError, expand
+
+Status = Literal["FIXED", "FAILED", "ERROR"]
+
+RECORD_FOLDERS: Final = ("known", "mutants")
+"""Folders of the corpus whose files are records."""
+
+FLAKY_TRIES: Final = 5
+"""Replays of a finding that was flaky, each in a fresh executor: it is fixed if none of them fails."""
+
+AGAINST: Final = " | "
+"""Between two targets that disagree with each other."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A stored program: its file, its header, and the programs that must run before it in the same process."""
+
+    path: Path
+    program: Program
+    meta: dict[str, str]
+    before: list[Program]
+
+    @property
+    def is_record(self) -> bool:
+        """Whether its statuses are recorded, instead of to be fixed."""
+        return self.path.parent.name in RECORD_FOLDERS or self.meta.get("role") == "record"
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets on which it failed."""
+        return split_targets(self.meta.get("targets", ""))
+
+    @property
+    def fixed(self) -> list[str]:
+        """The targets on which it is recorded not to fail."""
+        return split_targets(self.meta.get("fixed", ""))
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """One program on one target: `status`, the verdict if it failed, what `expected` was recorded, and a word on it."""
+
+    stored: Stored
+    target: str
+    status: Status
+    verdict: Verdict | None = None
+    expected: Status | None = None
+    detail: str = ""
+
+    @property
+    def as_recorded(self) -> bool:
+        """Whether the status is the recorded one; a failure must also have the recorded code."""
+        code = self.stored.meta.get("code")
+        same_code = self.verdict is None or code is None or self.verdict.code == code
+        return self.status == self.expected and same_code
+
+
+def split_targets(text: str) -> list[str]:
+    """The target names of a header line: between `;`, or between spaces, which only a command may contain.
+
+    >>> split_targets("capi@42.0.0 heap,collector=null"), split_targets("exec,cmd=./a b; heap | capi")
+    (['capi@42.0.0', 'heap,collector=null'], ['exec,cmd=./a b', 'heap | capi'])
+    """
+    if AGAINST in text or "exec" in text or ";" in text:
+        return [part.strip() for part in text.split(";") if part.strip()]
+    return text.split()
+
+
+def stored_in(path: Path) -> Iterator[Path]:
+    """The program files that a path means: itself, or those in a folder below it that are to be replayed.
+
+    Of a finding's files only the shrunk program; predecessors and originals come with it. Raises StoreError.
+    """
+    if not path.is_dir():
+        yield path
+        return
+    try:
+        children = sorted(path.iterdir())
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from None
+    for child in children:
+        if child.is_dir() and not child.is_symlink():
+            yield from stored_in(child)
+    for file in list_files(path, SUFFIX):
+        if "-original-" not in file.name and "-before-" not in file.name:
+            yield file
+
+
+def load(path: Path) -> Stored:
+    """The stored program in a file, with its predecessors from beside it. Raises StoreError."""
+    parsed = read_program(path)
+    before = [read_program(path.parent / name).program for name in parsed.meta.get("before", "").split()]
+    return Stored(path, parsed.program, parsed.meta, before)
+
+
+def inexpressible(program: Program, supported: frozenset[str]) -> list[str]:
+    """The op kinds of `program` that a target can neither run nor lower, so that a replay would mean nothing."""
+    lifo = "scope" in supported
+    missing: dict[str, None] = {}
+    for op in program.ops:
+        name = OPS[op[0]].name
+        lowered = name in ("scope", "end", "lend") or OWNED_FORM.get(name) in supported
+        if name not in supported and (lifo or not lowered):
+            missing[name] = None
+    return list(missing)
+
+
+def replay(stored: Stored, target: str, opener: Opener, expected: Status | None = None) -> Replayed:
+    """Replays a program on one target, or on two that are to agree, in fresh executors."""
+    try:
+        oracle = open_oracle(target, opener)
+    except (TargetError, ExecutorError, ValueError) as error:
+        return Replayed(stored, target, "ERROR", expected=expected, detail=str(error))
+    try:
+        if missing := inexpressible(stored.program, oracle.supported):
+            detail = f"the target cannot express {', '.join(missing)}"
+            return Replayed(stored, target, "ERROR", expected=expected, detail=detail)
+        verdict = None
+        for _ in range(FLAKY_TRIES if "flaky" in stored.meta else 1):
+            seen = oracle.see([*stored.before, stored.program])[-1]
+            verdict = chosen(seen, stored.meta.get("code"))
+            if verdict:
+                break
+            oracle.fresh()
+    except ExecutorError as error:
+        return Replayed(stored, target, "ERROR", expected=expected, detail=str(error))
+    finally:
+        oracle.close()
+    return Replayed(stored, target, "FAILED" if verdict else "FIXED", verdict, expected, _remark(stored, verdict))
+
+
+def open_oracle(target: str, opener: Opener) -> Oracle:
+    """What answers for a target, or for two with ` | ` between them. Raises TargetError or ExecutorError."""
+    one, against, two = target.partition(AGAINST)
+    return CrossOracle(one, two, opener) if against else TargetOracle(target, opener)
+
+
+def chosen(seen: Seen, code: str | None) -> Verdict | None:
+    """The verdict with this code, else the first that no known defect explains, else the first."""
+    verdicts = [verdict for _, verdict in seen.failures]
+    ranked = sorted(verdicts, key=lambda verdict: (verdict.code != code, verdict.known is not None))
+    return ranked[0] if ranked else None
+
+
+def _remark(stored: Stored, verdict: Verdict | None) -> str:
+    code = stored.meta.get("code")
+    return f"{verdict.code} instead of {code}" if verdict and code and verdict.code != code else ""
+
+
+def expectations(stored: Stored) -> list[tuple[str, Status]]:
+    """The targets of a record with what is recorded of them, releases spelled out. Raises TargetError."""
+    recorded: list[tuple[str, Status]] = []
+    for names, status in ((stored.targets, "FAILED"), (stored.fixed, "FIXED")):
+        for name in names:
+            spelled = [name] if AGAINST in name else [target.name for target in expand(name)]
+            recorded += [(one, "FAILED" if status == "FAILED" else "FIXED") for one in spelled]
+    return recorded
+
+
+def replay_all(stored: Stored, override: Sequence[str], default: Sequence[str], opener: Opener) -> Iterator[Replayed]:
+    """Replays a program on `override`, else on what it names, else on `default`."""
+    if stored.is_record and not override:
+        try:
+            recorded = expectations(stored)
+        except TargetError as error:
+            yield Replayed(stored, stored.meta.get("targets", ""), "ERROR", expected="FAILED", detail=str(error))
+            return
+        for target, status in recorded:
+            yield replay(stored, target, opener, status)
+        if recorded:
+            return
+    for target in override or stored.targets or default:
+        yield replay(stored, target, opener)

@@ -1,0 +1,80 @@
+"""What slots hold beside handles: globals, tables, raw values, errors, fills, futures (docs/spec/program-ir.md 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twinheap.model.entities import Obj, Ref
+from twinheap.model.roots import Handle, OwnedRoot
+
+if TYPE_CHECKING:
+    from twinheap.model.state import Store
+
+EMPTY: Final = None
+"""What a slot holds whose producer gave nothing: ops on it are skipped."""
+
+
+class Cell:
+    """A global."""
+
+    __slots__ = ("mutable", "ref", "store", "type")
+
+    def __init__(self, store: Store, type_: int, mutable: bool, ref: Ref) -> None:
+        self.store, self.type, self.mutable, self.ref = store, type_, mutable, ref
+
+
+class Table:
+    """A table; `maximum` -1 is none."""
+
+    __slots__ = ("maximum", "refs", "store", "type")
+
+    def __init__(self, store: Store, type_: int, maximum: int, refs: list[Ref]) -> None:
+        self.store, self.type, self.maximum, self.refs = store, type_, maximum, refs
+
+
+class Raw:
+    """A raw value."""
+
+    __slots__ = ("ref", "store")
+
+    def __init__(self, store: Store, ref: Ref) -> None:
+        self.store, self.ref = store, ref
+
+
+class Error:
+    """A kept out-of-memory error and the host value in it."""
+
+    __slots__ = ("store", "value")
+
+    def __init__(self, store: Store, value: int) -> None:
+        self.store, self.value = store, value
+
+
+class Fill:
+    """The owned roots of a fill; None where one was freed."""
+
+    __slots__ = ("roots", "store")
+
+    def __init__(self, store: Store, roots: list[OwnedRoot | None]) -> None:
+        self.store, self.roots = store, roots
+
+
+class Future:
+    """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
+
+    `due` is what was dead when it began. `fits`: in exact mode, whether the allocation will succeed.
+    """
+
+    __slots__ = ("due", "error", "fits", "handle", "obj", "store")
+
+    def __init__(self, store: Store, due: list[Obj], obj: Obj | None = None, handle: int = -1, error: int = -1) -> None:
+        self.store = store
+        self.due = due
+        self.obj = obj
+        self.handle = handle
+        self.error = error
+        self.fits: bool | None = None
+
+
+Content = None | Handle | Cell | Table | Raw | Error | Fill | Future
+"""What a slot other than a store's holds."""

@@ -1,0 +1,127 @@
+"""Preconditions of typed calls, globals, tables, bulk ops and the op that ends a program (docs/spec/program-ir.md 8.1).
+
+As `preconditions`, which puts both tables together.
+"""
+
+# ruff: noqa: D103 -- each function is named after its op, and the module says what all of them do.
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twinheap.model.ops import ANY, EXTERN, NULL
+
+if TYPE_CHECKING:
+    from twinheap.model.builder import Builder, Outs
+
+Precondition = Callable[..., "Outs | None"]
+TABLE: dict[str, Precondition] = {}
+_USES: Final = ("data", "to_raw", "own", "global")  # order of INT_KINDS["use"]
+
+
+def _pre(function: Precondition) -> Precondition:
+    TABLE[function.__name__] = function
+    return function
+
+
+def _typed(b: Builder, store: int, nullable: int, handle: int, kind: str) -> Outs | None:
+    if not b.ready(store) or b.stores[store].limiter:  # a synchronous call needs a synchronous store
+        return None
+    if handle == NULL:
+        if not nullable:  # the host language has no null of that type
+            return None
+    else:  # a handle of another store is an ordinary type error here (semantics 2.1)
+        slot = b.usable(handle, kind)
+        if not slot or slot.type != EXTERN:
+            return None
+    b.collect_point(store)
+    return (b.new(kind, store, EXTERN),)
+
+
+TABLE["typed_call"] = lambda b, store, nullable, handle: _typed(b, store, nullable, handle, "L")
+TABLE["typed_call_owned"] = lambda b, store, nullable, owned: _typed(b, store, nullable, owned, "O")
+
+
+# --- globals and tables
+
+
+def _value_of(b: Builder, store: int, value: int) -> bool:
+    """A null, or a usable handle of the same store; a wrong type is an observation, not a precondition."""
+    slot = b.usable(value, "LO")
+    return value == NULL or (slot is not None and slot.store == store)
+
+
+@_pre
+def global_new(b: Builder, store: int, type_: int, mutable: int, value: int) -> Outs | None:
+    return (b.new("G", store, type_),) if b.ready(store) and _value_of(b, store, value) else None
+
+
+def _read(b: Builder, container: int, kind: str, result: str) -> Outs | None:
+    slot = b.usable(container, kind)
+    return (b.new(result, slot.store, slot.type),) if slot else None
+
+
+def _write(b: Builder, container: int, kind: str, value: int) -> Outs | None:
+    slot = b.usable(container, kind)
+    return () if slot and _value_of(b, slot.store, value) else None
+
+
+TABLE["global_get"] = lambda b, container: _read(b, container, "G", "L")
+TABLE["global_get_owned"] = lambda b, container: _read(b, container, "G", "O")
+TABLE["global_set"] = lambda b, container, value: _write(b, container, "G", value)
+
+
+@_pre
+def table_new(b: Builder, store: int, type_: int, minimum: int, maximum: int, value: int) -> Outs | None:
+    if not b.ready(store) or not _value_of(b, store, value) or (maximum != NULL and minimum > maximum):
+        return None
+    return (b.new("T", store, type_),)
+
+
+TABLE["table_get"] = lambda b, table, index: _read(b, table, "T", "L")
+TABLE["table_get_owned"] = lambda b, table, index: _read(b, table, "T", "O")
+TABLE["table_set"] = lambda b, table, index, value: _write(b, table, "T", value)
+TABLE["table_grow"] = lambda b, table, delta, value: _write(b, table, "T", value)
+TABLE["table_fill"] = lambda b, table, index, value, count: _write(b, table, "T", value)
+
+
+@_pre
+def table_copy(b: Builder, dst: int, dst_index: int, src: int, src_index: int, count: int) -> Outs | None:
+    one, two = b.usable(dst, "T"), b.usable(src, "T")
+    return () if one and two and one.store == two.store else None
+
+
+@_pre
+def table_size(b: Builder, table: int) -> Outs | None:
+    return () if b.usable(table, "T") else None
+
+
+# --- bulk, and the op that ends the program
+
+
+@_pre
+def fill(b: Builder, store: int, count: int, value: int) -> Outs | None:
+    if not b.ready(store) or value != b.next_value or not b.fresh(value, count):
+        return None
+    b.collect_point(store)
+    return (b.new("F", store, EXTERN),)
+
+
+@_pre
+def free(b: Builder, fill_slot: int, pattern: int) -> Outs | None:
+    return () if b.usable(fill_slot, "F") else None
+
+
+@_pre
+def wrong_store(b: Builder, store: int, handle: int, use: int) -> Outs | None:
+    slot = b.usable(handle, "LO")
+    if not slot or not b.ready(store) or slot.store == store:
+        return None
+    if any(state.pending != NULL for state in b.stores.values()):  # it would need a cancel after this op
+        return None
+    name = _USES[use]
+    allowed = {"data": slot.type == EXTERN, "to_raw": slot.type in (EXTERN, ANY), "own": slot.kind == "L"}
+    if not allowed.get(name, True):
+        return None
+    b.closed = True  # on C it ends the process; nothing may follow on any target
+    return ()

@@ -1,0 +1,136 @@
+"""Getting the results that died with a child: what was lost is run again, one by one, in fresh children."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twinheap.model.observation import Observation
+from twinheap.model.program import Program
+from twinheap.targets.child import Child, Trouble
+from twinheap.targets.ran import Ended, Flight, Ran, about, by_design, from_outside, not_again, survived
+from twinheap.targets.wire import ExecutorHello, WireError, batch_frame, check_observations, program_frame
+
+
+class Recovering:
+    """The half of `twinheap.targets.executor.Executor` that takes results, and gets those that are lost."""
+
+    def __init__(self, op_timeout: float) -> None:
+        self.op_timeout = op_timeout
+        self.restarts = 0
+        """How often a child was started after the first."""
+        self._child: Child | None = None
+        self._flights: deque[Flight] = deque()
+        self._next_id = 0
+
+    def start(self) -> Child:
+        """The child, started if need be."""
+        raise NotImplementedError
+
+    def _take(self, child: Child, flight: Flight, number: int) -> None:
+        """Takes the next result, which must be that of program `number`."""
+        program = flight.programs[number]
+        observations = self._observations(
+            child, flight.id, number, len(program.ops) + len(program.tail), program.values
+        )
+        flight.ran[number] = survived(number, observations)
+
+    def _observations(self, child: Child, batch: int, number: int, ops: int, values: int) -> tuple[Observation, ...]:
+        answer = child.next_answer(self.op_timeout)
+        try:
+            if isinstance(answer, ExecutorHello):
+                raise WireError("a second handshake")
+            if (answer.batch, answer.number) != (batch, number):
+                raise WireError(f"a result of program {answer.number} where that of {number} was due")
+            check_observations(answer.observations, ops, values)
+        except WireError as error:
+            child.kill()
+            # The child is long past it: results are written at the end of a batch.
+            raise Trouble("protocol", str(error), number, -1, child.stderr) from None
+        return answer.observations
+
+    def _restart(self) -> Child:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+        self.restarts += 1
+        return self.start()
+
+    def _recover(self, flight: Flight, trouble: Trouble) -> None:
+        """Gets the missing results of `flight` in fresh children, and sends again what was sent after it."""
+        lost = flight.missing()
+        suspect = trouble.number if trouble.number in lost else lost[0]
+        named = trouble.kind != "protocol" and suspect == trouble.number
+        self._restart()
+        if named:
+            flight.ran[suspect] = self._investigate(flight.programs[suspect], trouble)
+        while missing := flight.missing():
+            try:
+                self._one_by_one(flight, missing)
+            except Trouble as again:
+                # Each is a batch of its own, so the first that is missing is the one that was executing.
+                number, named = flight.missing()[0], True
+                self._restart()
+                flight.ran[number] = self._investigate(flight.programs[number], about(again, number))
+        if not named and not from_outside(trouble):
+            # It named no program for certain, and alone none does it again; it must not be forgotten.
+            flight.ran[suspect] = not_again(flight.ran[suspect], trouble)
+        child = self.start()
+        for later in list(self._flights)[1:]:
+            child.send(later.encoded())
+
+    def _one_by_one(self, flight: Flight, numbers: list[int]) -> None:
+        """Runs programs of `flight` again, each as a batch of its own, whose results are written at its end."""
+        child = self.start()
+        for number in numbers:
+            child.send(batch_frame(flight.id, [program_frame(flight.programs[number], number)]))
+        for number in numbers:
+            self._take(child, flight, number)
+
+    def _investigate(self, program: Program, trouble: Trouble) -> Ran:
+        """What becomes of the program that was executing when the child, now restarted, got into `trouble`."""
+        flaky = False
+        if not by_design(program, trouble):
+            try:
+                clean = self._alone(program, trouble.number, len(program.all_ops))
+            except Trouble as again:
+                self._restart()
+                again = about(again, trouble.number)
+                same_place = again.op == trouble.op or again.kind == "protocol"  # whose place only the reader knows
+                flaky = again.kind != trouble.kind or not same_place
+                trouble = again
+            else:
+                if from_outside(trouble):
+                    return survived(trouble.number, clean)
+                flaky = True
+        return self._ended(program, trouble, flaky)
+
+    def _ended(self, program: Program, trouble: Trouble, flaky: bool) -> Ran:
+        """A program that ends in `trouble`, with the observations of the ops before."""
+        known: tuple[Observation, ...] = ()
+        if trouble.kind != "protocol" and trouble.op >= 0:
+            prefix = self._prefix(program, trouble.op)
+            if prefix is None:  # even the ops before it end the process: nothing is known of them
+                flaky = True
+            elif len(prefix) == trouble.op:
+                known = (*prefix, Observation(trouble.outcome))
+        ended: Ended = trouble.kind  # type: ignore[assignment]
+        return Ran(trouble.number, known, ended, trouble.op, trouble.outcome, trouble.stderr, flaky)
+
+    def _prefix(self, program: Program, op: int) -> tuple[Observation, ...] | None:
+        """The observations of the ops before `op`, or None if they cannot be had."""
+        if op == 0:
+            return ()
+        try:
+            return self._alone(program, 0, op)
+        except Trouble:
+            return None
+        finally:
+            self._restart()  # what broke the heap may break it in the clean-up, and the next program must not pay
+
+    def _alone(self, program: Program, number: int, ops: int) -> tuple[Observation, ...]:
+        """Runs the first `ops` ops of a program, with nothing else under way."""
+        batch_id = self._next_id
+        self._next_id += 1
+        child = self.start()
+        child.send(batch_frame(batch_id, [program_frame(program, number, program.all_ops[:ops])]))
+        return self._observations(child, batch_id, number, ops, program.values)

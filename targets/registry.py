@@ -1,0 +1,248 @@
+"""Target names: `NAME[@RELEASE][,key=value]...` to the command of an executor.
+
+| name | keys |
+|---|---|
+| `heap` | `collector=drc`, `null` or `copying`; `mutant=m09`; `defects=k1+k6`; `verify=1` |
+| `capi`, `capi@43.0.0` | `lib=PATH` and `release=43.0.0` for somebody's own build |
+| `exec` | `cmd=COMMAND`, split as a shell would; `timeout=SECONDS` |
+
+`RELEASE` may be `all` or a range `35..45`; `expand` makes one target of each. `timeout` and `memory` go with any name.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from twinheap.targets.capi import wheels
+from twinheap.targets.executor import MEMORY_LIMIT, OP_TIMEOUT, Executor
+from twinheap.targets.heap.mutants import MUTANTS
+
+NAMES: Final = ("heap", "capi", "exec")
+LATER: Final = ("rust",)
+"""Names that are taken, and whose target this version does not have."""
+
+COLLECTORS: Final = ("drc", "null", "copying")
+DEFECTS: Final = ("k1", "k6")
+"""Known defects that the in-tree heap can be given."""
+
+_KEYS: Final = {
+    "heap": ("collector", "mutant", "defects", "verify"),
+    "capi": ("lib", "release"),
+    "exec": ("cmd",),
+}
+_COMMON: Final = ("timeout", "memory")
+_MIB: Final = 1 << 20
+
+Progress = Callable[[str], None]
+
+
+class TargetError(ValueError):
+    """A target name that means nothing here. The text is one line and says what to do."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """An executor that can be started.
+
+    `name`: as it is reported, normalized, and understood by `parse` again. `command`: what to start. `op_timeout`:
+    seconds for one op. `memory_limit`: bytes of resident size.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    op_timeout: float = OP_TIMEOUT
+    memory_limit: int = MEMORY_LIMIT
+
+    def executor(self) -> Executor:
+        """A supervised executor of this target, not yet started."""
+        return Executor(self.command, op_timeout=self.op_timeout, memory_limit=self.memory_limit)
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    """A name, taken apart."""
+
+    text: str
+    kind: str
+    release: str
+    options: dict[str, str]
+
+
+def parse(text: str, progress: Progress | None = None) -> Target:
+    """The target that `text` names. Raises TargetError, also for a name that means several.
+
+    A release that is not in the cache is fetched; `progress` is told what takes time.
+
+    >>> parse("heap,mutant=m09").command[3:]
+    ('twinheap.targets.heap.executor', '--collector', 'drc', '--mutant', 'm09')
+    >>> parse("hepa")
+    Traceback (most recent call last):
+        ...
+    twinheap.targets.registry.TargetError: unknown target 'hepa': choose heap, capi or exec
+    """
+    targets = expand(text, progress)
+    if len(targets) != 1:
+        raise TargetError(f"{text!r} means {len(targets)} targets, and one is wanted: {targets[0].name}, for example")
+    return targets[0]
+
+
+def parse_all(texts: Iterable[str], progress: Progress | None = None) -> list[Target]:
+    """The targets that several names mean, each once. Raises TargetError."""
+    found = {target.name: target for text in texts for target in expand(text, progress)}
+    return list(found.values())
+
+
+def expand(text: str, progress: Progress | None = None) -> list[Target]:
+    """The targets that `text` names: one, or one per release for `@all` and `@35..45`. Raises TargetError.
+
+    >>> [target.name for target in expand("exec,cmd=./mine --fast")]
+    ['exec,cmd=./mine --fast']
+    """
+    spec = _take_apart(text)
+    if spec.kind == "heap":
+        return [_with_limits(_heap(spec), spec)]
+    if spec.kind == "exec":
+        return [_with_limits(_exec(spec), spec)]
+    return [_with_limits(target, spec) for target in _capi(spec, progress)]
+
+
+def _take_apart(text: str) -> _Spec:
+    head, _, rest = text.strip().partition(",")
+    kind, at, release = head.partition("@")
+    if kind in LATER:
+        raise TargetError(f"the target {kind} is not available in this version: choose {_listed(NAMES)}")
+    if kind not in NAMES:
+        raise TargetError(f"unknown target {kind!r}: choose {_listed(NAMES)}")
+    if at and kind != "capi":
+        raise TargetError(f"the target {kind} has no releases: leave out @{release}")
+    if at and not release:
+        raise TargetError(f"{text!r} names no release after the @: write capi@43.0.0, capi@35..45 or capi@all")
+    return _Spec(text.strip(), kind, release, _options(kind, rest))
+
+
+def _options(kind: str, rest: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    known = (*_KEYS[kind], *_COMMON)
+    for part in _split(rest) if rest else []:
+        key, equals, value = part.partition("=")
+        key = key.strip()
+        if key not in known:
+            raise TargetError(f"the target {kind} has no option {key!r}: it has {_listed(known, 'and')}")
+        if not equals or not value:
+            raise TargetError(f"the option {key!r} of the target {kind} needs a value: {key}=...")
+        if key in options:
+            raise TargetError(f"the option {key!r} of the target {kind} is given twice")
+        options[key] = value.strip()
+    return options
+
+
+def _split(rest: str) -> list[str]:
+    """The options between commas. What comes after `cmd=` is one value, commas included: a command may have some."""
+    before, mark, command = rest.partition("cmd=")
+    if mark and (not before or before.endswith(",")):
+        return [part for part in before.split(",") if part] + [mark + command]
+    return rest.split(",")
+
+
+def _listed(names: Iterable[str], last: str = "or") -> str:
+    *most, end = names
+    return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def _with_limits(target: Target, spec: _Spec) -> Target:
+    timeout = _positive(spec, "timeout", "seconds", target.op_timeout)
+    memory = _positive(spec, "memory", "MiB", target.memory_limit / _MIB)
+    given = "".join(f",{key}={spec.options[key]}" for key in _COMMON if key in spec.options)
+    name, command = target.name, target.command
+    if given and spec.kind == "exec":  # the command is last, since it may contain commas
+        given, name = "", name.replace("exec", "exec" + given, 1)
+    return Target(name + given, command, timeout, int(memory * _MIB))
+
+
+def _positive(spec: _Spec, key: str, unit: str, default: float) -> float:
+    try:
+        value = float(spec.options.get(key, default))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise TargetError(f"{key}={spec.options[key]} is no number of {unit} above 0")
+    return value
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def _heap(spec: _Spec) -> Target:
+    options = spec.options
+    collector = options.get("collector", "drc")
+    if collector not in COLLECTORS:
+        raise TargetError(f"the heap has no collector {collector!r}: choose {_listed(COLLECTORS)}")
+    arguments = ["--collector", collector]
+    mutant = options.get("mutant")
+    if mutant is not None:
+        if mutant not in MUTANTS:
+            raise TargetError(f"the heap has no mutant {mutant!r}: choose one of {', '.join(sorted(MUTANTS))}")
+        arguments += ["--mutant", mutant]
+    if "defects" in options:
+        if unknown := [name for name in options["defects"].split("+") if name not in DEFECTS]:
+            raise TargetError(f"the heap has no defect {unknown[0]!r}: choose {_listed(DEFECTS, 'and')}, joined by +")
+        arguments += ["--defects", options["defects"]]
+    verify = options.get("verify", "0")
+    if verify not in ("0", "1"):
+        raise TargetError(f"verify={verify} is neither 0 nor 1")
+    if verify == "1":
+        arguments.append("--verify")
+    given = [f",{key}={options[key]}" for key in _KEYS["heap"] if key in options]
+    return Target("heap" + "".join(given), _python("twinheap.targets.heap.executor", *arguments))
+
+
+def _exec(spec: _Spec) -> Target:
+    text = spec.options.get("cmd")
+    if text is None:
+        raise TargetError("the target exec needs a command: exec,cmd=./my-executor")
+    try:
+        command = shlex.split(text)
+    except ValueError as error:
+        raise TargetError(f"the command {text!r} cannot be taken apart: {error}") from None
+    if not any(command):
+        raise TargetError("the target exec needs a command: exec,cmd=./my-executor")
+    return Target(f"exec,cmd={text}", tuple(command))
+
+
+def _capi(spec: _Spec, progress: Progress | None) -> list[Target]:
+    options = spec.options
+    if "lib" in options:
+        if spec.release:
+            raise TargetError(f"@{spec.release} and lib= exclude each other: name the release of a build with release=")
+        return [_own_build(options)]
+    if "release" in options:
+        raise TargetError(f"release= goes with lib=: write capi@{options['release']} for a release on PyPI")
+    try:
+        if not spec.release:
+            release, library = wheels.installed_library()
+            return [_capi_target("capi", str(library), release)]
+        releases = [wheels.resolve(release) for release in wheels.expand(spec.release)]
+        return [_capi_target(f"capi@{name}", str(wheels.fetch(name, progress)), name) for name in releases]
+    except wheels.WheelError as error:
+        raise TargetError(str(error)) from None
+
+
+def _own_build(options: dict[str, str]) -> Target:
+    path = Path(options["lib"]).expanduser().absolute()
+    if not path.is_file():
+        raise TargetError(f"there is no library {path}: check the path")
+    name = f"capi,lib={path}"
+    release = options.get("release")
+    if release is None:
+        return _capi_target(name, str(path), None)
+    return _capi_target(f"{name},release={release}", str(path), release)
+
+
+def _capi_target(name: str, library: str, release: str | None) -> Target:
+    arguments = ["--library", library] + (["--release", release] if release is not None else [])
+    return Target(name, _python("twinheap.targets.capi.executor", *arguments))

@@ -1,0 +1,145 @@
+"""Target names and the commands that they stand for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from twinheap.targets import registry
+from twinheap.targets.registry import Target, TargetError, expand, parse, parse_all
+
+PYTHON = (sys.executable, "-P", "-m")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("heap", ("--collector", "drc")),
+        (" heap ", ("--collector", "drc")),
+        ("heap,collector=null", ("--collector", "null")),
+        ("heap,collector=copying,verify=1", ("--collector", "copying", "--verify")),
+        ("heap,verify=0", ("--collector", "drc")),
+        ("heap,mutant=m09", ("--collector", "drc", "--mutant", "m09")),
+        ("heap,defects=k1+k6", ("--collector", "drc", "--defects", "k1+k6")),
+    ],
+)
+def test_heap(text: str, arguments: tuple[str, ...]) -> None:
+    target = parse(text)
+    assert target.name == text.strip()
+    assert target.command == (*PYTHON, "twinheap.targets.heap.executor", *arguments)
+
+
+def test_options_come_in_one_order() -> None:
+    assert parse("heap,verify=1,collector=null").name == "heap,collector=null,verify=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("exec,cmd=./mine", ("./mine",)),
+        ("exec,cmd=./mine --level 3", ("./mine", "--level", "3")),
+        ("exec,cmd='my own' a,b=c", ("my own", "a,b=c")),
+    ],
+)
+def test_exec(text: str, command: tuple[str, ...]) -> None:
+    assert parse(text) == Target(text, command)
+
+
+@pytest.mark.parametrize("text", ["heap,timeout=2.5,memory=100", "exec,timeout=2.5,memory=100,cmd=./a"])
+def test_limits_go_with_any_target(text: str) -> None:
+    target = parse(text)
+    assert (target.name, target.op_timeout, target.memory_limit) == (text, 2.5, 100 << 20)
+    executor = target.executor()
+    assert (executor.op_timeout, executor.memory_limit) == (2.5, 100 << 20)
+
+
+@pytest.fixture
+def releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases without network or cache."""
+    known = ["35.0.0", "36.0.0", "36.0.2", "37.0.0"]
+    monkeypatch.setattr(registry.wheels, "available", lambda: known)
+    monkeypatch.setattr(registry.wheels, "installed", list)
+    monkeypatch.setattr(registry.wheels, "fetch", lambda release, progress=None: Path(f"/wheels/{release}.so"))
+
+
+@pytest.mark.usefixtures("releases")
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("capi@36.0.0", ["capi@36.0.0"]),
+        ("capi@36", ["capi@36.0.2"]),
+        ("capi@35..36", ["capi@35.0.0", "capi@36.0.2"]),
+        ("capi@all", ["capi@35.0.0", "capi@36.0.2", "capi@37.0.0"]),
+    ],
+)
+def test_releases(text: str, names: list[str]) -> None:
+    targets = expand(text)
+    assert [target.name for target in targets] == names
+    release = names[0].removeprefix("capi@")
+    tail = ("--library", f"/wheels/{release}.so", "--release", release)
+    assert targets[0].command == (*PYTHON, "twinheap.targets.capi.executor", *tail)
+
+
+def test_the_installed_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.wheels, "installed_library", lambda: ("50.0.1", Path("/there.so")))
+    assert parse("capi").command[-4:] == ("--library", "/there.so", "--release", "50.0.1")
+
+
+def test_somebody_elses_build(tmp_path: Path) -> None:
+    library = tmp_path / "libwasmtime.so"
+    library.touch()
+    assert parse(f"capi,lib={library}").command[-2:] == ("--library", str(library))
+    assert parse(f"capi,lib={library},release=43").command[-2:] == ("--release", "43")
+
+
+def test_several_names() -> None:
+    names = [target.name for target in parse_all(["heap", "heap,collector=null", "heap"])]
+    assert names == ["heap", "heap,collector=null"]
+
+
+@pytest.mark.usefixtures("releases")
+def test_one_name_must_mean_one_target() -> None:
+    with pytest.raises(TargetError, match=r"means 2 targets, and one is wanted: capi@35\.0\.0"):
+        parse("capi@35..36")
+
+
+@pytest.mark.usefixtures("releases")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "unknown target '': choose heap, capi or exec"),
+        ("hepa", "unknown target 'hepa'"),
+        ("rust@48.0.2", "rust is not available in this version"),
+        ("heap@42", "heap has no releases"),
+        ("heap,colour=red", "no option 'colour': it has collector, mutant, defects, verify, timeout and memory"),
+        ("heap,collector=mark", "no collector 'mark': choose drc, null or copying"),
+        ("heap,mutant=x99", "no mutant 'x99'"),
+        ("heap,mutant=", "needs a value"),
+        ("heap,mutant", "needs a value"),
+        ("heap,verify=1,verify=1", "given twice"),
+        ("heap,verify=yes", "neither 0 nor 1"),
+        ("heap,defects=k1+k2", "no defect 'k2'"),
+        ("heap,timeout=soon", "timeout=soon is no number of seconds"),
+        ("heap,memory=-1", "memory=-1 is no number of MiB"),
+        ("heap,memory=nan", "memory=nan is no number"),
+        ("capi@", "names no release after the @"),
+        ("capi@28", "too old"),
+        ("capi@99", "no Wasmtime 99"),
+        ("capi@x.y", "not a Wasmtime release"),
+        ("capi@37..36", "no Wasmtime release on PyPI is in"),
+        ("capi,lib=/nowhere/lib.so", "no library /nowhere/lib.so"),
+        ("capi@43,lib=/nowhere/lib.so", "exclude each other"),
+        ("capi,release=43", "write capi@43"),
+        ("exec", "needs a command"),
+        ("exec,cmd= ", "needs a value"),
+        ("exec,cmd=''", "needs a command"),
+        ("exec,cmd='", "cannot be taken apart"),
+    ],
+)
+def test_mistakes_are_one_clear_line(text: str, words: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        expand(text)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,136 @@
+"""`twinheap bench`: measures of the search itself."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from twinheap.cli import EXIT_FOUND, EXIT_OK, UserError, options
+
+if TYPE_CHECKING:
+    from twinheap.fuzz.mutants import Control, Hunted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench`."""
+    parser.add_argument("what", choices=("mutants",), help="mutants: is every planted bug of the heap found, how fast?")
+    parser.add_argument("--only", metavar="NAMES", help="mutants to hunt, as m09,m20 (default: all)")
+    parser.add_argument("--seed", metavar="N", default="1", help="the first seed (default: 1)")
+    parser.add_argument(
+        "--seeds", metavar="N", default="1", help="how many seeds to hunt each mutant with (default: 1)"
+    )
+    parser.add_argument("--programs", metavar="N", help="programs after which a mutant has survived (default: 20000)")
+    parser.add_argument("--control", metavar="N", help="programs on the unmutated heap (default: 200000; 0: none)")
+    parser.add_argument("--profile", metavar="NAME", help="what random programs are made of (default: default)")
+    parser.add_argument("--workers", metavar="N", help="processes that work, or auto: one per core (default)")
+    parser.add_argument("--findings", metavar="FOLDER", help="where to store the shrunk killers (default: nowhere)")
+    options.add_json(parser)
+    parser.epilog = "Exit code 1 if a mutant survives, or if the control finds anything."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, and returns the exit code."""
+    import time
+
+    from twinheap.fuzz import mutants
+    from twinheap.fuzz.pool import default_workers
+    from twinheap.reporters.json_report import write_json
+
+    keep = arguments.findings
+    control_programs = _number("--control", arguments.control, mutants.CONTROL_PROGRAMS)
+    seeds = _number("--seeds", arguments.seeds, 1)
+    arguments.control = arguments.seeds = None
+    settings = options.settings_of(arguments)
+    names = _names(arguments.only)
+    workers = settings["workers"] or default_workers()
+    first = settings["seed"]
+    programs = settings["programs"] or mutants.MAX_PROGRAMS
+    started = time.monotonic()
+    hunted = []
+    for one in mutants.hunt_all(names, range(first, first + seeds), settings["profile"], programs, workers):
+        _tell(one)
+        hunted.append(one)
+        if keep and one.found:
+            _keep(keep, one)
+    control = None
+    if control_programs:
+        control = mutants.control(control_programs, first, settings["profile"], workers)
+        print(f"control: {control.programs} programs in {control.seconds:.0f} s, {control.findings} findings")
+    survivors = [one for one in hunted if one.found is None]
+    print(f"{len(hunted) - len(survivors)} of {len(hunted)} hunts killed, in {time.monotonic() - started:.0f} s")
+    if arguments.json:
+        write_json(arguments.json, _report(hunted, control, time.monotonic() - started))
+    return EXIT_FOUND if survivors or (control and control.findings) else EXIT_OK
+
+
+def _number(option: str, text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    if not text.isdecimal():
+        raise UserError(f"{option}: bad number {text!r}: write a whole number from 0 on")
+    return int(text)
+
+
+def _names(only: str | None) -> list[str]:
+    from twinheap.targets.heap.mutants import MUTANTS
+
+    if only is None:
+        return sorted(MUTANTS)
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    for name in names:
+        if name not in MUTANTS:
+            raise UserError(f"unknown mutant {name!r}: choose of {', '.join(sorted(MUTANTS))}")
+    return names
+
+
+def _tell(one: Hunted) -> None:
+    where = f"{one.name} seed {one.seed} {one.collector:8}"
+    if one.found is None:
+        print(f"{where} SURVIVED {one.programs} programs in {one.seconds:.1f} s", flush=True)
+        return
+    finding = one.found.finding
+    print(
+        f"{where} killed after {one.programs} programs, {one.seconds:.1f} s: {finding.code}, "
+        f"{finding.original_ops} -> {finding.ops} ops",
+        flush=True,
+    )
+
+
+def _keep(folder: str, one: Hunted) -> None:
+    from pathlib import Path
+
+    from twinheap.fuzz.store import FindingStore
+
+    assert one.found is not None
+    FindingStore(Path(folder) / one.name).add(one.found)
+
+
+def _report(hunted: list[Hunted], control: Control | None, seconds: float) -> dict[str, Any]:
+    from twinheap.reporters.json_report import VERSION
+
+    return {
+        "version": VERSION,
+        "programs": sum(one.programs for one in hunted) + (control.programs if control else 0),
+        "ops": None,
+        "seconds": round(seconds, 3),
+        "targets": sorted({f"heap,collector={one.collector},mutant={one.name}" for one in hunted}),
+        "findings": [],
+        "expected": [],
+        "mutants": [
+            {
+                "name": one.name,
+                "seed": one.seed,
+                "collector": one.collector,
+                "killed": one.found is not None,
+                "seconds": round(one.seconds, 3),
+                "programs": one.programs,
+                "ops": one.found.finding.ops if one.found else None,
+                "code": one.found.finding.code if one.found else None,
+            }
+            for one in sorted(hunted, key=lambda one: (one.name, one.seed))
+        ],
+        "control": {
+            "programs": control.programs if control else 0,
+            "findings": control.findings if control else 0,
+        },
+    }
