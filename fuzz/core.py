@@ -24,7 +24,7 @@ from twinheap.fuzz.profiles import profile_named
 from twinheap.fuzz.triage import Case, triage
 from twinheap.model.judge import Behaviour
 from twinheap.model.program import Program
-from twinheap.model.view import view
+from twinheap.model.view import ALL_OPS, view
 
 _NUMBERS = 1 << 30
 """Wire numbers wrap here: they are 32-bit and unique among a few batches only."""
@@ -100,7 +100,9 @@ class Core:
         views: dict[frozenset[str], list[Program]] = {}
         for differ in self.differs:
             if differ.supported not in views:
-                views[differ.supported] = [view(program, differ.supported) for program in programs]
+                # What supports everything is asked the programs as they are: they come from a resolver.
+                whole = differ.supported >= ALL_OPS
+                views[differ.supported] = programs if whole else [view(one, differ.supported) for one in programs]
         own = [views[differ.supported] for differ in self.differs]
         narrow = self._narrow(job, programs, own) if self.setup.cross and len(views) > 1 else [{} for _ in own]
         base, self._next_wire = self._next_wire, (self._next_wire + 2 * BLOCK) % _NUMBERS

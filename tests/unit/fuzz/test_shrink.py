@@ -118,7 +118,7 @@ def test_budgets_end_it_with_what_was_found() -> None:
     assert weight(shrunk.program) <= weight(program)
 
     ticks = iter(range(10_000))
-    timed = shrink(program, checking(lambda p: True), max_seconds=5, clock=lambda: float(next(ticks)))
+    timed = shrink(program, checking(lambda p: True), max_seconds=2, clock=lambda: float(next(ticks)))
     assert timed.exhausted
 
 

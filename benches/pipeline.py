@@ -1,0 +1,105 @@
+"""How fast programs are checked, against two baselines that are measured in the same run.
+
+    python benches/pipeline.py [--json FILE] [--memory]
+
+(a) `bare`: the same programs, encoded before the clock starts, sent to the same executor, whose answers are read and
+dropped: what checking costs on top of executing. (b) `state machine`: a Hypothesis `RuleBasedStateMachine` over the
+same op kinds with the same judge on the in-process heap: what somebody would write instead of a fuzzer.
+
+Measurements take turns, and each number is the median of all rounds, so that a machine that is busy for a while does
+not change a ratio. Ops are those executed: skipped ones and closing `end`s are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from measures import Bare, Checked, Measured, state_machine
+from memory import resident
+
+TARGETS = {"heap": "heap,collector=drc", "capi": "capi"}
+"""Name in the results -> target."""
+MACHINE = "heap state machine"
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Checked ops a second, and what they are to be compared with.")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default: 5)")
+    parser.add_argument("--programs", type=int, default=1500, help="programs per measurement (default: 1500)")
+    parser.add_argument("--examples", type=int, default=50, help="programs of the state machine a round (default: 50)")
+    parser.add_argument("--steps", type=int, default=50, help="steps of a program of the state machine (default: 50)")
+    parser.add_argument("--target", action="append", choices=TARGETS, help="measure only this one; repeatable")
+    parser.add_argument("--memory", action="store_true", help="measure resident memory instead, at both numbers")
+    parser.add_argument("--memory-target", default="capi", help="the target of --memory (default: capi, the fastest)")
+    parser.add_argument("--memory-programs", type=int, nargs=2, default=[20_000, 200_000], metavar=("FEW", "MANY"))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write ratios and rates there, too")
+    return parser.parse_args()
+
+
+def speed(options: argparse.Namespace) -> dict[str, Any]:
+    """Ratios and rates."""
+    names = options.target or list(TARGETS)
+    checked = {name: Checked(TARGETS[name]) for name in names}
+    bare = {name: Bare(TARGETS[name], checked[name].supported) for name in names}
+    rounds: list[dict[str, Measured]] = []
+    for at in range(1, options.rounds + 1):
+        rounds.append(_round(options, at, checked, bare))
+        shown = "   ".join(f"{name} {measured.rate:,.0f}" for name, measured in rounds[-1].items())
+        print(f"round {at} of {options.rounds}, ops/s:   {shown}", flush=True)
+    for one in (*checked.values(), *bare.values()):
+        one.close()
+    _warn(checked)
+    ratios = {}
+    for name in names:
+        ratios[f"{name} checked / {name} bare"] = _ratio(rounds, f"{name} checked", f"{name} bare")
+        ratios[f"{name} checked / {MACHINE}"] = _ratio(rounds, f"{name} checked", MACHINE)
+    rates = {name: statistics.median(one[name].rate for one in rounds) for name in rounds[0]}
+    return {"ratios": ratios, "rates": rates}
+
+
+def _round(
+    options: argparse.Namespace, seed: int, checked: dict[str, Checked], bare: dict[str, Bare]
+) -> dict[str, Measured]:
+    found = {}
+    for name in checked:
+        found[f"{name} checked"] = checked[name].measure(options.programs, seed)
+        found[f"{name} bare"] = bare[name].measure(options.programs, seed, found[f"{name} checked"].ops)
+    return found | {MACHINE: state_machine(options.examples, options.steps)}
+
+
+def _ratio(rounds: list[dict[str, Measured]], one: str, other: str) -> float:
+    """The median over rounds of the ratio within a round: both were measured under the same load."""
+    return statistics.median(found[one].rate / found[other].rate for found in rounds)
+
+
+def _warn(checked: dict[str, Checked]) -> None:
+    for name, one in checked.items():
+        if one.failures:
+            print(f"{name}: {one.failures} divergences: the numbers are those of a wrong target", file=sys.stderr)
+
+
+def main() -> None:
+    """Measures, prints, writes."""
+    options = arguments()
+    if options.memory:
+        result: dict[str, Any] = {"ratios": {}, "rates": {}, "memory": resident(options)}
+    else:
+        result = speed(options)
+        print()
+        for name, rate in result["rates"].items():
+            print(f"{rate:14,.0f} ops/s  {name}")
+        print()
+        for name, ratio in result["ratios"].items():
+            print(f"{ratio:14.2f} x      {name}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The engine: one seed, any workers; known defects; interruption; memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twinheap.fuzz.engine import Engine, Run
+from twinheap.fuzz.events import Ended, Event, FindingMade, Progress, Started, Summary
+from twinheap.fuzz.messages import Setup
+from twinheap.fuzz.opening import opener_for
+from twinheap.fuzz.oracle import Opener
+from twinheap.fuzz.store import FindingStore
+from twinheap.model.observation import Observation
+from twinheap.model.ops import CODE
+from twinheap.model.program import Program
+from twinheap.targets.registry import TargetError
+
+Faked = Callable[..., Opener]
+DATA = CODE["data"]
+
+
+def lies(runner: Any, program: Program, seen: list[Observation]) -> None:
+    """Every third `data` of a program gives another value."""
+    for at in [at for at, op in enumerate(program.all_ops) if op[0] == DATA][2::3]:
+        if seen[at].outcome == "ok" and seen[at].values[0] is not None:
+            seen[at] = Observation("ok", (100_000, 0))
+
+
+def run(opener: Opener, **options: Any) -> tuple[Summary, list[Event]]:
+    events: list[Event] = []
+    setup = Setup(seed=options.pop("seed", 1), targets=options.pop("targets", ("fake",)), profile="small")
+    return Engine(Run(setup=setup, **options), opener, events.append).run(), events
+
+
+def told(summary: Summary) -> list[tuple[str, str, int, int]]:
+    return [(m.finding.signature, m.text, m.finding.number, m.finding.ops) for m in summary.findings]
+
+
+def test_finds_shrinks_signs_and_stores(faked: Faked, tmp_path: Path) -> None:
+    summary, events = run(faked(lies), programs=150, folder=tmp_path)
+    assert isinstance(events[0], Started)
+    assert isinstance(events[-1], Ended)
+    assert summary.statistics.programs == 150
+    assert summary.statistics.ops == sum(
+        count for (op, outcome), count in summary.statistics.outcomes.items() if outcome != "skip" and op != "end"
+    )
+    assert summary.findings
+    assert summary.failures > len(summary.findings)
+    signatures = [made.finding.signature for made in summary.findings]
+    assert len(set(signatures)) == len(signatures)
+    assert {made.finding.code for made in summary.findings} == {"TH101"}
+    assert min(made.finding.ops for made in summary.findings) == 4  # a handle, and three times its data
+    stored = [entry for _, entry in FindingStore(tmp_path)]
+    assert len(stored) == len(signatures)
+
+
+def test_the_same_seed_gives_the_same_findings(faked: Faked) -> None:
+    assert told(run(faked(lies), programs=150)[0]) == told(run(faked(lies), programs=150)[0])
+    assert told(run(faked(lies), programs=150, seed=2)[0]) != told(run(faked(lies), programs=150)[0])
+
+
+@pytest.mark.parametrize("target", ["heap,mutant=m20", "heap"])
+def test_workers_change_nothing(target: str) -> None:
+    runs = [run(opener_for(), programs=200, workers=workers, targets=(target,))[0] for workers in (1, 2)]
+    assert told(runs[0]) == told(runs[1])
+    assert bool(runs[0].findings) == (target != "heap")
+    one, two = runs[0].statistics, runs[1].statistics
+    assert (one.outcomes, one.behaviours, one.sketch.distinct) == (two.outcomes, two.behaviours, two.sketch.distinct)
+
+
+def test_known_defects_are_counted_and_reported_once() -> None:
+    opener = opener_for(frozenset({"K1"}))
+    summary, events = run(opener, programs=400, targets=("heap,defects=k1",))
+    [first] = summary.expected
+    assert first.expected
+    assert (first.finding.known, first.finding.code) == ("K1", "TH202")
+    assert summary.statistics.known["K1"] >= 1
+    assert not [made for made in summary.findings if made.finding.code == "TH202"]
+    assert [event for event in events if isinstance(event, FindingMade) and event.expected] == [first]
+
+
+def test_strict_makes_findings_of_known_defects() -> None:
+    opener = opener_for(frozenset({"K1"}))
+    summary, _ = run(opener, programs=400, targets=("heap,defects=k1",), strict=True)
+    assert not summary.expected
+    assert "K1" in {made.finding.known for made in summary.findings}
+
+
+def test_interruption_keeps_what_was_found(faked: Faked, tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, FindingMade):
+            raise KeyboardInterrupt
+
+    setup = Setup(seed=1, targets=("fake",), profile="small")
+    summary = Engine(Run(setup=setup, programs=10_000, folder=tmp_path), faked(lies), listen_once(listen)).run()
+    assert summary.findings
+    assert summary.statistics.programs < 10_000
+    assert isinstance(events[-1], Ended)
+    assert events[-1].interrupted
+    assert list(FindingStore(tmp_path))
+
+
+def listen_once(listener: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Lets the interruption through the first time only, as one Ctrl-C does."""
+    done = False
+
+    def listen(event: Event) -> None:
+        nonlocal done
+        try:
+            listener(event)
+        except KeyboardInterrupt:
+            if done:
+                return
+            done = True
+            raise
+
+    return listen
+
+
+def test_a_time_budget_ends_the_run(faked: Faked) -> None:
+    summary, events = run(faked(), seconds=0.6)
+    assert summary.statistics.programs > 0
+    assert summary.seconds < 20
+    assert [event for event in events if isinstance(event, Progress)]
+    assert not summary.findings
+
+
+def test_a_target_that_cannot_be_had_fails_before_anything_runs() -> None:
+    with pytest.raises(TargetError):
+        run(opener_for(), programs=1, targets=("nonsense",))

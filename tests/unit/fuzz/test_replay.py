@@ -1,0 +1,117 @@
+"""Replaying, timelines, bisection and the corpus, on the in-tree heap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from twinheap.fuzz.bisect import bisect
+from twinheap.fuzz.corpus import add, minimize
+from twinheap.fuzz.opening import opener_for
+from twinheap.fuzz.replay import Replayed, Status, Stored, inexpressible, load, replay, replay_all, stored_in
+from twinheap.fuzz.store import StoreError
+from twinheap.fuzz.timeline import timeline
+from twinheap.model.text import loads
+
+LEAK = "O1 = ext_new_owned S0 v0\nW2 = to_raw O1\nW3 = to_raw O1\nodrop O1\n"
+
+
+def write(path: Path, body: str = LEAK, **meta: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("twinheap program 1\n" + "".join(f"{key}: {value}\n" for key, value in meta.items()) + body)
+    return path
+
+
+def statuses(path: Path, override: list[str] | None = None) -> list[tuple[str, str, bool]]:
+    results = replay_all(load(path), override or [], ["heap"], opener_for())
+    return [(one.target, one.status, one.as_recorded) for one in results]
+
+
+def test_a_finding_is_replayed_on_its_target_or_another(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.twin", code="TH202", targets="heap,mutant=m20")
+    assert statuses(path) == [("heap,mutant=m20", "FAILED", False)]
+    assert statuses(path, ["heap"]) == [("heap", "FIXED", False)]
+    assert statuses(write(tmp_path / "b.twin")) == [("heap", "FIXED", False)]
+    assert statuses(path, ["heap,mutant=none"])[0][1] == "ERROR"
+
+
+def test_a_record_says_what_is_to_come_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "known" / "a.twin", code="TH202", targets="heap,mutant=m20", fixed="heap")
+    assert statuses(path) == [("heap,mutant=m20", "FAILED", True), ("heap", "FIXED", True)]
+    wrong = write(tmp_path / "known" / "b.twin", code="TH101", targets="heap,mutant=m20 heap")
+    assert statuses(wrong) == [("heap,mutant=m20", "FAILED", False), ("heap", "FIXED", False)]
+
+
+def test_what_a_target_cannot_express_is_an_error(tmp_path: Path) -> None:
+    body = "O1, X2 = ext_new_owned S0 v0\nscope S0:\n  L3 = lend O1\noom_take X2\n"
+    program = loads("twinheap program 1\n" + body).program
+    supported = frozenset({"ext_new_owned", "odrop", "gc", "sync", "store_drop"})
+    assert inexpressible(program, supported) == ["oom_take"]
+    assert inexpressible(program, supported | {"oom_take"}) == []
+
+
+def test_folders_leave_out_what_comes_with_a_finding(tmp_path: Path) -> None:
+    for name in ("TH1-a.twin", "TH1-original-b.twin", "TH1-before-c.twin", "sub/d.twin", "x.json"):
+        write(tmp_path / name)
+    assert [path.name for path in stored_in(tmp_path)] == ["d.twin", "TH1-a.twin"]
+    with pytest.raises(StoreError):
+        load(tmp_path / "absent.twin")
+
+
+def test_the_timeline_stands_beside_the_model(tmp_path: Path) -> None:
+    differ = opener_for()("heap,mutant=m20")
+    try:
+        rows = timeline(loads("twinheap program 1\n" + LEAK).program, differ)
+    finally:
+        differ.close()
+    assert [row.line for row in rows][:2] == ["O1 = ext_new_owned S0 v0", "W2 = to_raw O1"]
+    assert [row.implicit for row in rows] == [False] * 4 + [True] * 3
+    [bad] = [row for row in rows if row.verdicts]
+    assert (bad.line, bad.verdicts[0].code) == ("gc S0", "TH202")
+    assert all(row.state for row in rows[:4])
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize(("first", "last"), [(0, 9), (3, 7), (4, 4), (0, 2), (8, 9)])
+def test_bisection_finds_both_borders(first: int, last: int, everything: bool) -> None:
+    releases = [f"{n}.0.0" for n in range(10)]
+    stored = Stored(Path("x"), loads("twinheap program 1\n").program, {}, [])
+    tried: list[str] = []
+
+    def one(release: str) -> Replayed:
+        tried.append(release)
+        status: Status = "FAILED" if first <= int(release[0]) <= last else "FIXED"
+        return Replayed(stored, release, status)
+
+    result = bisect(releases, one, everything)
+    assert result.first_bad == releases[first]
+    assert result.first_good == (releases[last + 1] if last < 9 else None)
+    assert len(tried) == len(set(tried))
+    assert len(tried) == 10 or not everything
+
+
+def test_bisection_without_a_bad_release() -> None:
+    stored = Stored(Path("x"), loads("twinheap program 1\n").program, {}, [])
+    result = bisect(["1.0.0", "2.0.0"], lambda release: Replayed(stored, release, "FIXED"), False)
+    assert (result.first_bad, result.first_good) == (None, None)
+
+
+def test_the_corpus_takes_each_program_once_and_drops_what_adds_nothing(tmp_path: Path) -> None:
+    one = load(write(tmp_path / "in" / "a.twin"))
+    path, new = add(one, tmp_path / "seeds")
+    assert new
+    assert add(one, tmp_path / "seeds") == (path, False)
+    two = load(write(tmp_path / "in" / "b.twin", "O1 = ext_new_owned S0 v0\nodrop O1\n"))
+    three = load(write(tmp_path / "in" / "c.twin", "O5 = ext_new_owned S0 v0\nodrop O5\ngc S0\ngc S0\n"))
+    bug = load(write(tmp_path / "in" / "d.twin", LEAK + "gc S0\n", signature="TH202-1"))
+    same = load(write(tmp_path / "in" / "e.twin", LEAK, signature="TH202-1"))
+    differ = opener_for()("heap")
+    try:
+        kept = minimize([(stored.path, stored) for stored in (one, two, three, bug, same)], [differ])
+    finally:
+        differ.close()
+    assert two.path in kept.keep
+    assert same.path in kept.keep
+    assert bug.path in kept.drop
+    assert replay(one, "heap", opener_for()).status == "FIXED"
