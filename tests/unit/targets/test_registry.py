@@ -109,7 +109,7 @@ def test_one_name_must_mean_one_target() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "unknown target '': choose heap, capi or exec"),
+        ("", "unknown target '': choose heap, capi, rust or exec"),
         ("hepa", "unknown target 'hepa'"),
         ("rust@48.0.2", "rust is not available in this version"),
         ("heap@42", "heap has no releases"),

@@ -1,8 +1,8 @@
 //! What an op did, in canonical form (docs/spec/program-ir.md 8), and how that is written.
 
-use wasmtime::{Error, GcHeapOutOfMemory, Trap};
+use wasmtime::{Error, Trap};
 
-use crate::effects::{Effects, HostValue};
+use crate::effects::Effects;
 use crate::msgpack::Writer;
 use crate::wire::Trouble;
 
@@ -61,8 +61,7 @@ impl Stop {
     }
 }
 
-/// Parts of error texts and the outcomes that they mean; the first that occurs anywhere in the chain counts. The
-/// unrooted error comes first: a type check that meets a stale handle wraps it (docs/spec/semantics.md 7).
+/// Parts of error texts and the outcomes that they mean.
 const TEXTS: &[(&str, &str)] = &[
     ("has been unrooted", "err:unrooted"),
     ("immutable", "err:immutable"),
@@ -72,16 +71,17 @@ const TEXTS: &[(&str, &str)] = &[
     ("cross-`Store`", "err:type"),
 ];
 
-/// The canonical outcome of an error of the runtime.
+/// The canonical outcome of an error of the runtime: the outermost text decides, since a type check that meets a stale
+/// handle is a type mismatch over the unrooted error (docs/spec/semantics.md 7).
 fn outcome_of(error: &Error) -> &'static str {
     if matches!(error.downcast_ref(), Some(Trap::TableOutOfBounds)) {
         return "err:oob";
     }
-    if error.is::<GcHeapOutOfMemory<()>>() || error.is::<GcHeapOutOfMemory<HostValue>>() {
-        return "err:oom";
-    }
-    let text = format!("{error:#}");
-    TEXTS.iter().find(|(part, _)| text.contains(part)).map_or("err:other", |(_, outcome)| outcome)
+    let known = error.chain().find_map(|cause| {
+        let text = cause.to_string();
+        TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, outcome)| *outcome)
+    });
+    known.unwrap_or("err:other")
 }
 
 /// The bytes that an out-of-memory error says were needed: only its text tells.

@@ -73,16 +73,18 @@ impl Machine<'_> {
 
     pub(super) fn gc_for(&mut self, slot: i64, error: i64) -> Outcome {
         let store = self.store(slot)?;
-        let Slot::Error(of, kept) = self.take(error)? else {
+        let kept = match self.take(error)? {
+            Slot::Error(of, Kept::Whole(oom)) => {
+                let (value, oom) = oom.take_inner();
+                Slot::Error(of, Kept::Split(value, oom))
+            }
+            kept => kept,
+        };
+        self.put(error, kept)?; // back in its place before anything can panic
+        let Slot::Error(_, Kept::Split(_, oom)) = slot_at(&self.run.slots, error)? else {
             return Err(Stop::misuse("an error was expected"));
         };
-        let (value, oom) = match kept {
-            Kept::Whole(oom) => oom.take_inner(),
-            Kept::Split(value, oom) => (value, oom),
-        };
-        let collected = self.run.stores.context(store)?.gc(Some(&oom));
-        self.put(error, Slot::Error(of, Kept::Split(value, oom)))?;
-        collected?;
+        self.run.stores.context(store)?.gc(Some(oom))?;
         Ok(Reply::Done)
     }
 
