@@ -13,6 +13,8 @@ mod outcome;
 mod panics;
 mod process;
 mod stores;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::fs::File;
