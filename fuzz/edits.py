@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from twinheap.model.ops import BRACKETS, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
+from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
 from twinheap.model.program import Config, Program, results_of
 from twinheap.model.view import resolve
 
@@ -19,6 +19,8 @@ MAX_PAIR_OPS: Final = 24
 
 MAX_MERGE_SLOTS: Final = 48
 """Slots up to which each is replaced by each earlier one; what is larger has not been through deletion yet."""
+
+_GC: Final = CODE["gc"]
 
 Weight = tuple[int, int, int, int]
 
@@ -70,6 +72,20 @@ def pairs(program: Program) -> Iterator[Program]:
         for late in range(count - 1, -1, -1):
             for early in range(late - 1, -1, -1):
                 yield _without(program, {early, late})
+
+
+def collections(program: Program) -> Iterator[Program]:
+    """Each run of ops replaced by one collection: what frees by the way can also be freed by asking for it."""
+    ops = program.ops
+    if len(ops) > MAX_PAIR_OPS:
+        return
+    stores = [0, *(slot for op in ops for kind, slot in results_of(op) if kind == "S")]
+    for size in range(len(ops), 1, -1):
+        for start in range(len(ops) - size + 1):
+            run = ops[start : start + size]
+            if not any(op[0] in BRACKETS or op[0] == END for op in run):
+                for store in stores:
+                    yield resolve(program.config, (*ops[:start], (_GC, store), *ops[start + size :]))
 
 
 def unwraps(program: Program) -> Iterator[Program]:

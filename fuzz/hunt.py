@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 from twinheap.fuzz.budget import Budget
@@ -19,24 +20,48 @@ from twinheap.model.view import view
 DEPTH: Final = 2
 """Batches under way: one is executed while the one before it is judged."""
 
+SMALL: Final = 3
+"""Lines that are short enough to stop looking for a shorter failure."""
+
+TRIES: Final = 5
+"""Failures that are shrunk at most: each costs up to a second, and a fifth hardly ever is the shortest."""
+
+MORE_PROGRAMS: Final = 400
+"""Programs after the first failure in which to look for others, so that a rare bug is not hunted twice."""
+
 
 def hunt(job: HuntJob, profile: Profile, opener: Opener, shrink_seconds: float) -> HuntDone:
-    """Runs programs until one fails in a way that no known defect explains, and shrinks it."""
+    """Runs programs until one fails in a way that no known defect explains, and shrinks it.
+
+    One bug shows itself in several ways, of which some need long programs: unless the first shrinks to `SMALL` lines,
+    up to `TRIES` failures of the next programs are shrunk too, and the shortest is kept.
+    """
     differ = opener(job.target)
     started = time.monotonic()
+    seconds, first = 0.0, 0
+    best: TriageDone | None = None
     try:
-        found = _first_failure(job, profile, differ)
+        for tries, (batch, at) in enumerate(_failures(job, profile, differ), 1):
+            if best is None:
+                seconds, first = time.monotonic() - started, batch[at].number + 1
+            elif batch[at].number >= first + MORE_PROGRAMS:
+                break
+            found = _shrunk(job, batch, at, opener, shrink_seconds)
+            best = min(filter(None, (best, found)), key=lambda done: len(done.program))
+            if len(best.program) <= SMALL or tries == TRIES:
+                break
     finally:
         differ.close()
-    seconds = time.monotonic() - started
-    if found is None:
-        return _done(job, job.programs, seconds, differ, None)
-    batch, at = found
+    if best is None:
+        return _done(job, job.programs, time.monotonic() - started, differ, None)
+    return _done(job, first, seconds, differ, best)
+
+
+def _shrunk(job: HuntJob, batch: list[Judged], at: int, opener: Opener, shrink_seconds: float) -> TriageDone:
     identity, verdict = next(pair for pair in failures_of(batch[at]) if pair[0].known is None)
     suspect = Suspect(batch[at].number, 0, identity, verdict)
     case = Case(suspect, batch[at].program, [one.program for one in batch[:at]])
-    done = triage(case, [job.target], opener, shrink_seconds)
-    return _done(job, batch[at].number + 1, seconds, differ, done)
+    return triage(case, [job.target], opener, shrink_seconds)
 
 
 def _done(job: HuntJob, programs: int, seconds: float, differ: Differ, found: TriageDone | None) -> HuntDone:
@@ -45,8 +70,8 @@ def _done(job: HuntJob, programs: int, seconds: float, differ: Differ, found: Tr
     )
 
 
-def _first_failure(job: HuntJob, profile: Profile, differ: Differ) -> tuple[list[Judged], int] | None:
-    """The batch with the first unexplained failure, and its place there."""
+def _failures(job: HuntJob, profile: Profile, differ: Differ) -> Iterator[tuple[list[Judged], int]]:
+    """Each unexplained failure: its batch, and its place there."""
     budget = Budget(job.programs, None)
     under_way: deque[range] = deque()
     while True:
@@ -54,12 +79,12 @@ def _first_failure(job: HuntJob, profile: Profile, differ: Differ) -> tuple[list
             differ.send([(number, _program(job, number, profile, differ)) for number in numbers])
             under_way.append(numbers)
         if not under_way:
-            return None
+            return
         under_way.popleft()
         batch = differ.receive()
         for at, judged in enumerate(batch):
             if any(verdict.known is None for verdict in judged.verdicts):
-                return batch, at
+                yield batch, at
 
 
 def _program(job: HuntJob, number: int, profile: Profile, differ: Differ) -> Program:

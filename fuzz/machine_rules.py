@@ -15,7 +15,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from twinheap.fuzz.strategies import draw_op
+from twinheap.fuzz.strategies import Draw, draw_op
 from twinheap.model.builder import Builder
 from twinheap.model.judge import judge
 from twinheap.model.ops import GROUPS, OPS, OpSpec
@@ -46,7 +46,7 @@ class ProgramMachine(RuleBasedStateMachine):
         super().__init__()
         self.builder = Builder()
 
-    def offer(self, draw: st.DrawFn, choices: tuple[OpSpec, ...]) -> None:
+    def offer(self, draw: Draw, choices: tuple[OpSpec, ...]) -> None:
         """Draws one op of `choices`; if the resolver takes it, the program so far is run and judged."""
         before = len(self.builder.ops)
         draw_op(draw, self.builder, choices)

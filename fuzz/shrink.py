@@ -86,6 +86,7 @@ class _Shrinker:
             lambda: self._first_of(edits.merges),
             self._ints,
             lambda: self._first_of(edits.pairs),
+            lambda: self._first_of(edits.collections),
         )
         before: edits.Weight | None = None
         while before != self.weight:

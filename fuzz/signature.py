@@ -78,9 +78,9 @@ def shape(program: Program) -> tuple[Shape, ...]:
     >>> from twinheap.model.builder import Builder
     >>> from twinheap.model.ops import CODE
     >>> b = Builder()
-    >>> for value in range(9): _ = b.add(CODE["ext_new_owned"], (0, value))
+    >>> for payload in range(9): _ = b.add(CODE["i31_new_owned"], (0, payload))
     >>> shape(b.finish())
-    (('ext_new_owned', 0, 1), ('ext_new_owned', 0, 2), ('ext_new_owned', 0, 3))
+    (('i31_new_owned', 0, 1), ('i31_new_owned', 0, 2), ('i31_new_owned', 0, 3))
     """
     shaper = _Shaper()
     for op in program.ops:

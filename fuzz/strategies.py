@@ -7,8 +7,9 @@ numbers, null). The random engine in `generate.py` finds more a second; this one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import currently_in_test_context, note
 from hypothesis import strategies as st
@@ -20,11 +21,15 @@ from twinheap.model.program import Config, Program
 from twinheap.model.text import dumps
 from twinheap.model.view import ALL_OPS
 
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+"""What `st.composite` and `st.data()` both give."""
+
 MAX_OPS: Final = 40  # by default: what a test judges in about a millisecond
 SIMPLEST: Final = ("ext_new_owned", "ext_new", "odrop", "gc", "data")  # op choices shrink towards these, in order
 FEW_OPS: Final = frozenset({"store_new", "store_drop", "set_limit", "wrong_store", "fill", "typed_call"})
 MAX_MANY: Final = 32  # objects of a fill: trims, without the cost of filling a heap
 
+ALWAYS: Final = "OP"  # kinds with ops that touch no store, or that end what the others wait for
 ENDS: Final = 100  # 0 of so many ends a program; Hypothesis draws 0 more often, and shrinks to it
 _MORE: Final = st.integers(0, ENDS - 1)
 
@@ -70,26 +75,36 @@ def _step(draw: st.DrawFn, builder: Builder, choices: tuple[OpSpec, ...], min_op
     return True
 
 
-def draw_op(draw: st.DrawFn, builder: Builder, choices: tuple[OpSpec, ...]) -> None:
+def draw_op(draw: Draw, builder: Builder, choices: tuple[OpSpec, ...]) -> None:
     """Draws an op of `choices` with operands from what there is, and offers it to `builder`.
 
     If there is nothing for the op drawn, the next that fits is taken: so the same draw means the same op again once
     there is.
     """
-    kinds = {slot.kind for slot in builder.slots if slot.alive}
-    kinds |= {"H"} if kinds & {"L", "O"} else set()
-    first = draw(st.integers(0, len(choices) - 1))
-    spec = next((spec for spec in choices[first:] + choices[:first] if fits(kinds, spec)), None)
+    pools = usable_slots(builder)
+    first = draw(_below(len(choices)))
+    spec = next((spec for spec in choices[first:] + choices[:first] if fits(pools, spec)), None)
     if spec is None:
         return
-    operands = [_operand(draw, builder, param) for param in spec.params]
+    operands = [_operand(draw, builder, pools, param) for param in spec.params]
     keep = len(spec.outs) > 1 and spec.outs[-1].optional and draw(st.booleans())
     builder.add(spec.code, operands, keep)
 
 
-def fits(kinds: set[str], spec: OpSpec) -> bool:
-    """Whether slots of `kinds` are enough for the operands of `spec`."""
-    return all(param.optional or not param.is_slot or param.kind in kinds for param in spec.params)
+def usable_slots(builder: Builder) -> dict[str, list[int]]:
+    """Slots by kind, `H` included, without those that were dropped or have to wait for a future."""
+    pools: dict[str, list[int]] = {}
+    for number, slot in enumerate(builder.slots):
+        if slot.alive and (slot.kind in ALWAYS or builder.ready(slot.store)):
+            pools.setdefault(slot.kind, []).append(number)
+            if slot.kind in "LO":
+                pools.setdefault("H", []).append(number)
+    return pools
+
+
+def fits(pools: dict[str, list[int]], spec: OpSpec) -> bool:
+    """Whether there are slots for the operands of `spec`."""
+    return all(param.optional or not param.is_slot or param.kind in pools for param in spec.params)
 
 
 class _Shown:
@@ -102,23 +117,21 @@ class _Shown:
         return dumps(self.program)
 
 
-def _operand(draw: st.DrawFn, builder: Builder, param: Param) -> int:
-    # A choice is drawn also if there is only one: else what follows would shift when it is the last that is left.
+def _operand(draw: Draw, builder: Builder, pools: dict[str, list[int]], param: Param) -> int:
+    if not param.is_slot and param.kind != "V":
+        return int(draw(_integers(param.kind)))
     if param.kind == "V":
-        choices = [builder.next_value, *sorted(builder.taken)]
-        return choices[draw(st.integers(0, len(choices) - 1))]
-    if not param.is_slot:
-        return draw(_integers(param.kind))
-    found = [slot for slot in _pool(builder, param.kind) if builder.slots[slot].alive]
-    if param.optional:
-        found.insert(0, NULL)
-    return found[draw(st.integers(0, len(found) - 1))]
+        found = [builder.next_value, *sorted(builder.taken)]
+    else:
+        found = pools.get(param.kind, [])
+        found = [NULL, *found] if param.optional else found
+    # Drawn also if there is only one: else what follows would shift when it is the last that is left.
+    return found[int(draw(_below(len(found))))]
 
 
-def _pool(builder: Builder, kind: str) -> list[int]:
-    if kind != "H":
-        return builder.pools[kind]
-    return sorted(builder.pools["L"] + builder.pools["O"])
+@lru_cache(maxsize=1024)  # making a strategy costs more than drawing from it
+def _below(number: int) -> st.SearchStrategy[int]:
+    return st.integers(0, number - 1)
 
 
 @lru_cache(maxsize=len(INT_KINDS))

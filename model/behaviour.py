@@ -12,9 +12,9 @@ from twinheap.model.judge import Behaviour
 from twinheap.model.world import CASES
 
 UNIVERSE: Final[frozenset[Behaviour]] = frozenset(
-    (name, *case.split("/", 1))
+    (name, outcome, case)
     for name, cases in CASES.items()
-    for case in cases  # type: ignore[misc]
+    for outcome, _, case in (both.partition("/") for both in cases)
 )
 """Every behaviour that a rule tells apart."""
 

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
-import tempfile
-from pathlib import Path
 from typing import Final
 
 NOWHERE: Final = 0xFFFFFFFF
 """What both numbers are before the first op."""
 
 _SIZE: Final = 8  # program number and op index, each 32 bits in the machine's byte order
-_SHARED: Final = Path("/dev/shm")  # a disk would write the page back now and then
 
 
 class ProgressFile:
     """The parent's side: makes the file, reads the place.
 
-    The name goes away as soon as the child has mapped the file, so that kill -9 leaves nothing behind.
+    It is memory with a name in no folder: whoever is killed, and when, nothing is left behind. The path goes through
+    this process's open files, and means nothing once `forget_name` was called.
     """
 
     def __init__(self) -> None:
-        folder = _SHARED if os.access(_SHARED, os.W_OK) else None
-        handle, self.path = tempfile.mkstemp(prefix="twinheap-progress-", dir=folder)
-        try:
-            os.write(handle, NOWHERE.to_bytes(4, "little") * 2)
-            self._map = mmap.mmap(handle, _SIZE)
-        finally:
-            os.close(handle)
+        self._handle = os.memfd_create("twinheap-progress")
+        self.path = f"/proc/{os.getpid()}/fd/{self._handle}"
+        os.write(self._handle, NOWHERE.to_bytes(4, "little") * 2)
+        self._map = mmap.mmap(self._handle, _SIZE)
         self._numbers = memoryview(self._map).cast("I")
 
     @property
@@ -38,9 +32,10 @@ class ProgressFile:
         return self._numbers[0], self._numbers[1]
 
     def forget_name(self) -> None:
-        """Removes the file's name; a second call does nothing."""
-        with contextlib.suppress(OSError):
-            os.unlink(self.path)
+        """Closes the file, whose memory stays; a second call does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
     def close(self) -> None:
         """Gives back the memory too."""

@@ -72,7 +72,7 @@ _DRC: Final = (
     _spec(34, ("drc", "null"), "the value is lost on the retry after growth or GC", "n(1), d: none"),
     _spec(36, DRC, "a split loses a granule of the tail", "limit 64: N until oom: fewer than 2047"),
     _spec(37, DRC, "growth overlaps what was there", "2048 N, d of all"),
-    _spec(38, ("drc", "null"), "growth by the need instead of doubling", "limit 192: N until oom: not 4095"),
+    _spec(38, DRC, "growth by the need instead of doubling", "limit 192: N until oom: not 4095"),
     _spec(39, DRC, "table fill and grow count once per op, not per slot", "t.fill 3 slots, clear one, gc, d(get)"),
     _spec(40, FREEING, "store drop stops at the first vacant id", "N(1) N(2), drop 1, gc, store_drop: 2 missing"),
 )

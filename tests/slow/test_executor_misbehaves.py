@@ -19,8 +19,9 @@ from twinheap.targets.heap.machine import HeapMachine
 SCRIPT = Path(__file__).parents[1] / "unit" / "targets" / "misbehaving.py"
 CULPRIT, OP = 3, 4
 """The program and the op at which the executor misbehaves."""
-OP_TIMEOUT = 0.6
-"""Seconds; far more than any op here takes, so that only real hangs count, on a slow machine too."""
+OP_TIMEOUT = 30.0
+HANG_TIMEOUT = 1.5
+"""Seconds; far more than any op here takes, so that only real hangs count, on a busy machine too."""
 
 
 def program(pairs: int) -> Program:
@@ -43,7 +44,8 @@ def command(mode: str, once: Path | None = None) -> list[str]:
 
 
 def run(mode: str, once: Path | None = None, **settings: float) -> list[Ran]:
-    limits = {"op_timeout": OP_TIMEOUT, "memory_limit": 256 << 20, **settings}
+    op_timeout = HANG_TIMEOUT if mode in ("hang", "stop") else OP_TIMEOUT
+    limits = {"op_timeout": op_timeout, "memory_limit": 256 << 20, **settings}
     with Executor(command(mode, once), **limits) as executor:  # type: ignore[arg-type]
         return executor.run(PROGRAMS)
 

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", metavar="NAMES", help="mutants to hunt, as m09,m20 (default: all)")
     parser.add_argument("--seed", metavar="N", default="1", help="the first seed (default: 1)")
     parser.add_argument(
-        "--seeds", metavar="N", default="1", help="how many seeds to hunt each mutant with (default: 1)"
+        "--seeds", metavar="N", default="5", help="how many seeds to hunt each mutant with (default: 5)"
     )
     parser.add_argument("--programs", metavar="N", help="programs after which a mutant has survived (default: 20000)")
     parser.add_argument("--control", metavar="N", help="programs on the unmutated heap (default: 200000; 0: none)")

@@ -40,10 +40,11 @@ def run_report(summary: Summary) -> dict[str, Any]:
         "seconds": round(summary.seconds, 3),
         "seed": summary.seed,
         "profile": summary.profile,
-        "targets": [
-            {"name": name, "runtime": h.runtime, "release": h.release, "collector": h.collector, "exact": h.exact}
+        "targets": list(summary.targets),
+        "handshakes": {
+            name: {"runtime": h.runtime, "release": h.release, "collector": h.collector, "exact": h.exact}
             for name, h in summary.targets.items()
-        ],
+        },
         "findings": [finding_entry(made) for made in summary.findings],
         "expected": [
             {"defect": name, "count": count}

@@ -10,7 +10,7 @@ from twinheap.model.ops import NULL, OPS, Op
 from twinheap.model.program import Program, results_of, slots_of
 from twinheap.model.text import format_op, kinds_of
 from twinheap.model.view import ALL_OPS, view
-from twinheap.reporters import capi_script
+from twinheap.reporters import capi_script, capi_script_ops
 
 LOWERED = {"owned_drop_thread": "odrop"}
 """Ops that the script does in another way: on one thread, since a second one tells nothing about roots."""
@@ -22,7 +22,7 @@ class ScriptError(ValueError):
 
 def script(program: Program, meta: Mapping[str, str]) -> str:
     """The script that does what `program` does, op by op. Raises ScriptError."""
-    methods = {name for name in dir(capi_script.Api) if name in ALL_OPS}
+    methods = {name for name in dir(capi_script_ops.Api) if name in ALL_OPS}
     supported = frozenset(methods | LOWERED.keys())
     if missing := inexpressible(program, supported):
         raise ScriptError(f"the C API cannot express {', '.join(missing)}")
@@ -40,14 +40,14 @@ def _docstring(meta: Mapping[str, str]) -> str:
 
 
 def _runtime() -> str:
-    """The source of the common part, without its docstring."""
-    source = inspect.getsource(capi_script)
-    return source[source.index("from __future__") :].rstrip()
+    """The source of the common parts, without docstrings and imports of ours."""
+    core, ops = inspect.getsource(capi_script), inspect.getsource(capi_script_ops)
+    return core[core.index("from __future__") :].rstrip() + "\n\n\n" + ops[ops.index("class Api") :].rstrip()
 
 
 def _main(program: Program) -> list[str]:
     kinds = kinds_of(program)
-    lines = ["def main() -> None:", "    api = api_from_arguments()"]
+    lines = ["def main() -> None:", "    api = Api(*library_from_arguments())"]
     lines.append(f'    S0 = api.store_new("S0 = store_new", {program.config.limit})')
     for at, op in enumerate(program.all_ops):
         if at == len(program.ops):

@@ -59,6 +59,15 @@ def test_folders_leave_out_what_comes_with_a_finding(tmp_path: Path) -> None:
         load(tmp_path / "absent.twin")
 
 
+def test_an_unreadable_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # for root nothing is unreadable
+    with pytest.raises(StoreError, match=r": Permission denied$"):
+        list(stored_in(tmp_path))
+
+
 def test_the_timeline_stands_beside_the_model(tmp_path: Path) -> None:
     differ = opener_for()("heap,mutant=m20")
     try:

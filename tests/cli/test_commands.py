@@ -1,0 +1,257 @@
+"""What the commands print and return when all is well, and when something is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from twinheap.cli import COMMANDS
+
+LEAK = """twinheap program 1
+code: TH202
+targets: heap,mutant=m20
+O1 = ext_new_owned S0 v0
+W2 = to_raw O1
+W3 = to_raw O1
+odrop O1
+"""
+
+HELP = """\
+usage: twinheap [-h] [--version] COMMAND ...
+
+Look for bugs in how WebAssembly runtimes root and collect references.
+
+positional arguments:
+  COMMAND
+    run           look for divergences, bounded in time; for CI
+    fuzz          look for divergences until time is up or Ctrl-C
+    replay        replay stored programs: FIXED, FAILED or ERROR
+    shrink        the smallest program with the same verdict
+    show          a program as text, timeline or stand-alone script
+    bisect        first bad and first good release of a program
+    corpus        stored programs: ls, add, min
+    explain       what a verdict code or a known defect means
+    targets       what can be tested here, and what each target supports
+    check-executor
+                  does an executor speak the wire?
+    wheels        Wasmtime releases in the cache: ls, fetch, rm
+    bench         measure the search itself
+
+options:
+  -h, --help      show this help message and exit
+  --version       show program's version number and exit
+
+Exit codes: 0 nothing new wrong; 1 a divergence that is no known defect; 2
+usage or environment.
+"""
+
+
+def test_help(twinheap) -> None:  # type: ignore[no-untyped-def]
+    assert twinheap("--help") == (0, HELP, "")
+    assert twinheap() == (2, HELP, "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command(command: str, twinheap) -> None:  # type: ignore[no-untyped-def]
+    outcome = twinheap(command, "--help")
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"usage: twinheap {command}")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; from twinheap.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: pass\n"
+    code += "print(*sorted({'rich', 'msgspec', 'hypothesis', 'twinheap.model'} & set(sys.modules)), 'end')"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "end"
+
+
+def test_a_run_that_finds_nothing(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    words = ("run", "heap", "heap,collector=copying", "--programs", "100", "--seed", "7", "--json", "r.json")
+    outcome = twinheap(*words)
+    assert outcome.code == 0
+    assert outcome.err == ""
+    lines = outcome.out.splitlines()
+    assert lines[0] == "heap, heap,collector=copying"
+    assert lines[1].startswith("seed 7, profile default, ")
+    assert lines[-1] == "nothing new"
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert (report["version"], report["programs"], report["findings"], report["expected"]) == (1, 100, [], [])
+    assert report["ops"] > 1000
+    assert not (tmp_path / ".twinheap").exists()
+
+
+def test_a_run_that_finds_something(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    words = ("run", "heap,mutant=m20", "heap", "--programs", "200", "--seed", "1", "--json", "r.json")
+    outcome = twinheap(*words)
+    assert outcome.code == 1
+    report = json.loads((tmp_path / "r.json").read_text())
+    finding = next(entry for entry in report["findings"] if entry["code"] == "TH202")
+    assert (finding["target"], finding["known"], finding["flaky"]) == ("heap,mutant=m20", None, False)
+    assert finding["ops"] <= 5 < finding["original_ops"]
+    path = finding["program"]
+    assert f"Reproduce with: twinheap replay {path}" in outcome.out
+    assert f"Minimize with: twinheap shrink {path}" in outcome.out
+    assert "as specified on heap" in outcome.out
+    replayed = twinheap("replay", path, "--json", "-")
+    assert replayed.code == 1
+    assert replayed.out.startswith(f"FAILED  {path}  on heap,mutant=m20  TH202: ")
+    fixed = twinheap("replay", path, "--target", "heap")
+    assert (fixed.code, fixed.out) == (0, f"FIXED   {path}  on heap\n")
+
+
+def test_known_defects_set_no_exit_code_unless_strict(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    words = ("run", "heap,defects=k1", "--expect", "K1", "--profile", "small", "--programs", "300", "--seed", "1")
+    outcome = twinheap(*words, "--json", "-")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["expected"][0]["defect"] == "K1"
+    assert "known defect K1: TH202" in outcome.err
+    assert twinheap(*words, "--strict").code == 1
+
+
+def test_settings_and_their_order(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "pyproject.toml").write_text('[tool.twinheap]\ntargets = ["heap"]\nprograms = 40\nseed = 5\n')
+    assert json.loads(twinheap("run", "--json", "-").out)["programs"] == 40
+    assert json.loads(twinheap("run", "--json", "-", TWINHEAP_PROGRAMS="20").out)["programs"] == 20
+    report = json.loads(twinheap("run", "--json", "-", "--programs", "10", TWINHEAP_PROGRAMS="20").out)
+    assert (report["programs"], report["seed"]) == (10, 5)
+    assert report["targets"] == ["heap"]
+
+
+def test_replay_goes_on_after_a_damaged_file(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.twin").write_text("twinheap program 1\nbroken\n")
+    (tmp_path / "b.twin").write_text("twinheap program 1\ntargets: heap\nO1 = ext_new_owned S0 v0\n")
+    outcome = twinheap("replay", ".", "--json", "r.json")
+    assert outcome.code == 2
+    assert [line.split()[0] for line in outcome.out.splitlines()] == ["ERROR", "FIXED"]
+    entries = json.loads((tmp_path / "r.json").read_text())["findings"]
+    assert sorted(entry["status"] for entry in entries) == ["ERROR", "FIXED"]
+
+
+def test_records_are_compared_with_what_is_recorded(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    known = tmp_path / "known"
+    known.mkdir()
+    (known / "a.twin").write_text(LEAK.replace("m20\n", "m20\nfixed: heap\n"))
+    outcome = twinheap("replay", "known")
+    assert outcome.code == 0
+    assert outcome.out.count("as recorded") == 2
+    (known / "b.twin").write_text(LEAK.replace("heap,mutant=m20", "heap"))
+    outcome = twinheap("replay", "known")
+    assert outcome.code == 1
+    assert "recorded: FAILED" in outcome.out
+
+
+def test_shrink_and_show(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.twin").write_text(LEAK + "O4 = ext_new_owned S0 v1\nkind O4\ngc S0\n")
+    outcome = twinheap("shrink", "a.twin")
+    assert outcome.code == 0
+    assert "7 ops -> 4 in" in outcome.out
+    assert twinheap("replay", "a.min.twin").code == 1
+    shown = twinheap("show", "a.min.twin")
+    assert shown.code == 0
+    assert "<-- TH202: allowed finalized v0" in shown.out
+    assert twinheap("show", "a.min.twin", "--as", "text").out == (tmp_path / "a.min.twin").read_text()
+    assert twinheap("shrink", "a.min.twin", "--target", "heap").code == 2
+
+
+def test_show_as_python_runs_without_twinheap(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.twin").write_text(LEAK)
+    script = twinheap("show", "a.twin", "--as", "python")
+    assert script.code == 0
+    assert "twinheap" not in script.out
+    (tmp_path / "a.py").write_text(script.out)
+    done = subprocess.run(
+        [sys.executable, "a.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "finalized v0" in done.stdout
+
+
+def test_explain_targets_corpus_and_wheels(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    assert "TH201: finalized while live" in twinheap("explain", "TH201").out
+    assert "K1: " in twinheap("explain", "k1").out
+    assert len(twinheap("explain").out.splitlines()) > 20
+    targets = twinheap("targets", "heap")
+    assert targets.code == 0
+    assert "scope                 native" in targets.out
+    (tmp_path / "a.twin").write_text(LEAK)
+    assert twinheap("corpus", "add", "a.twin").code == 0
+    assert twinheap("corpus", "ls").out.endswith("1 programs\n")
+    assert "1 programs kept, 0 to drop" in twinheap("corpus", "min", "--dry-run", "-t", "heap").out
+    assert twinheap("wheels", "ls").code == 0
+
+
+def test_check_executor(twinheap) -> None:  # type: ignore[no-untyped-def]
+    good = twinheap("check-executor", sys.executable, "-P", "-m", "twinheap.targets.heap.executor")
+    assert good.code == 0
+    assert "all is well" in good.out
+    bad = twinheap("check-executor", sys.executable, "-P", "-m", "twinheap.targets.heap.executor", "--mutant", "m09")
+    assert bad.code == 1
+    assert "TH201" in bad.out
+
+
+def test_bench_mutants(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    outcome = twinheap("bench", "mutants", "--only", "m01,m20", "--seeds", "1", "--control", "60", "--json", "r.json")
+    assert outcome.code == 0
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert [(one["name"], one["seed"], one["killed"]) for one in report["mutants"]] == [
+        ("m01", 1, True),
+        ("m20", 1, True),
+    ]
+    assert all(one["ops"] <= 5 for one in report["mutants"])
+    assert report["control"] == {"programs": 60, "findings": 0}
+    survived = twinheap("bench", "mutants", "--only", "m20", "--seeds", "1", "--programs", "1", "--control", "0")
+    assert survived.code == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--workers", workers]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    time.sleep(4)
+    children = descendants(process.pid)
+    assert children
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "interrupted; every finding is kept" in out
+    assert out.rstrip().endswith("nothing new")
+    wait_for_the_end_of(children)
+
+
+def test_kill_leaves_nobody_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--workers", "2"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(4)
+    children = descendants(process.pid)
+    assert len(children) == 4
+    process.kill()
+    process.wait()
+    wait_for_the_end_of(children)
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *descendants(int(child))]
+    return found
+
+
+def wait_for_the_end_of(pids: list[int]) -> None:
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, pids
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"

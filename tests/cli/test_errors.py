@@ -1,0 +1,133 @@
+"""Every mistake of a user gets one clear line and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+GOOD = "twinheap program 1\nO1 = ext_new_owned S0 v0\nodrop O1\n"
+
+CASES = {
+    "no such command": (["rnu"], "invalid choice: 'rnu'"),
+    "no such option": (["run", "--sede", "1"], "unrecognized arguments: --sede"),
+    "unknown target": (["run", "hepa"], "unknown target 'hepa': choose heap, capi or exec"),
+    "unknown collector": (["run", "heap,collector=x"], "the heap has no collector 'x': choose drc, null or copying"),
+    "unknown mutant": (["run", "heap,mutant=m99"], "the heap has no mutant 'm99': choose one of"),
+    "unknown target option": (["run", "-t", "heap,foo=1"], "the target heap has no option 'foo'"),
+    "a target of later": (["run", "rust"], "the target rust is not available in this version"),
+    "unknown profile": (["run", "heap", "--profile", "x"], "unknown generator profile 'x'; known: default"),
+    "bad duration": (["run", "heap", "--max-time", "soon"], "--max-time: bad duration 'soon': write 20s, 5m, 6h"),
+    "bad number": (["run", "heap", "--programs", "many"], "--programs: bad number 'many': write a whole number"),
+    "no programs": (["run", "heap", "--programs", "0"], "--programs: bad number 0"),
+    "bad seed": (["run", "heap", "--seed", "-1"], "--seed: bad number '-1'"),
+    "bad workers": (["run", "heap", "--workers", "lots"], "--workers: bad number of workers 'lots': write auto"),
+    "bad defect": (["run", "heap", "--expect", "bug"], "--expect: bad known defect 'BUG': write K1, K6"),
+    "dead executor": (["run", "-t", "exec,cmd=false"], "the executor ended before its handshake"),
+    "no executor": (["run", "-t", "exec,cmd=./absent"], "cannot start ./absent"),
+    "no library": (["run", "-t", "capi,lib=/absent.so"], "there is no library /absent.so"),
+    "bad release": (["run", "capi@banana"], "banana"),
+    "too old": (["run", "capi@12.0.0"], "12"),
+    "no program": (["replay", "absent.twin"], "absent.twin: No such file or directory"),
+    "no programs in a folder": (["replay", "empty"], "no programs (*.twin) in empty"),
+    "corrupt program": (["shrink", "corrupt.twin"], "corrupt.twin: line 2: unknown op 'frobnicate'"),
+    "misspelt op": (["show", "misspelt.twin"], "did you mean"),
+    "foreign version": (["show", "foreign.twin", "--as", "text"], "program format 9 is not 1"),
+    "no text": (["show", "binary.twin"], "binary.twin: no text: not a TwinHeap program"),
+    "a folder as program": (["show", "empty"], "empty: Is a directory"),
+    "no such form": (["show", "good.twin", "--as", "pascal"], "invalid choice: 'pascal'"),
+    "not for C": (["show", "scoped.twin", "--as", "python"], "the C API cannot express"),
+    "unknown code": (["explain", "TH999"], "unknown code 'TH999'"),
+    "nothing to add": (["corpus", "add"], "name the programs to add"),
+    "no corpus": (["corpus", "ls"], "there is no folder corpus here"),
+    "no command": (["check-executor"], "name the executor's command"),
+    "no release": (["wheels", "fetch"], "name the releases"),
+    "not in the cache": (["wheels", "rm", "29.9.9"], "release 29.9.9 is not in the cache"),
+    "unknown bench": (["bench", "speed"], "invalid choice: 'speed'"),
+    "unknown mutant of bench": (["bench", "mutants", "--only", "m01,zz"], "unknown mutant 'zz'"),
+    "bad control": (["bench", "mutants", "--control", "x"], "--control: bad number 'x'"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "good.twin").write_text(GOOD)
+    (tmp_path / "corrupt.twin").write_text("twinheap program 1\nfrobnicate S0\n")
+    (tmp_path / "misspelt.twin").write_text("twinheap program 1\nO1 = ext_new_ownd S0 v0\n")
+    (tmp_path / "foreign.twin").write_text("twinheap program 9\n")
+    (tmp_path / "binary.twin").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "scoped.twin").write_text("twinheap program 1\nL1 = ext_new S0 v0\nL2 = typed_call S0 nonnull L1\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_clear_line(name: str, folder: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    words, text = CASES[name]
+    outcome = twinheap(*words)
+    assert outcome.code == 2
+    told = outcome.err + (outcome.out if words[0] == "replay" else "")
+    assert text in told
+    assert "Traceback" not in told
+    assert len(told.strip().splitlines()) == 1, told
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"TWINHEAP_MAX_TIME": "soon"}, "TWINHEAP_MAX_TIME: bad duration 'soon'"),
+        ({"TWINHEAP_TARGETS": "hepa"}, "unknown target 'hepa'"),
+        ({"TWINHEAP_STRICT": "perhaps"}, "TWINHEAP_STRICT: bad switch 'perhaps'"),
+    ],
+)
+def test_bad_environment(environment: dict[str, str], text: str, twinheap) -> None:  # type: ignore[no-untyped-def]
+    outcome = twinheap("run", **environment)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert text in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("colour = 1", "unknown setting 'colour'; known: targets"),
+        ("max-time = 'soon'", "max-time: bad duration"),
+        ("= 3", "twinheap.toml"),
+    ],
+)
+def test_bad_settings_file(content: str, text: str, tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "twinheap.toml").write_text(content)
+    outcome = twinheap("run")
+    assert outcome.code == 2
+    assert text in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_folder(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    try:
+        outcome = twinheap("replay", "closed")
+    finally:
+        closed.chmod(0o755)
+    assert outcome.code == 2
+    assert "closed: Permission denied" in outcome.err
+
+
+def test_results_that_cannot_be_written(twinheap) -> None:  # type: ignore[no-untyped-def]
+    outcome = twinheap("run", "heap", "--programs", "1", "--json", "/proc/x/y.json")
+    assert outcome.code == 2
+    assert re.search(r"twinheap: error: /proc/x/y\.json: ", outcome.err)
+    assert "Traceback" not in outcome.err
+
+
+def test_findings_that_cannot_be_stored_are_still_told(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("")
+    words = ("run", "heap,mutant=m09", "--programs", "3", "--seed", "1", "--findings", "file/findings")
+    outcome = twinheap(*words)
+    assert outcome.code == 1
+    assert "could not be stored" in outcome.err
+    assert "TH2" in outcome.out

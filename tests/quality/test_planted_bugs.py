@@ -1,0 +1,60 @@
+"""Random programs find planted bugs soon, one of each area here, and shrink them to about their stored killers.
+
+`twinheap bench mutants` measures all of them, with several seeds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from twinheap.fuzz.hunt import hunt
+from twinheap.fuzz.messages import HuntJob
+from twinheap.fuzz.opening import opener_for
+from twinheap.fuzz.profiles import DEFAULT
+from twinheap.fuzz.replay import load
+from twinheap.model.text import dumps
+
+MUTANTS = Path(__file__).resolve().parents[2] / "corpus" / "mutants"
+SEED = 20260101
+MAX_PROGRAMS = 3000
+"""Six times the median of all mutants: a search that has lost an area finds nothing there in any number of programs."""
+SLACK = 2
+"""Ops by which a shrunk program may be longer than the stored killer, which people have shortened by hand."""
+SHRINK_SECONDS = 60.0
+"""No limit in practice, so that a busy machine shrinks as far as an idle one."""
+
+AREAS = {
+    "generations of LIFO roots": "heap,mutant=m04",
+    "clones of owned roots": "heap,mutant=m11",
+    "trims": "heap,collector=copying,mutant=m12",
+    "exposed objects": "heap,mutant=t20",
+    "write barriers": "heap,mutant=m27",
+    "free list": "heap,mutant=m36",
+    "null heap": "heap,collector=null,mutant=t23",
+    "host data": "heap,mutant=m32",
+    "copying": "heap,collector=copying,mutant=c01",
+    "futures": "heap,mutant=a01",
+    "tables": "heap,mutant=t02",
+    "typed calls": "heap,mutant=t18",
+    "i31": "heap,collector=null,mutant=t06",
+    "out-of-memory errors": "heap,collector=copying,mutant=t26",
+    "other stores": "heap,mutant=t07",
+}
+
+
+def killer_ops(target: str) -> int:
+    """The length of the stored killer of the mutant in `target`."""
+    name = target.rpartition("=")[2]
+    (path,) = MUTANTS.glob(f"{name}-*.twin")
+    return len(load(path).program)
+
+
+@pytest.mark.parametrize("target", AREAS.values(), ids=AREAS.keys())
+def test_a_planted_bug_is_found_and_shrunk(target: str) -> None:
+    done = hunt(HuntJob(target, SEED, MAX_PROGRAMS), DEFAULT, opener_for(), SHRINK_SECONDS)
+    assert done.triage is not None, f"{target} survived {MAX_PROGRAMS} programs"
+    assert done.triage.flaky is None
+    shrunk = done.triage.program
+    assert len(shrunk) <= killer_ops(target) + SLACK, dumps(shrunk)

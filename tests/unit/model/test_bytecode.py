@@ -1,0 +1,69 @@
+"""The byte form: any bytes are a valid program, and every program has bytes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twinheap.fuzz.generate import generate
+from twinheap.fuzz.profiles import PROFILES
+from twinheap.fuzz.strategies import programs
+from twinheap.model.builder import Builder
+from twinheap.model.bytecode import decode, encode
+from twinheap.model.ops import CODE, OPS
+from twinheap.model.program import Program
+from twinheap.model.view import resolve
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_valid_program(data: bytes) -> None:
+    program = decode(data)
+    assert resolve(program.config, program.ops) == program
+    assert decode(encode(program)) == program
+
+
+@settings(max_examples=50, deadline=None)
+@given(programs())
+def test_programs_survive_the_byte_form(program: Program) -> None:
+    assert decode(encode(program)) == program
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_generated_programs_survive_the_byte_form(profile: str) -> None:
+    for number in range(60):
+        program = generate(11, number, PROFILES[profile])
+        assert decode(encode(program)) == program
+
+
+def test_random_bytes_reach_every_op_kind() -> None:
+    seen = {op[0] for number in range(256) for op in decode(bytes((number * i * i + i) & 255 for i in range(900))).ops}
+    assert {spec.name for spec in OPS if spec.code not in seen} == set()
+
+
+def test_codes_wrap() -> None:
+    gc = CODE["gc"]
+    assert decode(bytes([0, 0, gc, 0])) == decode(bytes([0, 0, gc + len(OPS), 0])) == decode(bytes([0, 0, gc, 9]))
+
+
+def test_the_youngest_slot_is_zero() -> None:
+    builder = Builder()
+    one = builder.add(CODE["i31_new_owned"], (0, 0))
+    two = builder.add(CODE["i31_new_owned"], (0, 0))
+    assert one is not None
+    assert two is not None
+    builder.add(CODE["odrop"], two)
+    data = encode(builder.finish())
+    assert data[-2:] == bytes([CODE["odrop"], 0])
+
+
+def test_slots_far_back_take_a_second_byte() -> None:
+    builder = Builder()
+    for _ in range(1000):
+        builder.add(CODE["i31_new_owned"], (0, 0))
+    for slot in (1, 5, 500, 999):
+        builder.add(CODE["kind"], (slot,))
+        builder.add(CODE["odrop"], (slot,))
+    program = builder.finish()
+    assert decode(encode(program)) == program
