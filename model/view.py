@@ -8,10 +8,13 @@ form, the shrinker and the findings store turn edited ops into a valid program.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
+import msgspec
+
 from twinheap.model.builder import Builder
-from twinheap.model.ops import BRACKETS, BY_NAME, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
+from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
 from twinheap.model.program import Config, Program
 
 ALL_OPS: Final = frozenset(spec.name for spec in OPS)
@@ -28,16 +31,55 @@ OWNED_FORM: Final = {
     "global_get": "global_get_owned",
     "table_get": "table_get_owned",
 }
+_LEND: Final = CODE["lend"]
+_WRONG: Final = CODE["wrong_store"]
 _USE_OWN: Final = INT_KINDS["use"].names.index("own")  # a use of `wrong_store` that only LIFO handles have
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """How a target is asked one op kind: the code it becomes, and where the op has slots, a value, a limiter mode."""
+
+    code: int
+    ends: int  # where the operands end
+    slots: tuple[tuple[int, bool], ...]  # place, optional
+    value: int  # place, or NULL
+    limiter: int
+    keeps: bool  # an out-of-memory error can be kept
+    released: bool  # an owned handle stands for a LIFO one: it is released where its scope ends
+
+
+def _step(spec: OpSpec, supported: frozenset[str]) -> _Step | None:
+    """None: the target cannot express the op."""
+    name = spec.name
+    if "scope" not in supported:
+        name = OWNED_FORM.get(name, name)
+    if name not in supported:
+        return None
+    kinds = [param.kind for param in spec.params]
+    return _Step(
+        code=CODE[name],
+        ends=1 + len(kinds),
+        slots=tuple((place, param.optional) for place, param in enumerate(spec.params) if param.is_slot),
+        value=kinds.index("V") if "V" in kinds else NULL,
+        limiter=kinds.index("limiter") if "limiter" in kinds and "gc_async" not in supported else NULL,
+        keeps="oom_take" in supported,
+        released=name != spec.name and name != "oclone",
+    )
+
+
+@cache
+def _plan(supported: frozenset[str]) -> tuple[_Step | None, ...]:
+    """The step of each op code."""
+    return tuple(_step(spec, supported) for spec in OPS)
 
 
 class _Resolver:
     """Replays ops into a `Builder`, renaming slots and values, and lowering what the target lacks."""
 
     def __init__(self, config: Config, supported: frozenset[str]) -> None:
-        self.sync_only = "gc_async" not in supported  # such a target has no async limiter either: plain ones there
-        self.builder = Builder(Config(config.limit) if self.sync_only else config)
-        self.supported = supported
+        # A target without async operations has no async limiter either: it gets plain ones.
+        self.builder = Builder(config if "gc_async" in supported else Config(config.limit))
+        self.plan = _plan(supported)
         self.lifo = "scope" in supported
         self.slots: dict[int, int] = {0: 0, NULL: NULL}
         self.values: dict[int, int] = {}
@@ -45,11 +87,15 @@ class _Resolver:
 
     def run(self, ops: Iterable[Op]) -> Program:
         for op in ops:
-            if op[0] == END:
+            code = op[0]
+            if code == END:
                 self._end()
-            elif op[0] in BRACKETS:
+            elif code in BRACKETS:
                 self._open(op)
-            else:
+            elif code == _LEND and not self.lifo:  # the same slot, under both names
+                if op[1] in self.slots:
+                    self.slots[op[2]] = self.slots[op[1]]
+            elif code != _WRONG or self.lifo or op[3] != _USE_OWN:
                 self._plain(op)
         return self.builder.finish()
 
@@ -72,63 +118,32 @@ class _Resolver:
             self.builder.add(CODE["odrop"], (handle,))
 
     def _plain(self, op: Op) -> None:
-        spec = OPS[op[0]]
-        operands = self._operands(spec, op)
-        if operands is None:
+        step = self.plan[op[0]]
+        if step is None:
             return
-        lowered = self._lower(spec, operands, op)
-        if lowered is None or lowered.name not in self.supported:
-            return
-        sources = op[1 + len(spec.params) :]
-        keep = "oom_take" in self.supported and len(sources) > 1 and sources[-1] != NULL
-        made = self.builder.add(lowered.code, operands, keep)
+        ends = step.ends
+        operands = list(op[1:ends])
+        known = self.slots
+        for place, optional in step.slots:
+            slot = known.get(operands[place])
+            if slot is None or (slot == NULL and not optional):
+                return
+            operands[place] = slot
+        if step.value != NULL:  # a fresh value gets the next id; one seen before must be back with the host
+            operands[step.value] = self.values.get(operands[step.value], self.builder.next_value)
+        if step.limiter != NULL:
+            operands[step.limiter] = 0
+        sources = op[ends:]
+        made = self.builder.add(step.code, operands, step.keeps and len(sources) > 1 and sources[-1] != NULL)
         if made is None:
             return
-        self._record(spec, op, operands)
+        if step.value != NULL:
+            self.values[op[1 + step.value]] = operands[step.value]
         for source, slot in zip(sources, made, strict=True):
             if source != NULL:
-                self.slots[source] = slot
-        if lowered is not spec and made and self.scopes and self.scopes[-1] is not None and lowered.name != "oclone":
+                known[source] = slot
+        if step.released and made and self.scopes and self.scopes[-1] is not None:
             self.scopes[-1].append(made[0])
-
-    def _operands(self, spec: OpSpec, op: Op) -> list[int] | None:
-        operands: list[int] = []
-        for param, value in zip(spec.params, op[1:], strict=False):
-            if param.is_slot:
-                slot = self.slots.get(value)
-                if slot is None or (slot == NULL and not param.optional):
-                    return None
-                operands.append(slot)
-            elif param.kind == "V":
-                operands.append(self._value(value))
-            elif param.kind == "limiter" and self.sync_only:
-                operands.append(0)
-            else:
-                operands.append(value)
-        return operands
-
-    def _value(self, value: int) -> int:
-        """A fresh value gets the next id; one seen before must be back with the host, else the builder drops the op."""
-        return self.values.get(value, self.builder.next_value)
-
-    def _record(self, spec: OpSpec, op: Op, operands: list[int]) -> None:
-        """Remembers the new id of the host value of an op that was taken."""
-        for at, param in enumerate(spec.params):
-            if param.kind == "V":
-                self.values[op[1 + at]] = operands[at]
-
-    def _lower(self, spec: OpSpec, operands: list[int], op: Op) -> OpSpec | None:
-        if spec.name in self.supported and (self.lifo or spec.name not in OWNED_FORM):
-            if spec.name == "wrong_store" and not self.lifo and op[3] == _USE_OWN:
-                return None  # own: there is no such conversion without LIFO handles
-            return spec
-        if self.lifo:
-            return None
-        if spec.name == "lend":  # the same slot, under both names
-            self.slots[op[2]] = operands[0]
-            return None
-        lowered = OWNED_FORM.get(spec.name)
-        return BY_NAME[lowered] if lowered else None
 
 
 def view(program: Program, supported: frozenset[str]) -> Program:
