@@ -2,7 +2,8 @@
 
 use wasmtime::ExternRef;
 
-use super::{slot_at, Machine, Slot, NULL};
+use super::operands::{slot_at, Slot, NULL};
+use super::Machine;
 use crate::compat;
 use crate::handles::Typed;
 use crate::outcome::{Outcome, Reply, Stop};

@@ -2,7 +2,8 @@
 
 use wasmtime::{AsContextMut, Error, ExternRef, GcHeapOutOfMemory, OwnedRooted, Result, RootScope, StoreContextMut};
 
-use super::{slot_at, Kept, Machine, Slot, NULL};
+use super::operands::{slot_at, Kept, Slot, NULL};
+use super::Machine;
 use crate::effects::HostValue;
 use crate::handles::Typed;
 use crate::limiter::Limits;

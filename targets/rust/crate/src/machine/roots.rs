@@ -4,7 +4,8 @@ use std::thread;
 
 use wasmtime::{AnyRef, ExternRef, RootScope, I31};
 
-use super::{handle_at, lifo_at, owned_at, Machine, Slot};
+use super::operands::{handle_at, lifo_at, owned_at, Scope, Slot};
+use super::Machine;
 use crate::handles::{Lifo, Typed};
 use crate::outcome::{Outcome, Reply, Stop};
 
@@ -53,7 +54,7 @@ impl Machine<'_> {
         &mut self,
         store: usize,
         result: i64,
-        make: impl FnOnce(&mut super::Scope<'_>) -> Result<Option<Lifo>, Stop>,
+        make: impl FnOnce(&mut Scope<'_>) -> Result<Option<Lifo>, Stop>,
     ) -> Outcome {
         let mut scope = RootScope::new(self.run.stores.context(store)?);
         let owned = match make(&mut scope)? {

@@ -5,8 +5,9 @@ use wasmtime::{
     TableType, Val, ValType,
 };
 
+use super::operands::{handle_at, slot_at, Scope, Slot, NULL};
 use super::values::EXTERN;
-use super::{handle_at, slot_at, Machine, Scope, Slot, NULL};
+use super::Machine;
 use crate::handles::{Lifo, Typed};
 use crate::outcome::{Outcome, Reply, Stop};
 

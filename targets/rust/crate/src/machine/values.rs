@@ -2,8 +2,9 @@
 
 use wasmtime::{AnyRef, ExternRef, Global, GlobalType, Mutability, ValType};
 
+use super::operands::{handle_at, lifo_at, slot_at, Scope, Slot};
 use super::roots::mistyped;
-use super::{handle_at, lifo_at, slot_at, Machine, Scope, Slot};
+use super::Machine;
 use crate::effects::HostValue;
 use crate::handles::{Lifo, Typed};
 use crate::outcome::{Outcome, Reply, Stop, Value};
