@@ -21,6 +21,7 @@ from twinheap.fuzz.messages import BlockDone, BlockJob, Setup
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.profiles import profile_named
 from twinheap.fuzz.stats import Statistics
+from twinheap.fuzz.worker import collect_rarely
 from twinheap.model.ops import END
 from twinheap.model.view import view
 from twinheap.targets import registry
@@ -51,6 +52,7 @@ class Checked:
     def __init__(self, target: str) -> None:
         self.target = target
         self.failures = 0
+        collect_rarely()
         self._core = Core(self._setup(0), opener_for())
         self.supported = self._core.differs[0].supported
         self.measure(WARM_UP * BLOCK, seed=0)

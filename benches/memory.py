@@ -12,6 +12,7 @@ from twinheap.fuzz.engine import Engine, Run
 from twinheap.fuzz.events import Event, Progress
 from twinheap.fuzz.messages import Setup
 from twinheap.fuzz.opening import opener_for
+from twinheap.fuzz.worker import collect_rarely
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 MB: Final = 1_000_000
@@ -40,6 +41,7 @@ class Watch:
 def resident(options: argparse.Namespace) -> dict[str, float]:
     """Resident size in MB after few and after many programs, of one run whose only worker is this process."""
     few, many = options.memory_programs
+    collect_rarely()
     watch = Watch(few)
     setup = Setup(seed=1, targets=(options.memory_target,), profile=PROFILE)
     summary = Engine(Run(setup=setup, programs=many), opener_for(), watch).run()

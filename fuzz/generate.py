@@ -35,7 +35,7 @@ UNIFORM: Final = 24  # of them, single ops drawn uniformly
 CORE: Final = frozenset({"roots", "owned", "data", "gc"})  # groups that swarming only reweighs
 FACTORS: Final = (0.3, 0.7, 1.0, 1.0, 2.0, 4.0)  # by which swarming reweighs a group
 MIX: Final = 0x9E3779B97F4A7C15  # spreads neighbouring (seed, number) pairs over all seeds (golden ratio)
-FULL_LIMITS: Final = (PAGE, PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 3 * PAGE, UNLIMITED)
+FULL_LIMITS: Final = (PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 3 * PAGE, UNLIMITED)
 SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 

@@ -137,7 +137,7 @@ def fill_up(g: Draft) -> None:
     for _ in range(g.upto(4)):
         g.any_new(g.byte() & 1 == 0)
     limit = g.builder.config.limit
-    if limit > PAGE:  # up to where doubling stops, and beyond
+    if limit == UNLIMITED or limit > PAGE:  # up to where doubling stops, and beyond
         fill(g, (4094, 4095, 4096, 2047)[g.upto(4)])
     else:
         fill(g, CAPACITIES[g.upto(8)])
@@ -181,13 +181,21 @@ def collect_async(g: Draft) -> None:
 
 
 def _wait(g: Draft, pending: int) -> bool:
-    """Polls to the end or cancels; meanwhile handles are cloned and dropped. Whether it was not cancelled."""
+    """Polls to the end or cancels; meanwhile handles are cloned and dropped, and other stores go on.
+
+    Whether it was not cancelled.
+    """
     for _ in range((0, 0, 1, 1, 2, 3, 1, 0)[g.upto(8)]):
         g.add(POLL, (pending, 1 + g.upto(2)))
         if g.byte() < 60:
             g.drop(g.owned())
         elif g.byte() < 40:
             g.made(OCLONE, (g.owned(),), True)
+        elif g.byte() < 60 and len(g.places) > 1:
+            here = g.place
+            g.place = next(place for place in g.places if place is not here)
+            g.ext(True)
+            g.place = here
     if g.byte() < 110:
         g.add(CANCEL, (pending,))
         return False

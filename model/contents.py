@@ -62,10 +62,11 @@ class Fill:
 class Future:
     """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
 
-    `due` is what was dead when it began. `fits`: in exact mode, whether the allocation will succeed.
+    `due` is what was dead when it began, `live` how many objects were not: what dies meanwhile may still take room.
+    `fits`: in exact mode, whether the allocation will succeed.
     """
 
-    __slots__ = ("due", "error", "fits", "handle", "obj", "store")
+    __slots__ = ("due", "error", "fits", "handle", "live", "obj", "store")
 
     def __init__(self, store: Store, due: list[Obj], obj: Obj | None = None, handle: int = -1, error: int = -1) -> None:
         self.store = store
@@ -73,6 +74,7 @@ class Future:
         self.obj = obj
         self.handle = handle
         self.error = error
+        self.live = store.live
         self.fits: bool | None = None
 
 

@@ -82,7 +82,7 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
     fits = future.fits if store.counts else None
     if obs.outcome == OOM:
         w.case = "dropped" if future.error == NULL else "kept"
-        must_fit(w, store, fits)
+        must_fit(store, fits, max(store.live, future.live))
         refuse(w, store, obs, future.obj.value, future.error)
         return
     w.require_values(obs, (), "TH106")

@@ -22,10 +22,10 @@ def begin_allocation(store: Store) -> None:
             store.counts.create_heap()
 
 
-def must_fit(w: World, store: Store, fits: bool | None) -> None:
+def must_fit(store: Store, fits: bool | None, live: int) -> None:
     """An observed out of memory: exact mode knows; else it must not fit after a collection (program-ir 8.3 rule 4)."""
-    if fits or (fits is None and store.bounds.must_fit(store.live)):
-        raise Broken("TH301", f"ok: {store.live} objects are live, and one more fits")
+    if fits or (fits is None and store.bounds.must_fit(live)):
+        raise Broken("TH301", f"ok: {live} objects are live, and one more fits")
 
 
 def may_fit(store: Store, fits: bool) -> None:
@@ -83,7 +83,7 @@ def _allocation(owned: bool) -> Callable[..., None]:
         fits = place(store, obj)
         if obs.outcome == OOM:
             w.case = "dropped" if error == NULL else "kept"
-            must_fit(w, store, fits)
+            must_fit(store, fits, store.live)
             refuse(w, store, obs, value, error)
             return
         w.require(obs, OK, "there is room")
@@ -129,7 +129,7 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
     if number:
         check_growth(store)
     if number < count:
-        must_fit(w, store, place(store, Obj(first + number, slot)))
+        must_fit(store, place(store, Obj(first + number, slot)), store.live)
         w.rejected.append(first + number)
 
 

@@ -240,7 +240,8 @@ class World:
                 continue
             if store.pending:  # the moments inside a pending operation are not predicted, only their sum
                 store.seen.extend(v for v in obs.finalized if self._in(v, store))
-                store.asked.extend(obs.limiter)
+                if store is self.acting:
+                    store.asked.extend(obs.limiter)
                 continue
             finalized, asks = store.counts.take()
             predicted.update(finalized)

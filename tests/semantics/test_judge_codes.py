@@ -152,6 +152,15 @@ def test_a_known_leak_is_counted_and_judging_goes_on() -> None:
     assert [(v.code, v.known) for v in verdicts] == [("TH202", "K1"), ("TH101", None)]
 
 
+def test_limiter_calls_belong_to_the_store_that_acts() -> None:
+    program = loads(
+        "twinheap program 1\nS0: limit=0\nP2, L1 = new_async S0 v0\nS3 = store_new none plain\n"
+        "P5, L4 = new_async S3 v1\npoll P2 0\n"
+    ).program
+    texts = ["ok pending @0-0", "ok", f"ok {_FIRST}", "err:oom !0 ?32 @0-65536", *END, "skip", "ok", "ok", "ok !1"]
+    assert judge(program, [observe(text) for text in texts], EXACT) == []
+
+
 def test_every_code_of_the_judge_has_a_negative_test() -> None:
     elsewhere = {"TH404", "TH405", "TH601", "TH602"}  # the supervisor's, and those of comparing targets
     assert {case.code for case in CASES} | elsewhere == set(CODES)
