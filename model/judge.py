@@ -28,6 +28,7 @@ _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 _NO_HEAP: Final = "before it has been allocated"  # the panic text of K6 and K13
 _UNWRAP: Final = "called `Option::unwrap()` on a `None` value"  # the panic text of K11 and K16
+_UNROOTED: Final = "has been unrooted"  # in the panic text of K17
 _WRITES: Final = frozenset({"global_set", "table_set", "table_fill", "table_copy"})
 
 Behaviour = tuple[str, str, str]
@@ -108,6 +109,8 @@ def _known_panic(w: World, op: Op, outcome: str) -> str | None:
         elif w.profile.collector == "drc" and _NAMES[op[0]] in _WRITES:
             overwritten = [ref for holder in holders[:1] if isinstance(holder, Cell | Table) for ref in _refs(holder)]
             found = "K16" if any(type(ref) is int for ref in overwritten) else None
+    elif _UNROOTED in outcome and _NAMES[op[0]] == "table_grow":
+        found = "K17"
     return found if found in w.profile.defects else None
 
 

@@ -42,12 +42,16 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, ("TH202", "TH301")),
         KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
         KnownDefect("K16", "overwriting an i31 with an object panics under DRC", 45, 46, ("TH401",)),
+        KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
     )
 }
-"""Known defects that host operations reach, by name (semantics.md 7; K14 to K16 in docs/findings.md)."""
+"""Known defects that host operations reach, by name (semantics.md 7; K14 to K17 in docs/findings.md)."""
 
 FRESH_CASTS: Final = 44
 """The first major whose `as_eqref` makes a new LIFO root; before it shared the entry (docs/spec-errata.md)."""
+
+BOUNDS_FIRST: Final = 46
+"""The first major in which host fills look at bounds before roots, and copies before types (docs/spec-errata.md)."""
 
 # Before 33 the limiter did not govern the GC heap, which had a fixed 512 KiB; objects took 24 bytes before 32.
 FIXED_CAPACITY: Final = {29: 21845, 30: 21845, 31: 21845, 32: 16383}
@@ -72,6 +76,11 @@ class Profile(msgspec.Struct, frozen=True):
     def fresh_casts(self) -> bool:
         """Whether a cast to eq makes a root of its own."""
         return self.runtime == "wasmtime" and self.release[0] >= FRESH_CASTS
+
+    @property
+    def bounds_first(self) -> bool:
+        """Whether a table's bounds are checked before the roots of a fill, and before the types of a copy."""
+        return self.runtime == "wasmtime" and self.release[0] >= BOUNDS_FIRST
 
     @property
     def fixed_capacity(self) -> int | None:
