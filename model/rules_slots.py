@@ -238,6 +238,9 @@ def table_copy(w: World, obs: Observation, target: int, at: int, source: int, st
         w.require(obs, OOB, "out of range")
         return
     w.require(obs, OK, "in range")
+    for ref in src.refs[start : start + count]:
+        if isinstance(ref, Obj):
+            ref.copied = True
     if dst is src and at == start:
         w.case = "same"
         return

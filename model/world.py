@@ -227,6 +227,8 @@ class World:
         defects = self.profile.defects
         if "K1" in defects and any(obj.tainted for obj in objects):
             return "K1"
+        if "K18" in defects and any(obj.copied for obj in objects):
+            return "K18"
         return "K14" if "K14" in defects and any(obj.tabled for obj in objects) else None
 
     def _check_exact(self, obs: Observation) -> None:

@@ -51,10 +51,22 @@ fn encoded(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
 }
 
 #[test]
-fn handshake_names_ops_and_progress() {
-    let body = body("hello.bin");
-    let Order::Hello(request) = wire::decode_order(&body).unwrap() else { panic!("it is a handshake") };
-    assert!(request.progress.is_some());
+fn handshakes_may_name_a_progress_file() {
+    for (progress, length) in [(None, 1), (Some("/tmp/x"), 2)] {
+        let bytes = encoded(|writer| {
+            writer.array(2);
+            writer.text("hello");
+            writer.map(length);
+            writer.text("wire");
+            writer.int(wire::WIRE_VERSION);
+            if let Some(path) = progress {
+                writer.text("progress");
+                writer.text(path);
+            }
+        });
+        let Order::Hello(request) = wire::decode_order(&bytes).unwrap() else { panic!("it is a handshake") };
+        assert_eq!(request.progress.as_deref(), progress);
+    }
 }
 
 #[test]
