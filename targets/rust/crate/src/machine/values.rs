@@ -17,6 +17,7 @@ const USE_DATA: i64 = 0;
 const USE_TO_RAW: i64 = 1;
 const USE_OWN: i64 = 2;
 
+#[allow(clippy::wrong_self_convention, reason = "methods are named after their ops")]
 impl Machine<'_> {
     pub(super) fn kind(&mut self, source: i64) -> Outcome {
         let (store, handle) = handle_at(&self.run.slots, source)?;
