@@ -32,6 +32,8 @@ def parse_duration(text: str) -> float:
     (21600.0, 90.0, 20.0)
     """
     total, at, stripped = 0.0, 0, text.strip().lower()
+    if stripped.startswith("-"):
+        raise ValueError(f"bad duration {text!r}: it must be more than nothing: write 20s, 5m, 6h or 1h30m")
     while match := _DURATION.match(stripped, at):
         if match[2] not in _UNITS:
             break

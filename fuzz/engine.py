@@ -23,7 +23,7 @@ from twinheap.fuzz.record import Found, found_from
 from twinheap.fuzz.signature import presignature
 from twinheap.fuzz.stats import Statistics
 from twinheap.fuzz.store import FindingStore, StoreError
-from twinheap.model.behaviour import UNIVERSE, missed
+from twinheap.model.behaviour import missed, reachable
 from twinheap.model.profiles import NEWEST, parse_release
 from twinheap.model.program import Program
 from twinheap.model.text import dumps
@@ -228,8 +228,8 @@ class Engine:
 
     def _summary(self) -> Summary:
         supported = frozenset[str]().union(*(hello.ops for hello in self._hellos.values()))
-        universe = [behaviour for behaviour in UNIVERSE if behaviour[0] in supported]
-        left = [behaviour for behaviour in missed(self._statistics.behaviours) if behaviour[0] in supported]
+        universe = reachable(supported)
+        left = [behaviour for behaviour in missed(self._statistics.behaviours) if behaviour in universe]
         return Summary(
             seed=self.setup.seed,
             profile=self.setup.profile,

@@ -148,6 +148,43 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise StoreError(f"{path}: {error.strerror or error}") from None
 
 
+def check_folder(folder: Path) -> None:
+    """Makes sure that files can be written into a folder that may not be there yet. Raises StoreError if not."""
+    try:
+        place = folder.absolute()
+        while not os.path.lexists(place):
+            place = place.parent
+        if not place.is_dir():
+            raise StoreError(f"{folder}: {place} is no folder")
+        handle, probe = tempfile.mkstemp(prefix=".twinheap.", suffix=".part", dir=place)
+        os.close(handle)
+        os.unlink(probe)
+        os.stat(folder)
+    except FileNotFoundError as error:
+        if error.filename not in (folder, str(folder)):  # as in /proc, where nobody makes files
+            raise StoreError(f"{folder}: no files can be written there") from None
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror or error}") from None
+
+
+def check_file(path: Path) -> None:
+    """Makes sure that a file can be written, in a folder that is there. Raises StoreError if not."""
+    try:
+        if path.is_dir():
+            raise StoreError(f"{path}: it is a folder: name a file")
+        if path.exists() and not path.is_file():  # a pipe or a device
+            if not os.access(path, os.W_OK):
+                raise StoreError(f"{path}: Permission denied")
+            return
+        if not path.absolute().parent.is_dir():
+            raise StoreError(f"{path}: there is no folder {path.parent}")
+        handle, probe = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.absolute().parent)
+        os.close(handle)
+        os.unlink(probe)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from None
+
+
 def _sync_folder(folder: Path) -> None:
     """The name is on the disk too."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

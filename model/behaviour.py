@@ -22,6 +22,31 @@ EXCLUDED: Final[dict[Behaviour, str]] = {}
 """Behaviours that depend on a choice of the target, with the spec line that leaves it open."""
 
 
+_NEEDS: Final = {
+    "stale": "scope",
+    "lifo": "scope",
+    "yes-lifo": "scope",
+    "cast": "cast",
+    "unsure": "cast",
+    "async": "gc_async",
+    "async-limiter": "gc_async",
+    "kept": "oom_take",
+    "spent": "oom_take",
+    "errors": "oom_take",
+    "foreign-value": "scope",  # without it, on C, the conversion panics
+}
+"""The op kind without which a state class does not arise."""
+
+
+def reachable(supported: frozenset[str]) -> frozenset[Behaviour]:
+    """The behaviours that a target can show which supports the op kinds `supported`."""
+    return frozenset(
+        (name, outcome, case)
+        for name, outcome, case in UNIVERSE
+        if name in supported and _NEEDS.get(case, name) in supported
+    )
+
+
 def missed(met: set[Behaviour]) -> list[Behaviour]:
     """The behaviours that were neither met nor excluded, sorted."""
     return sorted(UNIVERSE - met - EXCLUDED.keys())

@@ -44,7 +44,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, None, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
         KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
-        KnownDefect("K16", "overwriting an i31 with an object panics under DRC", 45, 46, ("TH401",)),
+        KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
     )

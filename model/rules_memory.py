@@ -133,11 +133,9 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
         w.rejected.append(first + number)
 
 
-@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing skip/empty")
+@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing")
 def free(w: World, obs: Observation, source: int, pattern: int) -> None:
     """Drops owned handles of a fill: all, those at odd places, the first, the last."""
-    if w.empty(obs, source):
-        return
     bulk = w.slots[source]
     assert isinstance(bulk, Fill)
     roots = bulk.roots
@@ -203,8 +201,11 @@ def gc_for(w: World, obs: Observation, slot: int, error: int) -> None:
         return
     w.case = "heapless" if not store.heap else "own" if kept.store is store else "foreign"
     w.require(obs, OK, "a collection cannot fail")
+    dead = list(store.dead.values())
     if store.counts:
         store.counts.gc_for()
+    if w.profile.collector == "copying":  # there it collects first, as from 45 on (1.5)
+        make_due(w, store, dead)
     store.trimmed()
 
 

@@ -105,7 +105,7 @@ rule("from_imm", "ok/null ok/i31")(_from_imm(owned=False))
 rule("from_imm_owned", "ok/null ok/i31")(_from_imm(owned=True))
 
 
-@rule("wrong_store", "panic:/foreign err:type/foreign skip/empty")
+@rule("wrong_store", "panic:/foreign err:type/foreign-value skip/empty")
 def wrong_store(w: World, obs: Observation, slot: int, source: int, use: int) -> None:
     """A handle of another store: a panic for direct operations, a type error where it is passed as a value (2.1)."""
     if w.empty(obs, source):
@@ -113,7 +113,10 @@ def wrong_store(w: World, obs: Observation, slot: int, source: int, use: int) ->
     w.case = "foreign"
     panicked = obs.outcome.startswith("panic:") and "wrong store" in obs.outcome
     as_value = use == 3
-    if as_value and (obs.outcome == "err:type" or (panicked and w.profile.runtime == "wasmtime")):
+    if as_value and obs.outcome == "err:type":
+        w.case = "foreign-value"
+        return
+    if as_value and panicked and w.profile.runtime == "wasmtime":
         return  # the C API panics while it converts the argument (capi 5.3)
     if panicked and not as_value:
         return

@@ -70,7 +70,7 @@ class Store:
         self.raws: list[Ref] = []  # unexpired raw values
         self.cast_roots: list[OwnedRoot] = []  # owned roots that cast handles share
         self.errors: set[int] = set()  # values in kept out-of-memory errors
-        self.as_any = False  # an externref was rooted as any: a held object may have been freed, and so any other (K15)
+        self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
         self.pending: Future | None = None
         self.seen: list[int] = []  # exact mode: finalized inside the pending operation so far
         self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it

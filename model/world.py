@@ -7,12 +7,13 @@ does not, and brings the state up to date with the observed outcome. `World.sett
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Final
 
 from twinheap.model.codes import Verdict
 from twinheap.model.contents import EMPTY, Content
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.known import known_leak
 from twinheap.model.observation import OK, SKIP, UNROOTED, Observation, Value
 from twinheap.model.ops import ANY, EXTERN, NULL, OPS
 from twinheap.model.profiles import Profile
@@ -68,8 +69,10 @@ class World:
         """Defines a handle slot."""
         self.slots[slot] = handle
         self.types[slot] = type_
-        if type_ == ANY and type(handle.ref()) is Obj:
-            handle.store.as_any = True
+        if type_ == ANY:
+            ref = handle.ref()
+            if type(ref) is Obj:
+                ref.as_any = True
 
     # --- outcomes
 
@@ -201,6 +204,7 @@ class World:
             if self.profile.collector == "copying" and not self.collecting:
                 raise Broken("TH205", f"v{value} can only be finalized by a collection")
         obj.finalized = True
+        store.freed_as_any = store.freed_as_any or obj.as_any
         del store.objects[value]
         store.dead.pop(value, None)
         store.leaked.pop(value, None)
@@ -211,7 +215,7 @@ class World:
         for obj in due:
             if obj.finalized or (obj.holders and not dropped):
                 continue
-            known = self.known_leak((obj,))
+            known = known_leak(self, obj)
             if dropped or known is None:
                 raise Broken("TH204" if dropped else "TH202", f"finalized v{obj.value}: {obj.holders} holders")
             self.verdicts.append(
@@ -221,15 +225,6 @@ class World:
             assert isinstance(store, Store)
             store.dead.pop(obj.value, None)
             store.leaked[obj.value] = obj
-
-    def known_leak(self, objects: Collection[Obj]) -> str | None:
-        """The known defect that keeps one of `objects`: `tainted` of 4.2, or a host table."""
-        defects = self.profile.defects
-        if "K1" in defects and any(obj.tainted for obj in objects):
-            return "K1"
-        if "K18" in defects and any(obj.copied for obj in objects):
-            return "K18"
-        return "K14" if "K14" in defects and any(obj.tabled for obj in objects) else None
 
     def _check_exact(self, obs: Observation) -> None:
         predicted: set[int] = set()

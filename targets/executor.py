@@ -98,7 +98,8 @@ class Executor(Recovering):
         try:
             child = Child(self.command, self._env, self.memory_limit)
         except (OSError, ValueError) as error:
-            raise ExecutorError(f"cannot start {self.command[0]}: {error}") from None
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise ExecutorError(f"cannot start {self.command[0]}: {reason}") from None
         try:
             child.send(frame(ParentHello(Request(WIRE_VERSION, list(OP_NAMES), child.progress_path))))
             answer = child.next_answer(HELLO_TIMEOUT)

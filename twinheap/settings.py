@@ -79,9 +79,10 @@ def _names(value: Any) -> tuple[str, ...]:
 def _defects(value: Any) -> frozenset[str]:
     items = value.replace("+", ",").split(",") if isinstance(value, str) else value
     names = frozenset(str(item).strip().upper() for item in items if str(item).strip())
-    for name in sorted(names):
-        if not (name[0] == "K" and name[1:].isdecimal()):
-            raise ValueError(f"bad known defect {name!r}: write K1, K6 or the like")
+    from twinheap.model.profiles import KNOWN_DEFECTS
+
+    for name in sorted(names - KNOWN_DEFECTS.keys()):
+        raise ValueError(f"bad known defect {name!r}: choose of {', '.join(KNOWN_DEFECTS)}")
     return names
 
 

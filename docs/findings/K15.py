@@ -53,8 +53,8 @@ class Item:
         self.at = ctypes.addressof(self.cell)
 
 
-class Api:
-    """The C API of one release. Each method does one op, and prints what came of it."""
+class CApi:
+    """The C API of one release."""
 
     def __init__(self, library: str, major: int) -> None:
         self.dll = ctypes.CDLL(library)
@@ -120,7 +120,25 @@ class Api:
         context = (PTR(handle.store.context),) if self.major < 38 else ()
         self.call(f"wasmtime_{self._kind(handle)}_unroot", None, *context, PTR(handle.at))
 
-    # --- ops
+
+def installed() -> tuple[str, int]:
+    """The library of the installed `wasmtime` package, and its major version."""
+    spec = importlib.util.find_spec("wasmtime")
+    if spec is None or spec.origin is None:
+        sys.exit("usage: this script PATH/TO/_libwasmtime.so MAJOR, or pip install wasmtime")
+    library = Path(spec.origin).parent / "linux-x86_64" / "_libwasmtime.so"
+    return str(library), int(importlib.metadata.version("wasmtime").split(".")[0])
+
+
+def library_from_arguments() -> tuple[str, int]:
+    """The library that the command line names, as PATH MAJOR, or the installed one."""
+    library, major = (sys.argv[1], int(sys.argv[2])) if len(sys.argv) == 3 else installed()
+    print(f"Wasmtime {major}: {library}")
+    return library, major
+
+
+class Api(CApi):
+    """Each method does one op, and prints what came of it."""
 
     def store_new(self, text: str, limit: int) -> Store:
         pointer = self.call("wasmtime_store_new", PTR, PTR(self.engine), None, None)
@@ -308,24 +326,8 @@ class Api:
         self.say(text)
 
 
-def installed() -> tuple[str, int]:
-    """The library of the installed `wasmtime` package, and its major version."""
-    spec = importlib.util.find_spec("wasmtime")
-    if spec is None or spec.origin is None:
-        sys.exit("usage: this script PATH/TO/_libwasmtime.so MAJOR, or pip install wasmtime")
-    library = Path(spec.origin).parent / "linux-x86_64" / "_libwasmtime.so"
-    return str(library), int(importlib.metadata.version("wasmtime").split(".")[0])
-
-
-def api_from_arguments() -> Api:
-    """The library that the command line names, as PATH MAJOR, or the installed one."""
-    library, major = (sys.argv[1], int(sys.argv[2])) if len(sys.argv) == 3 else installed()
-    print(f"Wasmtime {major}: {library}")
-    return Api(library, major)
-
-
 def main() -> None:
-    api = api_from_arguments()
+    api = Api(*library_from_arguments())
     S0 = api.store_new("S0 = store_new", -1)
     O1 = api.ext_new_owned('O1 = ext_new_owned S0 v0', S0, 0)
     O2 = api.conv_any_owned('O2 = conv_any_owned O1', O1) if O1 is not None else None

@@ -84,6 +84,9 @@ def test_a_run_that_finds_nothing(tmp_path: Path, twinheap) -> None:  # type: ig
     report = json.loads((tmp_path / "r.json").read_text())
     assert (report["version"], report["programs"], report["findings"], report["expected"]) == (1, 100, [], [])
     assert report["ops"] > 1000
+    told = " ".join(outcome.out.split())
+    assert "missed: " + ", ".join(report["behaviours"]["missed"]) in told
+    assert all(len(line) <= 80 for line in lines if "/" in line and "," in line)
     assert not (tmp_path / ".twinheap").exists()
 
 
@@ -175,11 +178,16 @@ def test_show_as_python_runs_without_twinheap(tmp_path: Path, twinheap) -> None:
 def test_explain_targets_corpus_and_wheels(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
     assert "TH201: finalized while live" in twinheap("explain", "TH201").out
     assert "K1: " in twinheap("explain", "k1").out
+    assert "see docs/spec/semantics.md 7." in twinheap("explain", "K1").out
+    assert "see docs/findings.md." in twinheap("explain", "K14").out
     assert len(twinheap("explain").out.splitlines()) > 20
     targets = twinheap("targets", "heap")
     assert targets.code == 0
     assert "scope                 native" in targets.out
     (tmp_path / "a.twin").write_text(LEAK)
+    assert "/known/" in twinheap("corpus", "ls").out  # the one in the package
+    (tmp_path / "mine").mkdir()
+    assert " -> mine/TH202-" in twinheap("corpus", "add", "a.twin", "mine").out
     assert twinheap("corpus", "add", "a.twin").code == 0
     assert twinheap("corpus", "ls").out.endswith("1 programs\n")
     assert "1 programs kept, 0 to drop" in twinheap("corpus", "min", "--dry-run", "-t", "heap").out
@@ -190,6 +198,8 @@ def test_check_executor(twinheap) -> None:  # type: ignore[no-untyped-def]
     good = twinheap("check-executor", sys.executable, "-P", "-m", "twinheap.targets.heap.executor")
     assert good.code == 0
     assert "all is well" in good.out
+    quoted = twinheap("check-executor", f"{sys.executable} -P -m twinheap.targets.heap.executor")
+    assert (quoted.code, quoted.out) == (0, good.out)
     bad = twinheap("check-executor", sys.executable, "-P", "-m", "twinheap.targets.heap.executor", "--mutant", "m09")
     assert bad.code == 1
     assert "TH201" in bad.out

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,22 @@ CASES = {
     "no programs": (["run", "heap", "--programs", "0"], "--programs: bad number 0"),
     "bad seed": (["run", "heap", "--seed", "-1"], "--seed: bad number '-1'"),
     "bad workers": (["run", "heap", "--workers", "lots"], "--workers: bad number of workers 'lots': write auto"),
-    "bad defect": (["run", "heap", "--expect", "bug"], "--expect: bad known defect 'BUG': write K1, K6"),
+    "bad defect": (["run", "heap", "--expect", "bug"], "--expect: bad known defect 'BUG': choose of K1, K6, K14"),
+    "unknown defect": (["run", "heap", "--expect", "K3"], "--expect: bad known defect 'K3': choose of K1"),
+    "negative duration": (["run", "heap", "--max-time", "-5s"], "bad duration '-5s': it must be more than nothing"),
+    "not reachable": (["explain", "K3"], "K3: known in docs/spec/semantics.md 7, not reachable by the ops of this"),
+    "quoted executor": (
+        ["check-executor", "./absent 'a b'"],
+        "error: cannot start ./absent: No such file or directory",
+    ),
+    "half a quote": (["check-executor", "./absent 'a"], "cannot be taken apart: No closing quotation"),
+    "no ELF": (["run", "capi,lib=good.twin"], "good.twin cannot be loaded"),
+    "findings in a file": (["run", "heap", "--findings", "good.twin"], "good.twin: "),
+    "findings below a file": (["fuzz", "heap", "--findings", "good.twin/x/y"], "good.twin is no folder"),
+    "findings in proc": (["run", "heap", "--findings", "/proc/x"], "/proc/x: no files can be written there"),
+    "findings too long": (["run", "heap", "--findings", "x" * 300], "File name too long"),
+    "bench findings": (["bench", "mutants", "--findings", "/proc/x"], "/proc/x: no files can be written there"),
+    "output of shrink": (["shrink", "good.twin", "-o", "empty"], "empty: it is a folder"),
     "dead executor": (["run", "-t", "exec,cmd=false"], "the executor ended before its handshake"),
     "no executor": (["run", "-t", "exec,cmd=./absent"], "cannot start ./absent"),
     "no library": (["run", "-t", "capi,lib=/absent.so"], "there is no library /absent.so"),
@@ -41,7 +57,7 @@ CASES = {
     "not for C": (["show", "scoped.twin", "--as", "python"], "the C API cannot express"),
     "unknown code": (["explain", "TH999"], "unknown code 'TH999'"),
     "nothing to add": (["corpus", "add"], "name the programs to add"),
-    "no corpus": (["corpus", "ls"], "there is no folder corpus here"),
+    "no corpus": (["corpus", "min"], "there is no folder corpus here"),
     "no command": (["check-executor"], "name the executor's command"),
     "no release": (["wheels", "fetch"], "name the releases"),
     "not in the cache": (["wheels", "rm", "29.9.9"], "release 29.9.9 is not in the cache"),
@@ -117,17 +133,38 @@ def test_unreadable_folder(tmp_path: Path, twinheap) -> None:  # type: ignore[no
     assert "closed: Permission denied" in outcome.err
 
 
-def test_results_that_cannot_be_written(twinheap) -> None:  # type: ignore[no-untyped-def]
-    outcome = twinheap("run", "heap", "--programs", "1", "--json", "/proc/x/y.json")
-    assert outcome.code == 2
-    assert re.search(r"twinheap: error: /proc/x/y\.json: ", outcome.err)
-    assert "Traceback" not in outcome.err
+JSON_COMMANDS = {
+    "run": ["run", "heap"],
+    "fuzz": ["fuzz", "heap"],
+    "replay": ["replay", "good.twin"],
+    "bench": ["bench", "mutants"],
+    "bisect": ["bisect", "good.twin"],
+    "targets": ["targets", "heap"],
+}
 
 
-def test_findings_that_cannot_be_stored_are_still_told(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "file").write_text("")
-    words = ("run", "heap,mutant=m09", "--programs", "3", "--seed", "1", "--findings", "file/findings")
-    outcome = twinheap(*words)
-    assert outcome.code == 1
-    assert "could not be stored" in outcome.err
-    assert "TH2" in outcome.out
+@pytest.mark.parametrize("command", JSON_COMMANDS)
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("empty", "it is a folder"),
+        ("absent/y.json", "there is no folder absent"),
+        ("good.twin/y.json", "there is no folder good.twin"),
+    ],
+)
+def test_results_that_cannot_be_written(command: str, path: str, text: str, folder: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    outcome = twinheap(*JSON_COMMANDS[command], "--json", path)
+    assert outcome == (2, "", f"twinheap: error: {path}: {text}" + (": name a file\n" if path == "empty" else "\n"))
+
+
+@pytest.mark.parametrize("words", [["--json", "-"], ["--json", "/dev/full"], []])
+def test_a_full_disk_is_one_line(words: list[str], folder: Path) -> None:
+    command = [sys.executable, "-P", "-m", "twinheap", "replay", "good.twin", "-t", "heap", *words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("twinheap: error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left on device" in done.stderr

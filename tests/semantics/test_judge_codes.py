@@ -164,3 +164,31 @@ def test_limiter_calls_belong_to_the_store_that_acts() -> None:
 def test_every_code_of_the_judge_has_a_negative_test() -> None:
     elsewhere = {"TH404", "TH405", "TH601", "TH602"}  # the supervisor's, and those of comparing targets
     assert {case.code for case in CASES} | elsewhere == set(CODES)
+
+
+_NO_HEAP = "panic:attempted to access the store's GC heap before it has been allocated"
+_RELEASES = {major: Profile("wasmtime", (major, 0, 0), "drc", False, frozenset({"K1", "K6"})) for major in (33, 43)}
+
+
+@pytest.mark.parametrize(
+    ("major", "text", "known"),
+    [
+        (43, "O1 = from_imm_owned S0 15 extern\nto_raw O1", "K6"),
+        (43, "O1 = from_imm_owned S0 15 any\nto_raw O1", None),
+        (43, "O1 = from_imm_owned S0 15 extern\nO2 = oclone O1", None),
+        (33, "O1 = from_imm_owned S0 15 extern\nO2 = oclone O1", "K6"),
+        (33, "O1 = from_imm_owned S0 15 any\nO2 = oclone O1", None),
+    ],
+)
+def test_a_panic_is_known_only_where_the_defect_reaches(major: int, text: str, known: str | None) -> None:
+    program = loads("twinheap program 1\n" + text.replace("to_raw", "W9 = to_raw") + "\n").program
+    (verdict,) = judge(program, [observe("ok nonnull"), observe(_NO_HEAP)], _RELEASES[major])
+    assert (verdict.code, verdict.known) == ("TH401", known)
+
+
+def test_a_leaked_object_explains_no_more_room_than_it_takes() -> None:
+    text = "S0: limit=65536\nO1 = ext_new_owned S0 v0\nW2 = to_raw O1\nW3 = to_raw O1\nodrop O1\nO4 = ext_new_owned S0 v1\n"
+    program = loads("twinheap program 1\n" + text).program
+    texts = ["ok", "ok nonnull", "ok nonnull", "ok", "err:oom !1"]
+    (verdict,) = judge(program, [observe(text) for text in texts], WITH_K1)
+    assert (verdict.code, verdict.known) == ("TH301", None)

@@ -7,6 +7,7 @@ Each module has `HELP`, `add_arguments(parser)` and `run(arguments) -> exit code
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -39,6 +40,10 @@ COMMANDS: Final = {
 """Subcommand -> its module, and its line in the help."""
 
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a write to standard output fails with when its disk is full or broken."""
+
+
 class UserError(Exception):
     """Something that the user can mend. The text is one line and says how."""
 
@@ -68,7 +73,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (the process's own by default) and return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = _joined(list(sys.argv[1:] if argv is None else argv))
     named = next((word for word in words if word in COMMANDS), "")
     parser = build_parser(named)
     arguments = parser.parse_args(words)
@@ -77,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     try:
         module = importlib.import_module(f"twinheap.cli.{COMMANDS[arguments.command][0]}")
-        return int(module.run(arguments))
+        code = int(module.run(arguments))
+        sys.stdout.flush()  # here a full disk can still be told
+        return code
     except KeyboardInterrupt:
         print("twinheap: interrupted", file=sys.stderr)
         return EXIT_USAGE
@@ -87,8 +94,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not _is_users(error):
             raise
+        if isinstance(error, OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what could not be written is not tried again at the end
+            error = UserError(f"cannot write the result: {error.strerror}")
         print(f"twinheap: error: {error}", file=sys.stderr)
         return EXIT_USAGE
+
+
+def _joined(words: list[str]) -> list[str]:
+    """`words`, with a duration that begins with a minus as a value: it gets its own message, as no option."""
+    for at, word in enumerate(words[:-1]):
+        if word == "--max-time" and words[0] != "check-executor" and words[at + 1][:1] == "-" != words[at + 1][1:2]:
+            return [*words[:at], f"{word}={words[at + 1]}", *words[at + 2 :]]
+    return words
 
 
 def _is_users(error: Exception) -> bool:
@@ -103,6 +121,7 @@ def _is_users(error: Exception) -> bool:
 
     if isinstance(error, WorkerError):
         return not error.detail
-    return isinstance(
-        error, UserError | StoreError | SettingsError | WheelError | ExecutorError | TargetError | RustError
-    )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    usual = UserError | StoreError | SettingsError | WheelError | RustError | ExecutorError | TargetError
+    return isinstance(error, usual)

@@ -31,12 +31,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measures, and returns the exit code."""
     import time
+    from pathlib import Path
 
     from twinheap.fuzz import mutants
     from twinheap.fuzz.pool import default_workers
-    from twinheap.reporters.json_report import write_json
+    from twinheap.fuzz.store import check_folder
+    from twinheap.reporters.json_report import check_json, write_json
 
+    check_json(arguments.json)
     keep = arguments.findings
+    if keep:
+        check_folder(Path(keep))
     control_programs = _number("--control", arguments.control, mutants.CONTROL_PROGRAMS)
     seeds = _number("--seeds", arguments.seeds, 1)
     arguments.control = arguments.seeds = None

@@ -28,9 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
     from twinheap.fuzz.bisect import bisect
     from twinheap.fuzz.opening import opener_for
     from twinheap.fuzz.replay import Replayed, load, replay
-    from twinheap.reporters.json_report import write_json
+    from twinheap.reporters.json_report import check_json, write_json
     from twinheap.targets.capi import wheels
 
+    check_json(arguments.json)
     stored = load(Path(arguments.path))
     started = time.monotonic()
     opener = opener_for()

@@ -28,10 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Tries the executor, and returns the exit code: 1 if it breaks the protocol or a rule of the model."""
     import shlex
+    from pathlib import Path
 
     from twinheap.fuzz.opening import opener_for
 
     words = [word for word in arguments.words if word != "--"]
+    if len(words) == 1 and not Path(words[0]).exists():  # one quoted word
+        try:
+            words = shlex.split(words[0])
+        except ValueError as error:
+            raise UserError(f"the command {words[0]!r} cannot be taken apart: {error}") from None
     if not words:
         raise UserError("name the executor's command: twinheap check-executor ./my-executor --option")
     differ = opener_for()("exec,cmd=" + shlex.join(words))

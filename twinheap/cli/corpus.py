@@ -21,6 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("ls", "add", "min"), help="list; copy programs in; drop what adds nothing")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="program files or folders")
     parser.add_argument("--into", metavar="FOLDER", help="add: the folder to copy into (default: corpus/seeds)")
+    parser.epilog = (
+        "add FILE ... FOLDER copies into the folder, as cp does. Without paths, and without a folder corpus here, ls "
+        "lists the corpus that comes with TwinHeap."
+    )
     parser.add_argument("--dry-run", action="store_true", help="min: only say what would go")
     options.add_target(parser)
 
@@ -33,8 +37,17 @@ def run(arguments: argparse.Namespace) -> int:
         return _add(arguments)
     paths = [Path(path) for path in arguments.paths or [DEFAULT_FOLDER]]
     if not arguments.paths and not paths[0].is_dir():
+        if arguments.action == "ls":
+            return _ls([_shipped()])
         raise UserError(f"there is no folder {paths[0]} here: name one")
     return _ls(paths) if arguments.action == "ls" else _min(arguments, paths)
+
+
+def _shipped() -> Path:
+    """The corpus in the package, which is installed as plain files."""
+    from importlib.resources import files
+
+    return Path(str(files("twinheap.corpus")))
 
 
 def _read(paths: list[Path]) -> tuple[list[tuple[Path, Stored]], int]:
@@ -63,9 +76,14 @@ def _ls(paths: list[Path]) -> int:
 
 def _add(arguments: argparse.Namespace) -> int:
     from twinheap.fuzz.corpus import add
+    from twinheap.fuzz.store import check_folder
 
+    paths = [Path(path) for path in arguments.paths]
     folder = Path(arguments.into or f"{DEFAULT_FOLDER}/seeds")
-    found, code = _read([Path(path) for path in arguments.paths])
+    if len(paths) > 1 and paths[-1].is_dir() and not arguments.into:  # as with cp
+        folder = paths.pop()
+    check_folder(folder)
+    found, code = _read(paths)
     for path, stored in found:
         place, new = add(stored, folder)
         print(f"{path} -> {place}" if new else f"{path}: already there as {place}")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from difflib import get_close_matches
+from typing import Final
 
 from twinheap.cli import EXIT_OK, UserError
+
+_SPECIFIED: Final = frozenset(f"K{number}" for number in range(1, 14))
+"""The known defects that semantics.md 7 names; later ones are of docs/findings.md."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +48,10 @@ def _explained(name: str) -> str:
     if key in KNOWN_DEFECTS:
         defect = KNOWN_DEFECTS[key]
         fixed = f"fixed in {defect.fixed}.0.0" if defect.fixed is not None else "still open"
-        return f"{defect.name}: {defect.title} ({fixed})\n\nShows as {', '.join(defect.codes)}; see semantics.md 7."
+        where = "docs/spec/semantics.md 7" if key in _SPECIFIED else "docs/findings.md"
+        return f"{defect.name}: {defect.title} ({fixed})\n\nShows as {', '.join(defect.codes)}; see {where}."
+    if key in _SPECIFIED:
+        raise UserError(f"{key}: known in docs/spec/semantics.md 7, not reachable by the ops of this version")
     near = get_close_matches(key, [*CODES, *KNOWN_DEFECTS], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "twinheap explain lists them all"
     raise UserError(f"unknown code {name!r}: {hint}")

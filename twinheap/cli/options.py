@@ -21,7 +21,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--programs", metavar="N", help="how many programs to run")
     parser.add_argument("--workers", metavar="N", help="processes that work, or auto: one per core (default)")
     parser.add_argument("--strict", action="store_const", const=True, help="known defects are findings too")
-    parser.add_argument("--expect", metavar="K3", action="append", help="a known defect of these targets; repeatable")
+    parser.add_argument("--expect", metavar="K1", action="append", help="a known defect of these targets; repeatable")
     parser.add_argument("--findings", metavar="FOLDER", help="where findings are kept (default: .twinheap/findings)")
     add_json(parser)
 
@@ -82,10 +82,14 @@ def search(arguments: argparse.Namespace, default_seconds: float | None) -> int:
     from twinheap.fuzz.engine import Engine
     from twinheap.fuzz.events import Warned
     from twinheap.fuzz.opening import opener_for
-    from twinheap.reporters.json_report import run_report, write_json
+    from twinheap.fuzz.store import check_folder
+    from twinheap.reporters.json_report import check_json, run_report, write_json
     from twinheap.reporters.terminal import TerminalReporter
 
+    check_json(arguments.json)
     run, warnings = _run_of(settings_of(arguments), default_seconds)
+    if run.folder is not None:
+        check_folder(run.folder)
     listener: Listener = TerminalReporter(quiet=arguments.json == "-")
     for warning in warnings:
         listener(Warned(warning))

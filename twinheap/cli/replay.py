@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="program files (.twin), or folders of them")
     options.add_target(parser)
     options.add_json(parser)
-    parser.add_argument("--expect", metavar="K3", action="append", help="a known defect of these targets; repeatable")
+    parser.add_argument("--expect", metavar="K1", action="append", help="a known defect of these targets; repeatable")
     parser.epilog = (
         "Exit code 1 if any program fails, known defect or not; for the records in corpus/known and corpus/mutants, if "
         "any status differs from the recorded one. Exit code 2 if something could not be replayed and nothing failed."
@@ -30,8 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     from twinheap.fuzz.opening import opener_for
     from twinheap.fuzz.replay import load, replay_all, stored_in
     from twinheap.fuzz.store import StoreError
-    from twinheap.reporters.json_report import write_json
+    from twinheap.reporters.json_report import check_json, write_json
 
+    check_json(arguments.json)
     settings = options.settings_of(arguments)
     override = settings["targets"] if arguments.target else []
     files = [file for path in arguments.paths for file in stored_in(Path(path))]

@@ -27,11 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Shrinks, and returns the exit code: 2 if the program does not fail."""
     from twinheap.fuzz.replay import load
-    from twinheap.fuzz.store import write_atomically
+    from twinheap.fuzz.store import check_file, write_atomically
     from twinheap.model.text import SUFFIX, dumps
 
     settings = options.settings_of(arguments)
     stored = load(Path(arguments.path))
+    output = Path(arguments.output) if arguments.output else stored.path.with_suffix(".min" + SUFFIX)
+    check_file(output)
     targets = list(arguments.target or stored.targets or settings["targets"][:1])
     seconds = settings["max_time"]
     result = _shrunk(stored, targets, seconds)
@@ -39,7 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{stored.path} does not fail on {', '.join(targets)}: nothing to shrink")
         return EXIT_USAGE
     shrunk, meta = result
-    output = Path(arguments.output) if arguments.output else stored.path.with_suffix(".min" + SUFFIX)
     text = dumps(shrunk.program, meta)
     write_atomically(output, text.encode())
     budget = ", stopped by the budget" if shrunk.exhausted else ""

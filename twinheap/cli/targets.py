@@ -22,9 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the matrix of ops and targets."""
     import sys
 
-    from twinheap.reporters.json_report import VERSION, write_json
+    from twinheap.reporters.json_report import VERSION, check_json, write_json
     from twinheap.targets.registry import NAMES, parse
 
+    check_json(arguments.json)
     names, warnings = options.targets_named(options.settings_of(arguments))
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)

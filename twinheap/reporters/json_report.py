@@ -10,10 +10,16 @@ from typing import Any, Final
 import msgspec
 
 from twinheap.fuzz.events import FindingMade, Summary
-from twinheap.fuzz.store import write_atomically
+from twinheap.fuzz.store import StoreError, check_file, write_atomically
 
 VERSION: Final = 1
 """Of the object: raised when a key changes its meaning. New keys do not raise it."""
+
+
+def check_json(target: str | None) -> None:
+    """Makes sure, before anything runs, that `write_json` can write to `target`. Raises StoreError."""
+    if target is not None and target != "-":
+        check_file(Path(target))
 
 
 def write_json(target: str, report: dict[str, Any]) -> None:
@@ -24,8 +30,11 @@ def write_json(target: str, report: dict[str, Any]) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
     elif Path(target).exists() and not Path(target).is_file():  # a pipe or a device
-        with open(target, "wb") as file:
-            file.write(data)
+        try:
+            with open(target, "wb") as file:
+                file.write(data)
+        except OSError as error:
+            raise StoreError(f"{target}: {error.strerror or error}") from None
     else:
         write_atomically(Path(os.path.abspath(target)), data)
 

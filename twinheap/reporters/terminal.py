@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 import time
 from typing import Final
 
@@ -21,9 +22,6 @@ LOG_EVERY: Final = 60.0
 
 MAX_TEXT: Final = 160
 """Characters of an observation that are shown; a fill may finalize thousands of values at once."""
-
-MAX_MISSED: Final = 12
-"""Missed behaviours that are listed; the JSON report has them all."""
 
 
 class TerminalReporter:
@@ -117,9 +115,17 @@ class TerminalReporter:
         met = summary.universe - len(summary.missed)
         self._out.print(f"behaviours: {met} of {summary.universe} met")
         if summary.missed:
-            shown = ["/".join(behaviour) for behaviour in summary.missed[:MAX_MISSED]]
-            more = f" and {len(summary.missed) - MAX_MISSED} more" if len(summary.missed) > MAX_MISSED else ""
-            self._out.print("  missed: " + escape(", ".join(shown) + more))
+            names = ", ".join("/".join(behaviour) for behaviour in summary.missed)
+            lines = textwrap.wrap(
+                "missed: " + names,
+                self._out.width,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+            for line in lines:
+                self._out.print(line, markup=False)
 
 
 def describe(made: FindingMade) -> list[str]:

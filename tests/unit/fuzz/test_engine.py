@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from twinheap.fuzz.engine import Engine, Run
-from twinheap.fuzz.events import Ended, Event, FindingMade, Progress, Started, Summary
+from twinheap.fuzz.events import Ended, Event, FindingMade, Progress, Started, Summary, Warned
 from twinheap.fuzz.messages import Setup
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.oracle import Opener
-from twinheap.fuzz.store import FindingStore
+from twinheap.fuzz.store import FindingStore, StoreError
 from twinheap.model.observation import Observation
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program
@@ -56,6 +56,19 @@ def test_finds_shrinks_signs_and_stores(faked: Faked, tmp_path: Path) -> None:
     assert min(made.finding.ops for made in summary.findings) == 4  # a handle, and three times its data
     stored = [entry for _, entry in FindingStore(tmp_path)]
     assert len(stored) == len(signatures)
+
+
+def test_findings_that_cannot_be_stored_are_still_told(
+    faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, data: bytes) -> None:
+        raise StoreError(f"{path}: No space left on device")
+
+    monkeypatch.setattr("twinheap.fuzz.store.write_atomically", refuse)
+    summary, events = run(faked(lies), programs=150, folder=tmp_path)
+    assert summary.findings
+    assert summary.findings[0].path is None
+    assert [event for event in events if isinstance(event, Warned) and "could not be stored" in event.text]
 
 
 def test_the_same_seed_gives_the_same_findings(faked: Faked) -> None:
