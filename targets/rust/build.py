@@ -181,7 +181,7 @@ def _newest(major: int) -> str:
     command = [cargo(), "info", f"wasmtime@{major}", "--registry", "crates-io"]
     try:
         answer = subprocess.run(
-            command, cwd=cache.cache_dir().anchor, capture_output=True, text=True, timeout=LOOKUP_TIMEOUT, check=False
+            command, cwd=cache.root().anchor, capture_output=True, text=True, timeout=LOOKUP_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired:
         raise RustError(f"the crate index did not answer in {LOOKUP_TIMEOUT} s: name the release in full") from None
