@@ -63,10 +63,11 @@ class Future:
     """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
 
     `due` is what was dead when it began, `live` how many objects were not: what dies meanwhile may still take room.
-    `fits`: in exact mode, whether the allocation will succeed.
+    `fits`: in exact mode, whether the allocation will succeed. `first`: it makes the heap, so that there may be none
+    if it is cancelled.
     """
 
-    __slots__ = ("due", "error", "fits", "handle", "live", "obj", "store")
+    __slots__ = ("due", "error", "first", "fits", "handle", "live", "obj", "store")
 
     def __init__(self, store: Store, due: list[Obj], obj: Obj | None = None, handle: int = -1, error: int = -1) -> None:
         self.store = store
@@ -75,6 +76,7 @@ class Future:
         self.handle = handle
         self.error = error
         self.live = store.live
+        self.first = False
         self.fits: bool | None = None
 
 

@@ -65,7 +65,8 @@ class Exact:
     def sweep(self) -> None:
         """A full collection without Wasm on the stack: the list gives back its counts, most recently listed first."""
         members, self.listed = self.listed, []
-        self.store.swept()
+        if self.store.pending is None:  # else it counts once it is done: a cancelled one may not have come so far
+            self.store.swept()
         for obj in reversed(members):
             self.dec(obj)
 

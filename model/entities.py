@@ -23,12 +23,14 @@ class Obj:
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values).
     `count`: the exact reference count; `address`: its block; both only in exact mode. The rest are predicates of known
     defects: `listed` and `tainted` (in the OASR list, and exposed while already there: 1.6, K1), `tabled` (was offered
-    to a table: K14), `as_any` (was rooted as an any reference: K15).
+    to a table: K14), `as_any` (was rooted as an any reference: K15),
+    `copied` (by a host table copy: K18).
     """
 
     __slots__ = (
         "address",
         "as_any",
+        "copied",
         "count",
         "finalized",
         "holders",
@@ -50,6 +52,7 @@ class Obj:
         self.tainted = False
         self.tabled = False
         self.as_any = False
+        self.copied = False
         self.count = 0
         self.address = 0
 

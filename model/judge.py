@@ -60,7 +60,7 @@ def judge(
             else:
                 return [*w.verdicts, _ended(w, op, obs)]
         except Broken as broken:
-            known = known_break(w, broken)
+            known = known_break(w, broken, op)
             w.verdicts.append(Verdict(broken.code, at, broken.allowed, str(obs), known))
             return w.verdicts
         if behaviour is not None:

@@ -12,6 +12,7 @@ from twinheap.model.contents import Cell, Raw, Table
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import Observation
 from twinheap.model.ops import EXTERN, OPS, Op
+from twinheap.model.profiles import CAST_CODES
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot, Stale
 from twinheap.model.state import Store
@@ -23,7 +24,10 @@ NO_HEAP: Final = "before it has been allocated"
 """The panic text of K6."""
 
 NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
-"""The panic text of K16: an i31 has no index in the heap."""
+"""The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
+
+UNROOTED: Final = "has been unrooted"
+"""In the panic text of K17."""
 
 K6_NARROW: Final = 37
 """From this release on only raw conversions show K6, before all that touches such a reference (spec-errata.md)."""
@@ -36,10 +40,26 @@ _RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq
 
 def known_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The known defect that explains a panic."""
+    found = _known_api_panic(w, op, obs)
+    if found is not None:
+        return found if found in w.profile.defects else None
     if "K6" in w.profile.defects and NO_HEAP in obs.outcome and _i31_without_heap(w, op):
         return "K6"
     if "K16" in w.profile.defects and NO_INDEX in obs.outcome and _overwrites_i31(w, op):
         return "K16"
+    return None
+
+
+def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
+    """The defect of the Rust API that a panic looks like."""
+    name = OPS[op[0]].name
+    if name == "gc_for" and NO_HEAP in obs.outcome:
+        store = w.slots[op[1]]
+        return "K13" if isinstance(store, Store) and not store.heap else None
+    if name == "table_grow" and UNROOTED in obs.outcome:
+        return "K17"
+    if NO_INDEX in obs.outcome and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
+        return "K11"
     return None
 
 
@@ -88,14 +108,18 @@ def _extern_i31(w: World, slot: int) -> bool:
 
 
 def known_leak(w: World, obj: Obj) -> str | None:
-    """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or offered to a table (K14)."""
+    """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or offered to a table (K14, K18)."""
     if obj.tainted and "K1" in w.profile.defects:
         return "K1"
+    if obj.copied and "K18" in w.profile.defects:
+        return "K18"
     return "K14" if obj.tabled and "K14" in w.profile.defects else None
 
 
-def known_break(w: World, broken: Broken) -> str | None:
+def known_break(w: World, broken: Broken, op: Op) -> str | None:
     """The known defect that explains a broken rule."""
+    if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):
+        return "K11"
     if broken.code == "TH201" and broken.obj is not None and "K15" in w.profile.defects:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
@@ -103,6 +127,12 @@ def known_break(w: World, broken: Broken) -> str | None:
     if broken.code == "TH301":
         return _full_of_leaks(w, w.acting)
     return None
+
+
+def _uses_dropped_cast(w: World, op: Op) -> bool:
+    """K11: a handle made by a cast through an owned root whose last handle is gone."""
+    holders = [w.slots[slot] for _, slot in slots_of(op)]
+    return any(isinstance(holder, CastHandle) and not holder.root.tokens for holder in holders)
 
 
 def _full_of_leaks(w: World, store: Store) -> str | None:

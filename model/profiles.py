@@ -29,17 +29,33 @@ class KnownDefect(msgspec.Struct, frozen=True):
         return self.since <= major and (self.fixed is None or major < self.fixed)
 
 
+LEAK_CODES: Final = ("TH202", "TH301")
+"""What an object that is kept for no reason breaks: it is not finalized, and takes room."""
+
+CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH107", "TH401")
+"""What a handle can break that denotes another object than it should, or is refused what every handle may do."""
+
 KNOWN_DEFECTS: Final = {
     defect.name: defect
     for defect in (
-        KnownDefect("K1", "repeated exposure leaks one count", OLDEST, 45, ("TH202", "TH301")),
+        KnownDefect("K1", "repeated exposure leaks one count", OLDEST, 45, LEAK_CODES),
         KnownDefect("K6", "i31 seen as extern panics in a store without heap", 32, 46, ("TH401",)),
-        KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, ("TH202", "TH301")),
+        KnownDefect("K11", "a cast through an owned root shares it without a token", OLDEST, None, CAST_CODES),
+        KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, None, ("TH401",)),
+        KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
         KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
+        KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
+        KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
     )
 }
-"""Known defects that host operations reach, by name (semantics.md 7; K14 to K16 in docs/findings.md)."""
+"""Known defects that host operations reach, by name (semantics.md 7; K14 to K18 in docs/findings.md)."""
+
+FRESH_CASTS: Final = 44
+"""The first major whose `as_eqref` makes a new LIFO root; before it shared the entry (docs/spec-errata.md)."""
+
+BOUNDS_FIRST: Final = 46
+"""The first major in which host fills look at bounds before roots, and copies before types (docs/spec-errata.md)."""
 
 # Before 33 the limiter did not govern the GC heap, which had a fixed 512 KiB; objects took 24 bytes before 32.
 FIXED_CAPACITY: Final = {29: 21845, 30: 21845, 31: 21845, 32: 16383}
@@ -59,6 +75,16 @@ class Profile(msgspec.Struct, frozen=True):
     collector: str
     exact: bool
     defects: frozenset[str]
+
+    @property
+    def fresh_casts(self) -> bool:
+        """Whether a cast to eq makes a root of its own."""
+        return self.runtime == "wasmtime" and self.release[0] >= FRESH_CASTS
+
+    @property
+    def bounds_first(self) -> bool:
+        """Whether a table's bounds are checked before the roots of a fill, and before the types of a copy."""
+        return self.runtime == "wasmtime" and self.release[0] >= BOUNDS_FIRST
 
     @property
     def fixed_capacity(self) -> int | None:

@@ -32,10 +32,11 @@ def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, h
     store = store_at(w, slot)
     w.spent.add(value)
     w.collects(store)
-    begin_allocation(store)
     future = Future(store, [], Obj(value, slot), handle, error)
-    future.fits = place(store, future.obj) if future.obj else None
+    future.first = not store.heap
+    begin_allocation(store)
     w.slots[pending] = store.pending = future
+    future.fits = place(store, future.obj) if future.obj else None
     _progress(w, obs, pending, future)
 
 
@@ -45,9 +46,9 @@ def gc_async(w: World, obs: Observation, slot: int, pending: int) -> None:
     store = store_at(w, slot)
     w.collects(store)
     future = Future(store, list(store.dead.values()))
+    w.slots[pending] = store.pending = future
     if store.counts:
         store.counts.collect()
-    w.slots[pending] = store.pending = future
     _progress(w, obs, pending, future)
 
 
@@ -107,6 +108,7 @@ def cancel(w: World, obs: Observation, pending: int) -> None:
     w.case = "collection" if future.obj is None else "allocation"
     if future.obj is not None:
         w.rejected.append(future.obj.value)
+        store.heap = store.heap and not future.first  # whether it came so far is not known, and there is nothing in it
     store.pending = None
     w.slots[pending] = EMPTY
     store.forget_exactness()

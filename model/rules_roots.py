@@ -178,7 +178,7 @@ rule("conv_ext_owned", "ok/object ok/i31 skip/empty")(_convert(EXTERN, owned=Tru
 
 @rule("cast", "ok/yes-lifo ok/yes-owned ok/no err:unrooted/stale err:unrooted/unsure skip/empty")
 def cast(w: World, obs: Observation, source: int, type_: int, result: int) -> None:
-    """The `as_*` forms, decided by tag and kind; the result shares the root entry (3.2)."""
+    """The `as_*` forms, decided by tag and kind; the result shares the root entry, or has its own (3.2)."""
     found = w.read(obs, source)
     if found is None:
         return
@@ -186,7 +186,9 @@ def cast(w: World, obs: Observation, source: int, type_: int, result: int) -> No
     fits = type_ == EQ and type(ref) is int  # an externref seen as any is neither eq nor below
     w.require_values(obs, ("nonnull",) if fits else ("null",), "TH104")
     w.case = "no" if not fits else "yes-owned" if isinstance(handle, OwnedRoot | CastHandle) else "yes-lifo"
-    if fits and isinstance(handle, OwnedRoot):
+    if fits and w.profile.fresh_casts:
+        w.put(result, handle.store.root(ref), type_)
+    elif fits and isinstance(handle, OwnedRoot):
         handle.store.cast_roots.append(handle)
         w.put(result, CastHandle(handle), type_)
     elif fits:

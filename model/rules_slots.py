@@ -111,7 +111,7 @@ def table_new(
         w.case = "async-limiter"
         w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
         return
-    ref = w.value(obs, value, type_)
+    ref = w.value(obs, value, type_) if _is_read(w, value, type_, minimum) else None
     if isinstance(ref, Stale):
         return
     _offered(ref)
@@ -159,6 +159,12 @@ rule("table_get", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(ow
 rule("table_get_owned", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(owned=True))
 
 
+def _is_read(w: World, value: int, type_: int, count: int) -> bool:
+    """Whether a value of the right type is looked at: from 46 on, only if it is written somewhere."""
+    fits = value == NULL or (w.types[value] == EXTERN) == (type_ == EXTERN)
+    return bool(count) or not (fits and w.profile.bounds_first)
+
+
 def _set_range(w: World, obs: Observation, table: Table, index: int, value: int, count: int) -> None:
     """`count` slots from `index` on: type, then roots, then bounds; nothing is written if out of bounds."""
     ref = w.value(obs, value, table.type)
@@ -185,8 +191,15 @@ def table_set(w: World, obs: Observation, target: int, index: int, value: int) -
 @rule("table_fill", _WRITE + " err:oob/bounds")
 def table_fill(w: World, obs: Observation, target: int, index: int, value: int, count: int) -> None:
     """Replaces a range, ascending; a range of 0 at the end is fine."""
-    if not w.empty(obs, target, value):
-        _set_range(w, obs, _table(w, target), index, value, count)
+    if w.empty(obs, target, value):
+        return
+    table = _table(w, target)
+    outside = index + count > len(table.refs)
+    if not _is_read(w, value, table.type, 0 if outside else count):
+        w.case = "bounds" if outside else "null"
+        w.require(obs, OOB if outside else OK, "nothing is written")
+        return
+    _set_range(w, obs, table, index, value, count)
 
 
 @rule("table_grow", _WRITE + " err:grow/maximum")
@@ -195,12 +208,13 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
     if w.empty(obs, target, value):
         return
     table = _table(w, target)
-    ref = w.value(obs, value, table.type)
+    size = len(table.refs)
+    over = table.maximum != UNLIMITED and size + delta > table.maximum
+    ref = w.value(obs, value, table.type) if _is_read(w, value, table.type, 0 if over else delta) else None
     if isinstance(ref, Stale):
         return
     _offered(ref)
-    size = len(table.refs)
-    if table.maximum != UNLIMITED and size + delta > table.maximum:
+    if over:
         w.case = "maximum"
         w.require(obs, GROW, f"the maximum is {table.maximum}")
         return
@@ -214,15 +228,19 @@ def table_copy(w: World, obs: Observation, target: int, at: int, source: int, st
     if w.empty(obs, target, source):
         return
     dst, src = _table(w, target), _table(w, source)
-    if dst.type != src.type:
+    outside = at + count > len(dst.refs) or start + count > len(src.refs)
+    if dst.type != src.type and not (outside and w.profile.bounds_first):
         w.case = "mismatch"
         w.require(obs, TYPE, "the element types differ")
         return
-    if at + count > len(dst.refs) or start + count > len(src.refs):
+    if outside:
         w.case = "bounds"
         w.require(obs, OOB, "out of range")
         return
     w.require(obs, OK, "in range")
+    for ref in src.refs[start : start + count]:
+        if isinstance(ref, Obj):
+            ref.copied = True
     if dst is src and at == start:
         w.case = "same"
         return

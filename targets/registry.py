@@ -4,6 +4,8 @@
 |---|---|
 | `heap` | `collector=drc`, `null` or `copying`; `mutant=m09`; `defects=k1+k6`; `verify=1` |
 | `capi`, `capi@43.0.0` | `lib=PATH` and `release=43.0.0` for somebody's own build |
+| `rust`, `rust@48.0.2` | `collector=drc`, `null` or `copying`; `zeal=N`: collect at every Nth allocation; |
+| | `path=CHECKOUT` for somebody's own Wasmtime; `assertions=1`: with debug assertions |
 | `exec` | `cmd=COMMAND`, split as a shell would; `timeout=SECONDS` |
 
 `RELEASE` may be `all` or a range `35..45`; `expand` makes one target of each. `timeout` and `memory` go with any name.
@@ -22,10 +24,11 @@ import msgspec
 from twinheap.targets.capi import wheels
 from twinheap.targets.executor import MEMORY_LIMIT, OP_TIMEOUT, Executor
 from twinheap.targets.heap.mutants import MUTANTS
+from twinheap.targets.rust import build as rust_build
+from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour, RustError, flavour_of
 
-NAMES: Final = ("heap", "capi", "exec")
-LATER: Final = ("rust",)
-"""Names that are taken, and whose target this version does not have."""
+NAMES: Final = ("heap", "capi", "rust", "exec")
+_WITH_RELEASES: Final = ("capi", "rust")
 
 COLLECTORS: Final = ("drc", "null", "copying")
 DEFECTS: Final = ("k1", "k6")
@@ -34,6 +37,7 @@ DEFECTS: Final = ("k1", "k6")
 _KEYS: Final = {
     "heap": ("collector", "mutant", "defects", "verify"),
     "capi": ("lib", "release"),
+    "rust": ("collector", "zeal", "path", "assertions"),
     "exec": ("cmd",),
 }
 _COMMON: Final = ("timeout", "memory")
@@ -82,7 +86,7 @@ def parse(text: str, progress: Progress | None = None) -> Target:
     >>> parse("hepa")
     Traceback (most recent call last):
         ...
-    twinheap.targets.registry.TargetError: unknown target 'hepa': choose heap, capi or exec
+    twinheap.targets.registry.TargetError: unknown target 'hepa': choose heap, capi, rust or exec
     """
     targets = expand(text, progress)
     if len(targets) != 1:
@@ -107,20 +111,19 @@ def expand(text: str, progress: Progress | None = None) -> list[Target]:
         return [_with_limits(_heap(spec), spec)]
     if spec.kind == "exec":
         return [_with_limits(_exec(spec), spec)]
-    return [_with_limits(target, spec) for target in _capi(spec, progress)]
+    found = _rust(spec, progress) if spec.kind == "rust" else _capi(spec, progress)
+    return [_with_limits(target, spec) for target in found]
 
 
 def _take_apart(text: str) -> _Spec:
     head, _, rest = text.strip().partition(",")
     kind, at, release = head.partition("@")
-    if kind in LATER:
-        raise TargetError(f"the target {kind} is not available in this version: choose {_listed(NAMES)}")
     if kind not in NAMES:
         raise TargetError(f"unknown target {kind!r}: choose {_listed(NAMES)}")
-    if at and kind != "capi":
+    if at and kind not in _WITH_RELEASES:
         raise TargetError(f"the target {kind} has no releases: leave out @{release}")
     if at and not release:
-        raise TargetError(f"{text!r} names no release after the @: write capi@43.0.0, capi@35..45 or capi@all")
+        raise TargetError(f"{text!r} names no release after the @: write {kind}@43.0.0, {kind}@42..45 or {kind}@all")
     return _Spec(text.strip(), kind, release, _options(kind, rest))
 
 
@@ -192,13 +195,53 @@ def _heap(spec: _Spec) -> Target:
         if unknown := [name for name in options["defects"].split("+") if name not in DEFECTS]:
             raise TargetError(f"the heap has no defect {unknown[0]!r}: choose {_listed(DEFECTS, 'and')}, joined by +")
         arguments += ["--defects", options["defects"]]
-    verify = options.get("verify", "0")
-    if verify not in ("0", "1"):
-        raise TargetError(f"verify={verify} is neither 0 nor 1")
-    if verify == "1":
+    if _is_on(options, "verify"):
         arguments.append("--verify")
     given = [f",{key}={options[key]}" for key in _KEYS["heap"] if key in options]
     return Target("heap" + "".join(given), _python("twinheap.targets.heap.executor", *arguments))
+
+
+def _is_on(options: dict[str, str], key: str) -> bool:
+    value = options.get(key, "0")
+    if value not in ("0", "1"):
+        raise TargetError(f"{key}={value} is neither 0 nor 1")
+    return value == "1"
+
+
+def _rust(spec: _Spec, progress: Progress | None) -> list[Target]:
+    options = spec.options
+    if "path" in options and spec.release:
+        raise TargetError(f"@{spec.release} and path= exclude each other: a checkout says its release itself")
+    zeal = options.get("zeal", "0")
+    if not zeal.isdecimal():
+        raise TargetError(f"zeal={zeal} is no number of allocations")
+    assertions = _is_on(options, "assertions")
+    try:
+        releases = rust_build.resolve(spec.release) if spec.release else [DEFAULT_RELEASE]
+        flavours = [
+            flavour_of(release, path=options.get("path"), zeal=int(zeal) > 0, assertions=assertions)
+            for release in releases
+        ]
+        return [_rust_target(spec, flavour, progress) for flavour in flavours]
+    except RustError as error:
+        raise TargetError(str(error)) from None
+
+
+def _rust_target(spec: _Spec, flavour: Flavour, progress: Progress | None) -> Target:
+    options = spec.options
+    collector = options.get("collector", "drc")
+    if collector not in flavour.collectors:
+        choice = _listed(flavour.collectors)
+        raise TargetError(f"Wasmtime {flavour.release} has no collector {collector!r}: choose {choice}")
+    binary = rust_build.build(
+        flavour.release, zeal=flavour.zeal, path=flavour.path, debug_assertions=flavour.assertions, progress=progress
+    )
+    name = f"rust@{flavour.release}" if spec.release else "rust"
+    given = [f",{key}={options[key]}" for key in _KEYS["rust"] if key in options]
+    command = [str(binary), "--collector", collector]
+    if flavour.zeal:
+        command += ["--zeal", options["zeal"]]
+    return Target(name + "".join(given), tuple(command))
 
 
 def _exec(spec: _Spec) -> Target:

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "targets": ("targets", "what can be tested here, and what each target supports"),
     "check-executor": ("check_executor", "does an executor speak the wire?"),
     "wheels": ("wheels", "Wasmtime releases in the cache: ls, fetch, rm"),
+    "rust": ("rust", "executors on Wasmtime's Rust API: build, ls"),
     "bench": ("bench", "measure the search itself"),
 }
 """Subcommand -> its module, and its line in the help."""
@@ -116,9 +117,11 @@ def _is_users(error: Exception) -> bool:
     from twinheap.targets.capi.releases import WheelError
     from twinheap.targets.executor import ExecutorError
     from twinheap.targets.registry import TargetError
+    from twinheap.targets.rust.flavour import RustError
 
     if isinstance(error, WorkerError):
         return not error.detail
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
-    return isinstance(error, UserError | StoreError | SettingsError | WheelError | ExecutorError | TargetError)
+    usual = UserError | StoreError | SettingsError | WheelError | RustError | ExecutorError | TargetError
+    return isinstance(error, usual)

@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json == "-":
             return EXIT_OK
     _print(hellos, matrix)
-    print(f"\ntarget names: {', '.join(NAMES)}; as heap,collector=null  capi@43.0.0  capi@35..45  exec,cmd=./mine")
+    examples = "heap,collector=null  capi@43.0.0  capi@35..45  rust@48.0.2,collector=copying  exec,cmd=./mine"
+    print(f"\ntarget names: {', '.join(NAMES)}; as {examples}")
     return EXIT_OK
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from twinheap.targets import registry
 from twinheap.targets.registry import Target, TargetError, expand, parse, parse_all
+from twinheap.targets.rust.flavour import Flavour
 
 PYTHON = (sys.executable, "-P", "-m")
 
@@ -94,6 +95,26 @@ def test_somebody_elses_build(tmp_path: Path) -> None:
     assert parse(f"capi,lib={library},release=43").command[-2:] == ("--release", "43")
 
 
+@pytest.mark.parametrize(
+    ("text", "folder", "arguments"),
+    [
+        ("rust", "42.0.2", ("--collector", "drc")),
+        ("rust,collector=null", "42.0.2", ("--collector", "null")),
+        ("rust@48.0.2,collector=copying", "48.0.2", ("--collector", "copying")),
+        ("rust@48.0.2,zeal=7", "48.0.2-zeal", ("--collector", "drc", "--zeal", "7")),
+        ("rust@48.0.2,zeal=0", "48.0.2", ("--collector", "drc")),
+        ("rust,assertions=1", "42.0.2-assertions", ("--collector", "drc")),
+    ],
+)
+def test_rust(text: str, folder: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(release: str, *, zeal: bool, path: str | None, debug_assertions: bool, progress: object) -> Path:
+        return Path("/cache") / Flavour(release, path, zeal, debug_assertions).name
+
+    monkeypatch.setattr(registry.rust_build, "build", build)
+    target = parse(text)
+    assert (target.name, target.command) == (text, (f"/cache/{folder}", *arguments))
+
+
 def test_several_names() -> None:
     names = [target.name for target in parse_all(["heap", "heap,collector=null", "heap"])]
     assert names == ["heap", "heap,collector=null"]
@@ -109,9 +130,17 @@ def test_one_name_must_mean_one_target() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "unknown target '': choose heap, capi or exec"),
+        ("", "unknown target '': choose heap, capi, rust or exec"),
         ("hepa", "unknown target 'hepa'"),
-        ("rust@48.0.2", "rust is not available in this version"),
+        ("rust@", "names no release after the @: write rust@43.0.0"),
+        ("rust@41.0.0", "releases from 42 on can be built"),
+        ("rust@48.0", "is not a Wasmtime release"),
+        ("rust@42.0.2,collector=copying", "Wasmtime 42.0.2 has no collector 'copying': choose drc or null"),
+        ("rust,zeal=1", "has no gc_zeal: releases from 45 on have"),
+        ("rust@48.0.2,zeal=often", "zeal=often is no number of allocations"),
+        ("rust@48.0.2,path=/there", "a checkout says its release itself"),
+        ("rust,path=/nowhere", "/nowhere is no checkout of Wasmtime"),
+        ("rust,assertions=yes", "assertions=yes is neither 0 nor 1"),
         ("heap@42", "heap has no releases"),
         ("heap,colour=red", "no option 'colour': it has collector, mutant, defects, verify, timeout and memory"),
         ("heap,collector=mark", "no collector 'mark': choose drc, null or copying"),

@@ -1,0 +1,63 @@
+//! The engine, one for a process, and the kit: Wasm that is compiled once for all programs.
+
+use std::num::NonZeroU32;
+
+use wasmtime::{
+    AsContextMut, Collector, Config, Engine, ExternRef, Instance, Module, OwnedRooted, Result, Rooted, TypedFunc,
+};
+
+use crate::compat;
+
+/// The identity function, with a nullable and with a non-null reference (docs/spec/semantics.md 3.3).
+const IDENTITY: &str = r#"(module
+    (func (export "nullable") (param externref) (result externref) local.get 0)
+    (func (export "nonnull") (param (ref extern)) (result (ref extern)) local.get 0))"#;
+
+/// What the command line chooses.
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub collector: (&'static str, Collector),
+    /// Collect at every so many allocations.
+    pub zeal: Option<NonZeroU32>,
+}
+
+/// What programs run in.
+pub struct Environment {
+    pub engine: Engine,
+    identity: Module,
+}
+
+impl Environment {
+    pub fn new(options: Options) -> Result<Environment> {
+        let mut config = Config::new();
+        config.wasm_reference_types(true).wasm_function_references(true).wasm_gc(true).collector(options.collector.1);
+        if let Some(every) = options.zeal {
+            compat::set_zeal(&mut config, every)?;
+        }
+        let engine = Engine::new(&config)?;
+        let identity = Module::new(&engine, IDENTITY)?;
+        Ok(Environment { engine, identity })
+    }
+
+    /// The kit in a store.
+    pub fn kit(&self, mut store: impl AsContextMut) -> Result<Kit> {
+        let instance = Instance::new(&mut store, &self.identity, &[])?;
+        Ok(Kit {
+            rooted: instance.get_typed_func(&mut store, "nonnull")?,
+            maybe_rooted: instance.get_typed_func(&mut store, "nullable")?,
+            owned: instance.get_typed_func(&mut store, "nonnull")?,
+            maybe_owned: instance.get_typed_func(&mut store, "nullable")?,
+        })
+    }
+}
+
+type Identity<T> = TypedFunc<T, T>;
+
+/// The four ways in which a reference crosses into Wasm and back.
+#[derive(Clone)]
+pub struct Kit {
+    pub rooted: Identity<Rooted<ExternRef>>,
+    pub maybe_rooted: Identity<Option<Rooted<ExternRef>>>,
+    pub owned: Identity<OwnedRooted<ExternRef>>,
+    pub maybe_owned: Identity<Option<OwnedRooted<ExternRef>>>,
+}

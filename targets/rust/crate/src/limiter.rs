@@ -1,0 +1,69 @@
+//! The limiter of a store: a limit in bytes that can change, and a note of each question.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use wasmtime::{ResourceLimiter, ResourceLimiterAsync, Result};
+
+use crate::effects::Log;
+
+/// What a store carries.
+pub struct Limits {
+    /// Bytes that the GC heap may have.
+    pub bytes: Option<usize>,
+    log: Arc<Log>,
+}
+
+impl Limits {
+    /// `limit`: bytes, or negative for none.
+    pub fn new(limit: i64, log: &Arc<Log>) -> Self {
+        Limits { bytes: usize::try_from(limit).ok(), log: Arc::clone(log) }
+    }
+
+    fn answer(&self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        self.log.asked(current, desired);
+        self.bytes.is_none_or(|bytes| desired <= bytes) && maximum.is_none_or(|bytes| desired <= bytes)
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        Ok(self.answer(current, desired, maximum))
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        Ok(maximum.is_none_or(|elements| desired <= elements))
+    }
+}
+
+/// The asynchronous interface waits once in each question about memory: so operations are suspended in their midst.
+#[async_trait::async_trait]
+impl ResourceLimiterAsync for Limits {
+    async fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let answer = self.answer(current, desired, maximum);
+        Yield { waited: false }.await;
+        Ok(answer)
+    }
+
+    async fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        Ok(maximum.is_none_or(|elements| desired <= elements))
+    }
+}
+
+/// Pending once, then ready.
+struct Yield {
+    waited: bool,
+}
+
+impl Future for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.waited, true) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

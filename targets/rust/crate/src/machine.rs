@@ -1,0 +1,181 @@
+//! The machine: runs one program after the other and writes the observations of each.
+
+mod dispatch;
+mod futures;
+mod memory;
+mod operands;
+mod roots;
+mod slots;
+mod values;
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use self::operands::Slot;
+use crate::effects::Log;
+use crate::engine::Environment;
+use crate::limiter::Limits;
+use crate::msgpack::Writer;
+use crate::ops::{Op, OpKind};
+use crate::outcome::{Observer, Outcome, Reply, Stop};
+use crate::panics;
+use crate::process::Progress;
+use crate::stores::{scoped, Stores};
+use crate::wire::{self, Program, Trouble};
+
+/// Executes programs in an environment.
+pub struct Machine<'e> {
+    environment: &'e Environment,
+    observer: Observer,
+    progress: Progress,
+    run: Run,
+}
+
+/// The state of the program that runs.
+#[derive(Default)]
+struct Run {
+    stores: Stores,
+    slots: Vec<Slot>,
+    /// By value id: whether it is not with the host.
+    given: Vec<bool>,
+    log: Arc<Log>,
+    /// Index of the op that runs.
+    at: usize,
+    /// The observations so far, encoded, and their number.
+    seen: Vec<u8>,
+    count: u32,
+}
+
+impl<'e> Machine<'e> {
+    pub fn new(environment: &'e Environment, observer: Observer) -> Self {
+        Machine { environment, observer, progress: Progress::default(), run: Run::default() }
+    }
+
+    /// Notes the place in `progress` from here on.
+    pub fn note_in(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    /// Runs a program and appends its result to `out`.
+    pub fn execute(&mut self, program: &Program, batch: i64, out: &mut Vec<u8>) -> Result<(), Trouble> {
+        self.progress.program(program.number);
+        self.begin(program);
+        let ended = catch_unwind(AssertUnwindSafe(|| self.run_ops(&program.ops, 0)));
+        let finished = match ended {
+            Ok(Ok(())) => {
+                self.finish(false);
+                Ok(())
+            }
+            Ok(Err(stop)) => Err(trouble_of(stop)),
+            Err(_) => {
+                self.panicked();
+                Ok(())
+            }
+        };
+        finished?;
+        let run = &self.run;
+        wire::write_frame(out, |writer| {
+            let place = wire::begin_result(writer, batch, program.number);
+            writer.0.extend_from_slice(&run.seen);
+            writer.set_array(place, run.count);
+        });
+        Ok(())
+    }
+
+    fn begin(&mut self, program: &Program) {
+        let run = &mut self.run;
+        run.log = Arc::default();
+        run.slots.clear();
+        run.slots.resize_with(program.slots.max(1), || Slot::Empty);
+        run.given.clear();
+        run.given.resize(program.values, false);
+        run.seen.clear();
+        run.count = 0;
+        run.at = 0;
+        self.open_store(program.limit, program.limiter, 0);
+    }
+
+    fn open_store(&mut self, limit: i64, limiter: i64, slot: usize) {
+        let run = &mut self.run;
+        let store = run.stores.open(self.environment, Limits::new(limit, &run.log), limiter != 0);
+        run.slots[slot] = Slot::Store(store);
+    }
+
+    /// Leaves nothing behind: what holds no store first, then the stores.
+    fn finish(&mut self, scopes_left: bool) {
+        for slot in &mut self.run.slots {
+            if let Slot::Error(..) | Slot::Pending(_) = slot {
+                *slot = Slot::Empty;
+            }
+        }
+        self.run.stores.close_all(scopes_left);
+        self.run.slots.clear();
+    }
+
+    fn panicked(&mut self) {
+        let message = panics::take_message();
+        let effects = self.run.log.take();
+        let outcome = panics::outcome(&message);
+        self.observer.write_panic(&mut Writer(&mut self.run.seen), &outcome, &effects);
+        self.run.count += 1;
+        let dropped = panics::is_harmless(&message) && catch_unwind(AssertUnwindSafe(|| self.finish(true))).is_ok();
+        if !dropped {
+            panics::forget_message();
+            self.run.stores.forget_all();
+            std::mem::forget(std::mem::take(&mut self.run.slots));
+        }
+    }
+
+    /// Runs ops until the end of the program, or of the scope at `depth`.
+    fn run_ops(&mut self, ops: &[Op], depth: usize) -> Result<(), Stop> {
+        while let Some(op) = ops.get(self.run.at) {
+            self.progress.op(self.run.at);
+            match op.kind {
+                OpKind::End if depth > 0 => return Ok(()),
+                OpKind::End => return Err(Stop::misuse("an end without a scope")),
+                OpKind::Scope => self.run_scope(ops, op, depth)?,
+                _ => {
+                    let outcome = self.dispatch(op);
+                    self.observe(outcome)?;
+                }
+            }
+            self.run.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Runs the ops of a scope; after it, the place is at its end, or at that of the program.
+    fn run_scope(&mut self, ops: &[Op], op: &Op, depth: usize) -> Result<(), Stop> {
+        let store = self.store(op.args[0])?;
+        scoped(
+            self,
+            |machine| &mut machine.run.stores,
+            store,
+            |machine| {
+                machine.observe(Ok(Reply::Done))?;
+                machine.run.at += 1;
+                machine.run_ops(ops, depth + 1)
+            },
+        )?;
+        if self.run.at < ops.len() {
+            self.observe(Ok(Reply::Done))?; // the end, with what leaving the scope finalized
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, outcome: Outcome) -> Result<(), Stop> {
+        let effects = self.run.log.take();
+        let mut writer = Writer(&mut self.run.seen);
+        self.observer.write(&mut writer, outcome, &effects).map_err(Stop::Misuse)?;
+        self.run.count += 1;
+        Ok(())
+    }
+}
+
+fn trouble_of(stop: Stop) -> Trouble {
+    match stop {
+        Stop::Misuse(trouble) => trouble,
+        Stop::Failed(error) => Trouble(format!("outside of any op: {error:#}")),
+        Stop::Empty | Stop::OutOfMemory { .. } => Trouble::new("a scope on a slot that holds no store"),
+    }
+}

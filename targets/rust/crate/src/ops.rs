@@ -1,0 +1,99 @@
+//! The op kinds that this executor knows: their names in the handshake, and how many operands and results they have.
+//!
+//! The parent's codes are mapped by name, so that a parent with more op kinds, or in another order, is understood.
+
+/// Operands and results of the longest op.
+pub const MAX_ARGS: usize = 6;
+
+/// One op of a program: operands, then results, as docs/wire.md orders them. Unused places hold zeros.
+#[derive(Clone, Copy)]
+pub struct Op {
+    pub kind: OpKind,
+    pub args: [i64; MAX_ARGS],
+}
+
+macro_rules! op_kinds {
+    ($($kind:ident $name:literal $args:literal,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum OpKind { $($kind,)* }
+
+        impl OpKind {
+            /// Every kind, in the order of the op table.
+            pub const ALL: &'static [OpKind] = &[$(OpKind::$kind,)*];
+
+            /// The name in the handshake.
+            pub const fn name(self) -> &'static str {
+                match self { $(OpKind::$kind => $name,)* }
+            }
+
+            /// How many operands and results follow the code.
+            pub const fn args(self) -> usize {
+                match self { $(OpKind::$kind => $args,)* }
+            }
+        }
+    };
+}
+
+op_kinds! {
+    StoreNew "store_new" 3,
+    StoreDrop "store_drop" 1,
+    SetLimit "set_limit" 2,
+    Scope "scope" 1,
+    End "end" 0,
+    ExtNew "ext_new" 4,
+    I31New "i31_new" 3,
+    ExtNewOwned "ext_new_owned" 4,
+    I31NewOwned "i31_new_owned" 3,
+    Own "own" 2,
+    Lend "lend" 2,
+    Oclone "oclone" 2,
+    Odrop "odrop" 1,
+    OwnedDropThread "owned_drop_thread" 1,
+    ConvAny "conv_any" 2,
+    ConvExt "conv_ext" 2,
+    ConvAnyOwned "conv_any_owned" 2,
+    ConvExtOwned "conv_ext_owned" 2,
+    Cast "cast" 3,
+    Kind "kind" 1,
+    Data "data" 1,
+    DataSet "data_set" 2,
+    Eq "eq" 2,
+    ToRaw "to_raw" 2,
+    FromRaw "from_raw" 3,
+    FromRawOwned "from_raw_owned" 3,
+    FromImm "from_imm" 4,
+    FromImmOwned "from_imm_owned" 4,
+    Gc "gc" 1,
+    Sync "sync" 1,
+    GcFor "gc_for" 2,
+    OomTake "oom_take" 1,
+    OomDrop "oom_drop" 1,
+    NewAsync "new_async" 5,
+    GcAsync "gc_async" 2,
+    Poll "poll" 2,
+    Cancel "cancel" 1,
+    TypedCall "typed_call" 4,
+    TypedCallOwned "typed_call_owned" 4,
+    GlobalNew "global_new" 5,
+    GlobalGet "global_get" 2,
+    GlobalGetOwned "global_get_owned" 2,
+    GlobalSet "global_set" 2,
+    TableNew "table_new" 6,
+    TableGet "table_get" 3,
+    TableGetOwned "table_get_owned" 3,
+    TableSet "table_set" 3,
+    TableGrow "table_grow" 3,
+    TableFill "table_fill" 4,
+    TableCopy "table_copy" 5,
+    TableSize "table_size" 1,
+    Fill "fill" 4,
+    Free "free" 2,
+    WrongStore "wrong_store" 3,
+}
+
+impl OpKind {
+    /// The kind that the parent calls `name`, if it is known here.
+    pub fn named(name: &str) -> Option<OpKind> {
+        OpKind::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}

@@ -1,0 +1,179 @@
+//! What an op did, in canonical form (docs/spec/program-ir.md 8), and how that is written.
+
+use wasmtime::{Error, Trap};
+
+use crate::effects::Effects;
+use crate::msgpack::Writer;
+use crate::wire::Trouble;
+
+/// One value of an observation.
+#[derive(Clone, Copy)]
+pub enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    Text(&'static str),
+}
+
+/// What an op that succeeded gives.
+#[derive(Clone, Copy)]
+pub enum Reply {
+    Done,
+    One(Value),
+    Two(Value, Value),
+}
+
+impl Reply {
+    pub const NONNULL: Reply = Reply::One(Value::Text("nonnull"));
+    pub const NULL: Reply = Reply::One(Value::Text("null"));
+    pub const ABSENT: Reply = Reply::One(Value::Text("absent"));
+    pub const NONE: Reply = Reply::One(Value::None);
+    pub const PENDING: Reply = Reply::One(Value::Text("pending"));
+
+    pub fn int(value: impl Into<i64>) -> Reply {
+        Reply::One(Value::Int(value.into()))
+    }
+}
+
+/// Why an op gives nothing.
+pub enum Stop {
+    /// An operand's producer gave nothing.
+    Empty,
+    /// Out of memory; the error is already put where it belongs.
+    OutOfMemory { needed: i64 },
+    /// An error of the runtime.
+    Failed(Error),
+    /// The parent asked for what no program can say.
+    Misuse(Trouble),
+}
+
+pub type Outcome = Result<Reply, Stop>;
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+impl Stop {
+    pub fn misuse(text: impl Into<String>) -> Stop {
+        Stop::Misuse(Trouble::new(text))
+    }
+}
+
+/// Parts of error texts and the outcomes that they mean.
+const TEXTS: &[(&str, &str)] = &[
+    ("has been unrooted", "err:unrooted"),
+    ("immutable", "err:immutable"),
+    ("out of bounds", "err:oob"),
+    ("failed to grow", "err:grow"),
+    ("type mismatch", "err:type"),
+    ("cross-`Store`", "err:type"),
+];
+
+/// The canonical outcome of an error of the runtime: the outermost text decides, since a type check that meets a stale
+/// handle is a type mismatch over the unrooted error (docs/spec/semantics.md 7).
+fn outcome_of(error: &Error) -> &'static str {
+    if matches!(error.downcast_ref(), Some(Trap::TableOutOfBounds)) {
+        return "err:oob";
+    }
+    let known = error.chain().find_map(|cause| {
+        let text = cause.to_string();
+        TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, outcome)| *outcome)
+    });
+    known.unwrap_or("err:other")
+}
+
+/// The bytes that an out-of-memory error says were needed: only its text tells.
+pub fn bytes_needed(text: &str) -> i64 {
+    let digits = text.split(|at: char| !at.is_ascii_digit()).find(|part| !part.is_empty());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+/// Writes observations; trailing fields that are empty are left out.
+pub struct Observer {
+    /// Whether limiter calls and needed bytes are part of observations.
+    pub exact: bool,
+}
+
+impl Observer {
+    /// Writes what one op did. Gives the trouble back if it was no outcome at all.
+    pub fn write(&self, writer: &mut Writer, outcome: Outcome, effects: &Effects) -> Result<(), Trouble> {
+        let mut needed = 0;
+        let (name, reply) = match &outcome {
+            Ok(reply) => ("ok", *reply),
+            Err(Stop::Empty) => ("skip", Reply::Done),
+            Err(Stop::OutOfMemory { needed: bytes }) => {
+                needed = if self.exact { *bytes } else { 0 };
+                ("err:oom", Reply::Done)
+            }
+            Err(Stop::Failed(error)) => (outcome_of(error), Reply::Done),
+            Err(Stop::Misuse(_)) => ("", Reply::Done),
+        };
+        if let Err(Stop::Misuse(trouble)) = outcome {
+            return Err(trouble);
+        }
+        self.fields(writer, name, reply, effects, needed);
+        Ok(())
+    }
+
+    /// Writes the observation of the op that panicked.
+    pub fn write_panic(&self, writer: &mut Writer, outcome: &str, effects: &Effects) {
+        self.fields(writer, outcome, Reply::Done, effects, 0);
+    }
+
+    fn fields(&self, writer: &mut Writer, name: &str, reply: Reply, effects: &Effects, needed: i64) {
+        let limiter: &[_] = if self.exact { &effects.limiter } else { &[] };
+        let fields = match (reply, effects.finalized.is_empty(), limiter.is_empty(), needed) {
+            (Reply::Done, true, true, 0) => 1,
+            (_, true, true, 0) => 2,
+            (_, false, true, 0) => 3,
+            (_, _, false, 0) => 4,
+            _ => 5,
+        };
+        writer.array(fields);
+        writer.text(name);
+        if fields > 1 {
+            write_values(writer, reply);
+        }
+        if fields > 2 {
+            writer.array(effects.finalized.len());
+            effects.finalized.iter().for_each(|value| writer.int(i64::from(*value)));
+        }
+        if fields > 3 {
+            writer.array(limiter.len());
+            for (current, desired) in limiter {
+                writer.array(2);
+                writer.int(*current as i64);
+                writer.int(*desired as i64);
+            }
+        }
+        if fields > 4 {
+            writer.int(needed);
+        }
+    }
+}
+
+fn write_values(writer: &mut Writer, reply: Reply) {
+    match reply {
+        Reply::Done => writer.array(0),
+        Reply::One(value) => {
+            writer.array(1);
+            write_value(writer, value);
+        }
+        Reply::Two(one, two) => {
+            writer.array(2);
+            write_value(writer, one);
+            write_value(writer, two);
+        }
+    }
+}
+
+fn write_value(writer: &mut Writer, value: Value) {
+    match value {
+        Value::None => writer.nil(),
+        Value::Bool(value) => writer.bool(value),
+        Value::Int(value) => writer.int(value),
+        Value::Text(text) => writer.text(text),
+    }
+}

@@ -1,0 +1,240 @@
+"""The Rust executor on the default release: exact agreement with the model, panics, futures, misuse, nothing left.
+
+The first run builds it, which takes minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from twinheap.fuzz.generate import generate
+from twinheap.fuzz.profiles import PROFILES
+from twinheap.model.builder import Builder
+from twinheap.model.judge import judge
+from twinheap.model.observation import Observation
+from twinheap.model.ops import CODE, NULL
+from twinheap.model.profiles import profile_for
+from twinheap.model.program import Config, Program
+from twinheap.model.view import view
+from twinheap.targets.check import check_executor
+from twinheap.targets.executor import Executor
+from twinheap.targets.registry import Target, parse
+from twinheap.targets.wire import OP_NAMES, WIRE_VERSION, ParentHello, Request, batch_frame, frame
+
+BUILD_TIMEOUT = 1800
+"""Seconds for a first build on a slow machine beside other load."""
+PROGRAMS = 400
+"""Programs of each profile and collector in a test run; campaigns run millions."""
+LEAK_ROUNDS = 300
+"""Programs of which each would leave a store behind: 300 stores reserve over a terabyte of addresses."""
+LEAK_LIMIT = 20 << 20
+"""Bytes by which the executor may grow in them; its first collections and buffers take some."""
+
+ASYNC = Config(limiter=1)
+FULL = Config(limit=0)
+
+
+@pytest.fixture(scope="module")
+def target(require: Callable[[str], None]) -> Target:
+    require("rust")
+    return parse("rust", print)
+
+
+@pytest.fixture(scope="module")
+def rust(target: Target) -> Iterator[Executor]:
+    with target.executor() as executor:
+        yield executor
+
+
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT)
+
+
+def program(*ops: tuple[str, *tuple[int, ...]], config: Config | None = None, keep: bool = False) -> Program:
+    builder = Builder(config)
+    for name, *operands in ops:
+        assert builder.add(CODE[name], operands, keep) is not None, name
+    return builder.finish()
+
+
+def seen_by(executor: Executor, asked: Program) -> list[str]:
+    (ran,) = executor.run([asked])
+    assert ran.ended in (None, "panic"), ran
+    return [str(one) for one in ran.observations]
+
+
+def test_it_says_what_it_is(rust: Executor) -> None:
+    hello = rust.hello
+    assert (hello.runtime, hello.release, hello.collector, hello.exact) == ("wasmtime", "42.0.2", "drc", True)
+    assert {"scope", "gc_for", "new_async", "typed_call_owned", "wrong_store"} <= hello.ops
+
+
+def test_it_passes_its_check(target: Target) -> None:
+    assert [check for check in check_executor(target.command) if not check.passed] == []
+
+
+@pytest.mark.parametrize("collector", ["drc", "null"])
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_the_model_predicts_every_moment(require: Callable[[str], None], profile: str, collector: str) -> None:
+    require("rust")
+    with parse(f"rust,collector={collector}").executor() as executor:
+        hello = executor.hello
+        judged = profile_for(hello.runtime, hello.release, hello.collector, hello.exact)
+        views = [view(generate(1, at, PROFILES[profile], hello.ops), hello.ops) for at in range(PROGRAMS)]
+        for asked, ran in zip(views, executor.run(views), strict=True):
+            unknown = [verdict for verdict in judge(asked, ran.observations, judged) if verdict.known is None]
+            assert unknown == [], asked
+
+
+# --- panics
+
+
+def test_a_panic_ends_the_program_and_not_the_executor(rust: Executor) -> None:
+    wrong = program(("store_new", -1, 0), ("ext_new", 0, 0), ("scope", 0), ("wrong_store", 1, 2, 0))
+    pid = rust.pid
+    for _ in range(3):
+        assert seen_by(rust, wrong)[3:] == ["panic:object used with wrong store"]
+    assert rust.pid == pid
+    assert seen_by(rust, program(("ext_new", 0, 0)))[0] == "ok"
+
+
+def test_a_foreign_value_is_a_type_error(rust: Executor) -> None:
+    assert seen_by(rust, program(("store_new", -1, 0), ("ext_new", 0, 0), ("wrong_store", 1, 2, 3)))[2] == "err:type"
+
+
+def test_panicking_programs_leave_nothing_behind(rust: Executor) -> None:
+    wrong = program(("store_new", -1, 0), ("ext_new", 0, 0), ("ext_new", 1, 1), ("wrong_store", 1, 2, 0))
+    rust.run([wrong] * 20)
+    before = resident(rust.pid)
+    pid = rust.pid
+    for _ in range(LEAK_ROUNDS // 20):
+        rust.run([wrong] * 20)
+    assert rust.pid == pid
+    assert resident(pid) - before < LEAK_LIMIT
+
+
+def resident(pid: int) -> int:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# --- errors that give the value back
+
+
+def test_an_error_gives_its_value_back(rust: Executor) -> None:
+    kept = program(("ext_new", 0, 0), ("oom_take", 2), ("set_limit", 0, -1), ("ext_new", 0, 0), config=FULL, keep=True)
+    assert seen_by(rust, kept)[:4] == ["err:oom", "ok(0)", "ok", "ok"]
+
+
+def test_an_error_serves_a_collection_and_still_gives_its_value_back(rust: Executor) -> None:
+    kept = program(("ext_new", 0, 0), ("gc_for", 0, 2), ("gc_for", 0, 2), ("oom_take", 2), config=FULL, keep=True)
+    assert seen_by(rust, kept)[:4] == ["err:oom", "ok", "ok", "ok(0)"]
+
+
+def test_a_dropped_error_drops_its_value(rust: Executor) -> None:
+    kept = program(("ext_new", 0, 0), ("oom_drop", 2), config=FULL, keep=True)
+    assert seen_by(rust, kept)[:2] == ["err:oom", "ok finalized v0"]
+
+
+def test_limiter_calls_and_needed_bytes_are_reported(rust: Executor) -> None:
+    (ran,) = rust.run([program(("ext_new", 0, 0), config=FULL)])
+    assert ran.observations[0] == Observation("err:oom", (), (0,), ((0, 0), (0, 65536)), 32)
+
+
+# --- futures
+
+
+def test_a_future_lasts_over_ops_of_other_stores(rust: Executor) -> None:
+    ops = (("store_new", -1, 0), ("new_async", 0, 0), ("scope", 1), ("ext_new", 1, 1), ("poll", 3, 0), ("data", 2))
+    assert seen_by(rust, program(*ops, config=ASYNC))[:6] == ["ok", "ok(pending)", "ok", "ok", "ok", "ok(0, 0)"]
+
+
+def test_a_cancelled_allocation_drops_its_value(rust: Executor) -> None:
+    asked = program(("new_async", 0, 0), ("cancel", 2), ("ext_new", 0, 1), config=ASYNC)
+    assert seen_by(rust, asked)[:3] == ["ok(pending)", "ok finalized v0", "err:other finalized v1"]
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_a_program_may_end_anywhere(rust: Executor, count: int) -> None:
+    # With open scopes and pending futures: what borrows a store must go before it.
+    asked = program(("scope", 0), ("scope", 0), ("i31_new", 0, 7), ("new_async", 0, 0), ("end",), config=ASYNC)
+    (ran,) = rust.run([msgspec.structs.replace(asked, ops=asked.ops[:count], tail=())])
+    assert len(ran.observations) == count
+    assert ran.ended is None
+
+
+def test_scopes_of_two_stores_interleave(rust: Executor) -> None:
+    ops = (("store_new", -1, 0), ("scope", 0), ("scope", 1), ("scope", 0), ("ext_new", 0, 0), ("ext_new", 1, 1))
+    asked = program(*ops, ("end",), ("data", 2), ("data", 3), ("end",), ("data", 3))
+    assert seen_by(rust, asked)[6:11] == [
+        "ok finalized v0",
+        "err:unrooted",
+        "ok(1, 0)",
+        "ok finalized v1",
+        "err:unrooted",
+    ]
+
+
+def test_an_owned_handle_outlives_its_store_and_dies_on_another_thread(rust: Executor) -> None:
+    asked = program(("ext_new_owned", 0, 0), ("oclone", 1), ("store_drop", 0), ("owned_drop_thread", 1), ("odrop", 2))
+    assert seen_by(rust, asked) == ["ok", "ok", "ok finalized v0", "ok", "ok"]
+
+
+# --- the wire
+
+
+def answer_to(target: Target, data: bytes) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(target.command, input=data, capture_output=True, timeout=60, check=False)
+
+
+HELLO = frame(ParentHello(Request(WIRE_VERSION, list(OP_NAMES))))
+
+
+def test_the_end_of_input_is_the_end(target: Target) -> None:
+    assert answer_to(target, HELLO).returncode == 0
+
+
+def encoded(*ops: tuple[int, ...], slots: int = 4) -> bytes:
+    return msgspec.msgpack.encode((0, -1, 0, slots, 4, ops))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (batch_frame(0, []), b"before the handshake"),
+        (HELLO + b"\x05\0\0", b"stopped within a frame"),
+        (HELLO + b"\xff\xff\xff\xff", b"is announced"),
+        (frame(ParentHello(Request(99, []))), b"wire version 99"),
+        (HELLO + batch_frame(0, [encoded((200, 0))]), b"op 200 was not offered"),
+        (HELLO + batch_frame(0, [encoded((CODE["gc"],))]), b"gc with 1 fields"),
+        (HELLO + batch_frame(0, [encoded((CODE["gc"], 9))]), b"there is no slot 9"),
+        (HELLO + batch_frame(0, [encoded((CODE["end"],))]), b"an end without a scope"),
+        (HELLO + batch_frame(0, [encoded((CODE["store_drop"], 0), (CODE["gc"], 0))]), b"store that was dropped"),
+        (HELLO + batch_frame(0, [encoded((CODE["scope"], 0), (CODE["store_drop"], 0))]), b"in the midst of its scopes"),
+        (HELLO + batch_frame(0, [encoded((CODE["ext_new"], 0, 99, 1, NULL))]), b"there is no value 99"),
+    ],
+)
+def test_misuse_is_an_error_of_one_line(target: Target, data: bytes, words: bytes) -> None:
+    answer = answer_to(target, data)
+    assert answer.returncode == 3
+    assert words in answer.stdout
+    assert answer.stderr.count(b"\n") == 1
+
+
+def test_a_store_is_refused_while_its_future_is_pending(target: Target) -> None:
+    ops = ((CODE["new_async"], 0, 0, 1, 2, NULL), (CODE["gc"], 0))
+    data = HELLO + batch_frame(0, [msgspec.msgpack.encode((0, -1, 1, 4, 4, ops))])
+    assert b"whose future is pending" in answer_to(target, data).stdout
+
+
+@pytest.mark.parametrize(
+    "options", [["--collector", "mark-sweep"], ["--collector"], ["--colour", "red"], ["--zeal", "0"]]
+)
+def test_unknown_options_are_refused(target: Target, options: list[str]) -> None:
+    answer = subprocess.run([target.command[0], *options], capture_output=True, timeout=60, check=False)
+    assert answer.returncode == 2
+    assert answer.stderr.count(b"\n") == 1

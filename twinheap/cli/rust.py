@@ -1,0 +1,49 @@
+"""`twinheap rust`: executors on Wasmtime's Rust API, built with cargo."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from twinheap.cli import EXIT_OK, UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `rust`."""
+    parser.add_argument("action", choices=("build", "ls"), help="build an executor, or list those that were built")
+    parser.add_argument("release", nargs="?", metavar="RELEASE", help="as 48.0.2, 48, 42..45 or all (default: 42.0.2)")
+    parser.add_argument("--zeal", action="store_true", help="with cfg(gc_zeal): can collect at every allocation")
+    parser.add_argument("--path", metavar="CHECKOUT", help="build against this checkout of Wasmtime")
+    parser.add_argument("--debug-assertions", action="store_true", help="with Wasmtime's debug assertions")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does it, and returns the exit code."""
+    from twinheap.targets.rust import build
+    from twinheap.targets.rust.flavour import DEFAULT_RELEASE
+
+    if arguments.action == "ls":
+        return _ls()
+    if arguments.path and arguments.release:
+        raise UserError(f"{arguments.release} and --path exclude each other: a checkout says its release itself")
+    releases = build.resolve(arguments.release) if arguments.release else [DEFAULT_RELEASE]
+    for release in releases:
+        binary = build.build(
+            release,
+            zeal=arguments.zeal,
+            path=arguments.path,
+            debug_assertions=arguments.debug_assertions,
+            progress=lambda line: print(f"twinheap: {line}", file=sys.stderr, flush=True),
+        )
+        print(f"{arguments.path or release}  {binary}  {binary.stat().st_size / 1e6:.1f} MB")
+    return EXIT_OK
+
+
+def _ls() -> int:
+    from twinheap.targets.rust import cache
+
+    current = cache.digest(cache.crate())
+    for entry in cache.entries():
+        age = "" if entry.sources == current else "  (of an older TwinHeap: will be built again)"
+        print(f"{entry.flavour.title}  {cache.binary_of(entry.flavour)}  {entry.size / 1e6:.1f} MB{age}")
+    return EXIT_OK
