@@ -53,7 +53,7 @@ class FreeList:
         starts, lengths = self.starts, self.lengths
         i = bisect_left(starts, start)
         end = start + size
-        joins_next = i < len(starts) and starts[i] == end
+        joins_next = i < len(starts) and starts[i] == end  # mutant m35: joins_next = False
         if i and starts[i - 1] + lengths[i - 1] == start:
             lengths[i - 1] += size
             if joins_next:
