@@ -102,6 +102,7 @@ class Access(ObjectAccess[T]):
         """The structref that shares this root, or None. Raises `Unrooted`."""
         from twinheap.targets.heap.structref import StructRef
 
+        # mutant f13 below: return self._cast(StructRef) if self.is_kind(store, EQ) else None
         return self._cast(StructRef) if self.is_kind(store, STRUCT) else None
 
     def unwrap_struct(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> "Rooted[StructRef]":

@@ -53,8 +53,8 @@ class FreeList:
         starts, lengths = self.starts, self.lengths
         i = bisect_left(starts, start)
         end = start + size
-        joins_next = i < len(starts) and starts[i] == end  # mutant m35: joins_next = False
-        if i and starts[i - 1] + lengths[i - 1] == start:
+        joins_next = i < len(starts) and starts[i] == end
+        if i and starts[i - 1] + lengths[i - 1] == start:  # mutant m35: if False:
             lengths[i - 1] += size
             if joins_next:
                 lengths[i - 1] += lengths[i]
