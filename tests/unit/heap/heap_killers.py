@@ -92,7 +92,7 @@ class Program:
         fields = []
         for name in names:
             kind = name.removeprefix("const ").removesuffix("!")
-            if kind.startswith(("i", "f")):
+            if kind in [storage.value for storage in self.heap.Storage]:
                 element = self.heap.Storage(kind)
             else:
                 element = self.heap.RefType(self.heap.HeapType(kind), nullable=not name.endswith("!"))

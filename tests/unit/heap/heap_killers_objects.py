@@ -56,9 +56,10 @@ def f03(p):
 
 
 def f04(p):
-    struct = p.struct(["extern"], p.n(1))
+    with p.scope():
+        struct = p.own(p.struct(["extern"], p.n(1)))
     p.gc()
-    p.d(struct.field(p.store, 0))
+    p.see(struct.is_dropped)
 
 
 def f05(p):
@@ -103,7 +104,7 @@ def f11(p):
 
 
 def f12(p):
-    p.see(p.struct(["i16", "i8"], p.heap.Val.i32(0x1234), p.heap.Val.i32(0)).field(p.store, 0))
+    p.see(p.struct(["i16", "i8"], p.heap.Val.i32(0x1234), p.heap.Val.i32(0)).fields(p.store))
 
 
 def f13(p):
