@@ -187,7 +187,7 @@ def _new_steps(store: "Store", allocator: Allocator, values: Sequence[Value], le
         size = layout.size_for_len(length)
         ref = yield from objects.place(store, heap, layout, size)
         heap.words[(ref + layout.length_offset) >> 2] = length
-        bits = objects.encode(store, heap, ref, size, [layout.element] * len(values), values)
+        bits = objects.encode(store, heap, ref, layout.base_size, size, [layout.element] * len(values), values)
         data = b"".join([layout.element.codec.pack(element) for element in bits])
         if len(values) < length:
             data *= length

@@ -112,10 +112,9 @@ class GcHeap(ABC):
         """What a request of `size` bytes reports when it does not fit (section 1.5)."""
         return size
 
-    def abandon(self, ref: int, size: int) -> None:
-        """Give back a fresh object whose initialization failed; its fields were never written."""
-        start = self.header.header_bytes
-        self.data[ref + start : ref + size] = bytes(size - start)  # so that nobody reads references there
+    def abandon(self, ref: int, start: int, size: int) -> None:
+        """Give back a fresh object of `size` bytes, of which those from `start` on were never written."""
+        self.data[ref + start : ref + size] = bytes(size - start)  # so that `verify` finds no references there
 
     def clone_ref(self, ref: int, times: int = 1) -> None:
         """So many more holders of `ref` (not null)."""

@@ -76,7 +76,7 @@ class DrcHeap(GcHeap):
             self.allocated += rounded
         return ref
 
-    def abandon(self, ref: int, size: int) -> None:
+    def abandon(self, ref: int, start: int, size: int) -> None:
         """Free the block at once, and nothing else."""
         size = round_up(size, GRANULE)
         self.allocated -= size

@@ -93,8 +93,9 @@ def _new_steps(store: "Store", tag: Tag, values: Sequence[Value]) -> "Steps[Root
         layout = heap.layout(tag.ty)
         assert isinstance(layout, StructLayout)
         ref = yield from objects.place(store, heap, layout, layout.size)
-        bits = objects.encode(store, heap, ref, layout.size, layout.fields, values)
-        layout.packer.pack_into(heap.data, ref + heap.header.header_bytes, tag.instance, HOST_TAG_INDEX, *bits)
+        start = heap.header.header_bytes
+        bits = objects.encode(store, heap, ref, start, layout.size, layout.fields, values)
+        layout.packer.pack_into(heap.data, ref + start, tag.instance, HOST_TAG_INDEX, *bits)
         return make_rooted(store, ref, ExnRef)
     finally:
         if store.verifying:

@@ -58,9 +58,17 @@ def place(store: "Store", heap: "GcHeap", layout: ObjectLayout, size: int) -> St
 
 
 def encode(
-    store: "Store", heap: "GcHeap", ref: int, size: int, fields: Sequence[FieldLayout], values: Sequence[Value]
+    store: "Store",
+    heap: "GcHeap",
+    ref: int,
+    start: int,
+    size: int,
+    fields: Sequence[FieldLayout],
+    values: Sequence[Value],
 ) -> list[int]:
     """The bits of checked values for the fresh object at `ref`; every reference is counted for its new holder.
+
+    They are going to be written from byte `start` of the object on.
 
     Raises `Unrooted` for a stale handle. The object is then given back, and so are the counts of
     the fields before, unless defect K12 is on.
@@ -82,7 +90,7 @@ def encode(
         if "k12" not in store.defects:  # mutant f07: if not held:
             for child in held:
                 heap.drop_ref(child)
-        heap.abandon(ref, size)
+        heap.abandon(ref, start, size)
         raise
     return bits
 

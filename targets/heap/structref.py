@@ -75,8 +75,9 @@ def _new_steps(
         layout = heap.layout(ty)
         assert isinstance(layout, StructLayout)
         ref = yield from objects.place(store, heap, layout, layout.size)
-        bits = objects.encode(store, heap, ref, layout.size, layout.fields, values)
-        layout.packer.pack_into(heap.data, ref + heap.header.header_bytes, *bits)
+        start = heap.header.header_bytes
+        bits = objects.encode(store, heap, ref, start, layout.size, layout.fields, values)
+        layout.packer.pack_into(heap.data, ref + start, *bits)
         return make_rooted(store, ref, StructRef)
     finally:
         if store.verifying:
