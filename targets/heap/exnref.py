@@ -8,7 +8,7 @@ from twinheap.targets.heap.errors import HeapPanic, ThrownException
 from twinheap.targets.heap.externref import root_from_raw
 from twinheap.targets.heap.future import HeapFuture, Steps, run_to_end
 from twinheap.targets.heap.handle import GcRef, Handle
-from twinheap.targets.heap.layout import EXN, HeapType
+from twinheap.targets.heap.layout import HeapType
 from twinheap.targets.heap.object_layout import StructLayout
 from twinheap.targets.heap.rooted import Rooted, make_rooted
 from twinheap.targets.heap.types import TagType
@@ -81,7 +81,7 @@ class ExnRef(GcRef):
     @staticmethod
     def from_raw(store: "Store", raw: int) -> "Rooted[ExnRef] | None":
         """A new LIFO root for a raw value; None for 0. See `ExternRef.from_raw`."""
-        return root_from_raw(store, raw, ExnRef, EXN)
+        return root_from_raw(store, raw, ExnRef)
 
 
 def _new_steps(store: "Store", tag: Tag, values: Sequence[Value]) -> "Steps[Rooted[ExnRef]]":

@@ -1,6 +1,5 @@
 """Opaque references to host data, the values of Wasm's `externref` (`docs/spec/semantics.md` 3.1)."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twinheap.targets.heap import space
@@ -100,15 +99,12 @@ def reroot(store: "Store", handle: Handle[Any], heap_type: type[T]) -> Rooted[T]
     return rooted
 
 
-def root_from_raw(store: "Store", raw: int, heap_type: type[T], *kinds: int) -> "Rooted[T] | None":
-    """A new LIFO root, typed `heap_type`, for a raw value; None for 0.
-
-    Panics on what is no reference, and on an object of none of these kinds (none named: extern and any).
-    """
+def root_from_raw(store: "Store", raw: int, heap_type: type[T]) -> "Rooted[T] | None":
+    """A new LIFO root, typed `heap_type`, for a raw value; None for 0. Panics on what is no reference of its kind."""
     if not raw:
         return None  # mutant t16: raw = 1
     if not raw & 1:
-        _check_raw(store, raw, kinds or (EXTERN, ANY))
+        _check_raw(store, raw, heap_type)
         store.clone_ref(raw)  # mutant t09: pass
     rooted = make_rooted(store, raw, heap_type)
     if store.verifying:
@@ -116,12 +112,14 @@ def root_from_raw(store: "Store", raw: int, heap_type: type[T], *kinds: int) -> 
     return rooted
 
 
-def _check_raw(store: "Store", raw: int, kinds: Sequence[int]) -> None:
+def _check_raw(store: "Store", raw: int, heap_type: type[GcRef]) -> None:
     """What the original asserts of a raw object reference: better a panic than a wild access."""
     if store.heap is None:
         raise HeapPanic(NO_HEAP)
     if raw % 8 or raw + 8 > store.heap.size:
         raise HeapPanic(f"range end index {raw + 8} out of range for slice of length {store.heap.size}")
-    if not any(store.heap.is_any(raw, kind) for kind in kinds):
-        wanted = "an exnref" if EXN in kinds else "an externref or anyref"
-        raise HeapPanic(f"GC reference {raw:#x} should be {wanted}")
+    if heap_type.type is HeapType.EXN:
+        if not store.heap.is_any(raw, EXN):
+            raise HeapPanic(f"GC reference {raw:#x} should be an exnref")
+    elif not (store.heap.is_any(raw, EXTERN) or store.heap.is_any(raw, ANY)):
+        raise HeapPanic(f"GC reference {raw:#x} should be an externref or anyref")

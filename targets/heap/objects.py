@@ -47,10 +47,11 @@ def place(store: "Store", heap: "GcHeap", layout: ObjectLayout, size: int) -> St
     """
     if size >= MAX_HEAP_BYTES:
         raise AllocationTooLarge
-    attempt = partial(heap.alloc_object, layout.kind, heap.type_index(layout.type), size)
-    ref = attempt()
+    index = heap.type_index(layout.type)
+    ref = heap.alloc_object(layout.kind, index, size)
     if not ref:
         needed = heap.bytes_needed(size)
+        attempt = partial(heap.alloc_object, layout.kind, index, size)
         ref = yield from space.retry_after_gc(store, heap, needed, attempt)
         if not ref:
             raise GcHeapOutOfMemory(None, needed)
