@@ -1,9 +1,10 @@
 """An optimized heap for Wasm's GC references: Wasmtime's `externref` design, in Python.
 
-One flat byte heap per store, 32-bit references with i31 tagging, externrefs, structs, arrays and
-exceptions as bytes, a first-fit free list, a slab of host data; deferred reference counting, null and copying collectors; generation-tagged LIFO roots
-and owned roots with liveness tokens. DRC and null behave as 42.0.2 with its known defects mended,
-copying as 48; `docs/spec/semantics.md` sections 1 to 4 say how.
+One flat byte heap per store, 32-bit references with i31 tagging; externrefs, structs, arrays and
+exceptions as bytes; a first-fit free list, a slab of host data; deferred reference counting, null
+and copying collectors; generation-tagged LIFO roots and owned roots with liveness tokens. DRC and
+null behave as 42.0.2 with its known defects mended, copying as 48; `docs/spec/semantics.md`
+sections 1 to 4 say how.
 
     >>> from twinheap.targets.heap import ExternRef, RootScope, Store
     >>> store = Store("drc", on_finalize=lambda value: print("finalized", value))
