@@ -1,9 +1,10 @@
 """An optimized heap for Wasm's GC references: Wasmtime's `externref` design, in Python.
 
-One flat byte heap per store, 32-bit references with i31 tagging, a first-fit free list, a slab of
-host data; deferred reference counting, null and copying collectors; generation-tagged LIFO roots
-and owned roots with liveness tokens. DRC and null behave as 42.0.2 with its known defects mended,
-copying as 48; `docs/spec/semantics.md` sections 1 to 4 say how.
+One flat byte heap per store, 32-bit references with i31 tagging; externrefs, structs, arrays and
+exceptions as bytes; a first-fit free list, a slab of host data; deferred reference counting, null
+and copying collectors; generation-tagged LIFO roots and owned roots with liveness tokens. DRC and
+null behave as 42.0.2 with its known defects mended, copying as 48; `docs/spec/semantics.md`
+sections 1 to 4 say how.
 
     >>> from twinheap.targets.heap import ExternRef, RootScope, Store
     >>> store = Store("drc", on_finalize=lambda value: print("finalized", value))
@@ -22,20 +23,24 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from twinheap.targets.heap.anyref import AnyRef, ArrayRef, EqRef, StructRef
+    from twinheap.targets.heap.anyref import AnyRef, EqRef
+    from twinheap.targets.heap.arrayref import ArrayRef, ArrayRefPre
     from twinheap.targets.heap.errors import (
         AllocationTooLarge,
         GcHeapOutOfMemory,
         GrowFailed,
         HeapError,
         HeapPanic,
+        ImmutableField,
         ImmutableGlobal,
         InvariantViolation,
         LimiterError,
         OutOfBounds,
+        ThrownException,
         TypeMismatch,
         Unrooted,
     )
+    from twinheap.targets.heap.exnref import ExnRef, Tag
     from twinheap.targets.heap.externref import ExternRef
     from twinheap.targets.heap.future import HeapFuture
     from twinheap.targets.heap.handle import GcRef
@@ -46,25 +51,46 @@ if TYPE_CHECKING:
     from twinheap.targets.heap.rooted import OwnedRooted, Rooted, RootScope
     from twinheap.targets.heap.slots import Global
     from twinheap.targets.heap.store import Store
+    from twinheap.targets.heap.structref import StructRef, StructRefPre
     from twinheap.targets.heap.table import Absent, Table
     from twinheap.targets.heap.typed import ParamKind, TypedFunc
+    from twinheap.targets.heap.types import (
+        ANYREF,
+        ARRAYREF,
+        EQREF,
+        EXNREF,
+        EXTERNREF,
+        I31REF,
+        STRUCTREF,
+        ArrayType,
+        FieldType,
+        RefType,
+        Storage,
+        StructType,
+        TagType,
+    )
+    from twinheap.targets.heap.values import Val, Value
 
 _HOMES = {
     "access": (),
-    "anyref": ("AnyRef", "ArrayRef", "EqRef", "StructRef"),
+    "anyref": ("AnyRef", "EqRef"),
+    "arrayref": ("ArrayRef", "ArrayRefPre"),
     "errors": (
         "AllocationTooLarge",
         "GcHeapOutOfMemory",
         "GrowFailed",
         "HeapError",
         "HeapPanic",
+        "ImmutableField",
         "ImmutableGlobal",
         "InvariantViolation",
         "LimiterError",
         "OutOfBounds",
+        "ThrownException",
         "TypeMismatch",
         "Unrooted",
     ),
+    "exnref": ("ExnRef", "Tag"),
     "externref": ("ExternRef",),
     "future": ("HeapFuture",),
     "handle": ("GcRef",),
@@ -75,20 +101,48 @@ _HOMES = {
     "rooted": ("OwnedRooted", "RootScope", "Rooted"),
     "slots": ("Global",),
     "store": ("Store",),
+    "structref": ("StructRef", "StructRefPre"),
     "table": ("Absent", "Table"),
     "typed": ("ParamKind", "TypedFunc"),
+    "types": (
+        "ANYREF",
+        "ARRAYREF",
+        "EQREF",
+        "EXNREF",
+        "EXTERNREF",
+        "I31REF",
+        "STRUCTREF",
+        "ArrayType",
+        "FieldType",
+        "RefType",
+        "Storage",
+        "StructType",
+        "TagType",
+    ),
+    "values": ("Val", "Value"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ANYREF",
+    "ARRAYREF",
+    "EQREF",
+    "EXNREF",
+    "EXTERNREF",
     "I31",
+    "I31REF",
+    "STRUCTREF",
     "Absent",
     "AllocationTooLarge",
     "AnyRef",
     "ArrayRef",
+    "ArrayRefPre",
+    "ArrayType",
     "AsyncResourceLimiter",
     "EqRef",
+    "ExnRef",
     "ExternRef",
+    "FieldType",
     "GcHeapOutOfMemory",
     "GcRef",
     "Global",
@@ -98,22 +152,32 @@ __all__ = [
     "HeapPanic",
     "HeapType",
     "HostData",
+    "ImmutableField",
     "ImmutableGlobal",
     "InvariantViolation",
     "LimiterError",
     "OutOfBounds",
     "OwnedRooted",
     "ParamKind",
+    "RefType",
     "ResourceLimiter",
     "RootScope",
     "Rooted",
+    "Storage",
     "Store",
     "StoreLimits",
     "StructRef",
+    "StructRefPre",
+    "StructType",
     "Table",
+    "Tag",
+    "TagType",
+    "ThrownException",
     "TypeMismatch",
     "TypedFunc",
     "Unrooted",
+    "Val",
+    "Value",
 ]
 
 

@@ -5,20 +5,23 @@ Which types have which operation is told by the type of `self`, as Rust does by 
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from twinheap.targets.heap.access_objects import ObjectAccess
 from twinheap.targets.heap.errors import HeapPanic
-from twinheap.targets.heap.handle import Handle, T
+from twinheap.targets.heap.handle import T
 from twinheap.targets.heap.host_data import HostData
 from twinheap.targets.heap.i31 import I31
 from twinheap.targets.heap.layout import ARRAY, EQ, STRUCT, HeapType
 
 if TYPE_CHECKING:
-    from twinheap.targets.heap.anyref import AnyRef, ArrayRef, EqRef, StructRef
+    from twinheap.targets.heap.anyref import AnyRef, EqRef
+    from twinheap.targets.heap.arrayref import ArrayRef
     from twinheap.targets.heap.externref import ExternRef
     from twinheap.targets.heap.rooted import Rooted
     from twinheap.targets.heap.store import Store
+    from twinheap.targets.heap.structref import StructRef
 
 
-class Access(Handle[T]):
+class Access(ObjectAccess[T]):
     """A handle, with what its type allows (`docs/spec/semantics.md` 3.1, 3.2)."""
 
     __slots__ = ()
@@ -64,26 +67,28 @@ class Access(Handle[T]):
 
     def is_i31(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> bool:
         """Is it an i31? Raises `Unrooted`."""
-        return self._ref(store) & 1 == 1
+        return self._asserted_ref(store) & 1 == 1
 
     def as_i31(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> I31 | None:
         """The integer, or None if it is none. Raises `Unrooted`."""
+        self._asserted_ref(store)
         return self.i31(store)
 
     def unwrap_i31(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> I31:
         """The integer. Raises `Unrooted`; panics if it is none."""
-        value = self.i31(store)
+        value = self.as_i31(store)
         return self._panic("i31") if value is None else value
 
     def is_eqref(self: "Access[AnyRef]", store: "Store") -> bool:
         """Is it an eqref: an i31, struct or array? Raises `Unrooted`."""
+        self._asserted_ref(store)
         return self.is_kind(store, EQ)
 
     def as_eqref(self: "Access[AnyRef]", store: "Store") -> "Rooted[EqRef] | None":
         """The eqref that shares this root, or None. Raises `Unrooted`."""
         from twinheap.targets.heap.anyref import EqRef
 
-        return self._cast(EqRef) if self.is_kind(store, EQ) else None
+        return self._cast(EqRef) if self.is_eqref(store) else None
 
     def unwrap_eqref(self: "Access[AnyRef]", store: "Store") -> "Rooted[EqRef]":
         """The eqref that shares this root. Raises `Unrooted`; panics if it is none."""
@@ -95,13 +100,14 @@ class Access(Handle[T]):
 
     def as_struct(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> "Rooted[StructRef] | None":
         """The structref that shares this root, or None. Raises `Unrooted`."""
-        from twinheap.targets.heap.anyref import StructRef
+        from twinheap.targets.heap.structref import StructRef
 
+        # mutant f13 below: return self._cast(StructRef) if self.is_kind(store, EQ) else None
         return self._cast(StructRef) if self.is_kind(store, STRUCT) else None
 
     def unwrap_struct(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> "Rooted[StructRef]":
         """The structref that shares this root. Raises `Unrooted`; panics if it is none."""
-        return self.as_struct(store) or self._panic("struct")
+        return self.as_struct(store) or self._panic("struct", "structref")
 
     def is_array(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> bool:
         """Is it an array? Raises `Unrooted`."""
@@ -109,19 +115,13 @@ class Access(Handle[T]):
 
     def as_array(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> "Rooted[ArrayRef] | None":
         """The arrayref that shares this root, or None. Raises `Unrooted`."""
-        from twinheap.targets.heap.anyref import ArrayRef
+        from twinheap.targets.heap.arrayref import ArrayRef
 
         return self._cast(ArrayRef) if self.is_kind(store, ARRAY) else None
 
     def unwrap_array(self: "Access[AnyRef] | Access[EqRef]", store: "Store") -> "Rooted[ArrayRef]":
         """The arrayref that shares this root. Raises `Unrooted`; panics if it is none."""
-        return self.as_array(store) or self._panic("array")
+        return self.as_array(store) or self._panic("array", "arrayref")
 
-    def to_anyref(self: "Access[EqRef] | Access[StructRef] | Access[ArrayRef]") -> "Rooted[AnyRef]":
-        """The same root as an anyref: an up-cast makes no new root."""
-        from twinheap.targets.heap.anyref import AnyRef
-
-        return self._cast(AnyRef)
-
-    def _panic(self: "Access[Any]", wanted: str) -> NoReturn:
-        raise HeapPanic(f"{self.heap_type.__name__}::unwrap_{wanted} on non-{wanted}")
+    def _panic(self: "Access[Any]", wanted: str, noun: str = "") -> NoReturn:
+        raise HeapPanic(f"{self.heap_type.__name__}::unwrap_{wanted} on non-{noun or wanted}")

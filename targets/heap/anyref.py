@@ -1,4 +1,4 @@
-"""References of Wasm's own heap types: anyref, eqref, and room for structs and arrays (section 3.2)."""
+"""References to any object of Wasm, and to those with an identity (section 3.2)."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -60,15 +60,3 @@ class EqRef(GcRef):
         if store.verifying:
             store.verify()
         return rooted
-
-
-class StructRef(GcRef):
-    """The type of references to structs. The heap knows their layout, but nothing makes one yet."""
-
-    type: ClassVar[HeapType] = HeapType.STRUCT
-
-
-class ArrayRef(GcRef):
-    """The type of references to arrays. The heap knows their layout, but nothing makes one yet."""
-
-    type: ClassVar[HeapType] = HeapType.ARRAY

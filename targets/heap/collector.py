@@ -18,7 +18,10 @@ from twinheap.targets.heap.layout import (
     TraceInfo,
     kind_matches,
 )
+from twinheap.targets.heap.object_layout import HeaderLayout, ObjectLayout, layout_of
+from twinheap.targets.heap.types import HeapObjectType
 
+Slots = list[int] | memoryview  # where references are written: roots and slots, or the heap's own words
 RootLists = Sequence[list[int]]  # raw references in place: a collector may rewrite them; 0 is an empty place
 
 
@@ -29,9 +32,11 @@ class GcHeap(ABC):
     growth, since a memoryview forbids its bytearray to move.
     """
 
-    __slots__ = ("data", "host_data", "infos", "longs", "types", "words")
+    __slots__ = ("data", "host_data", "infos", "layouts", "longs", "type_indices", "words")
 
     name: ClassVar[str]
+    header: ClassVar[HeaderLayout]
+    reserved_bytes: ClassVar[int]  # of an empty heap, as a request counts them: never handed out
     externref_bytes: ClassVar[int]  # size of an externref, as `bytes_needed` reports it
     data_word: ClassVar[int]  # where an externref keeps its host-data id, in words from its start
     collects_first: ClassVar[bool] = False  # the collect-first heuristic of 45 and later (section 1.5)
@@ -39,7 +44,10 @@ class GcHeap(ABC):
     def __init__(self, host_data: HostDataTable) -> None:
         self.data = bytearray()
         self.host_data = host_data
+        # By engine type index: what the objects' headers name their type by.
         self.infos: list[TraceInfo] = []
+        self.layouts: list[ObjectLayout] = []
+        self.type_indices: dict[HeapObjectType, int] = {}
         self._map()
 
     def _map(self) -> None:
@@ -82,8 +90,34 @@ class GcHeap(ABC):
         word = ref >> 2
         return self.words[word + self.data_word] if self.words[word] & KIND_MASK == EXTERN else -1
 
-    def clone_ref(self, ref: int) -> None:
-        """One more holder of `ref` (not null)."""
+    def type_index(self, ty: HeapObjectType) -> int:
+        """The engine type index of a type, registered at its first use."""
+        index = self.type_indices.get(ty)
+        if index is None:
+            index = self.type_indices[ty] = len(self.layouts)
+            layout = layout_of(ty, self.header)
+            self.layouts.append(layout)
+            self.infos.append(layout.trace_info())
+        return index
+
+    def layout(self, ty: HeapObjectType) -> ObjectLayout:
+        """The layout of a type."""
+        return self.layouts[self.type_index(ty)]
+
+    def layout_at(self, ref: int) -> ObjectLayout:
+        """The layout of the struct, array or exception at `ref`."""
+        return self.layouts[self.words[(ref >> 2) + 1]]
+
+    def bytes_needed(self, size: int) -> int:
+        """What a request of `size` bytes reports when it does not fit (section 1.5)."""
+        return size
+
+    def abandon(self, ref: int, start: int, size: int) -> None:
+        """Give back a fresh object of `size` bytes, of which those from `start` on were never written."""
+        self.data[ref + start : ref + size] = bytes(size - start)  # so that `verify` finds no references there
+
+    def clone_ref(self, ref: int, times: int = 1) -> None:
+        """So many more holders of `ref` (not null)."""
         return
 
     def drop_ref(self, ref: int) -> None:
@@ -94,7 +128,7 @@ class GcHeap(ABC):
         """`ref`, an object, goes to Wasm as a raw value."""
         return
 
-    def write_ref(self, slots: list[int], index: int, ref: int) -> None:
+    def write_ref(self, slots: Slots, index: int, ref: int) -> None:
         """Store `ref`, null or not, into a slot that holds references."""
         slots[index] = ref
 
@@ -109,6 +143,10 @@ class GcHeap(ABC):
     @abstractmethod
     def alloc_externref(self, data_id: int) -> int:
         """Allocate an externref; 0 if it does not fit. Its one count belongs to the caller."""
+
+    @abstractmethod
+    def alloc_object(self, kind: int, type_index: int, size: int) -> int:
+        """Allocate `size` bytes and write the header; 0 if they do not fit. As `alloc_externref`."""
 
     @abstractmethod
     def allocated_bytes(self) -> int:

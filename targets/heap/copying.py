@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 
 from twinheap.targets.heap.collector import GcHeap, RootLists
 from twinheap.targets.heap.host_data import HostDataTable
-from twinheap.targets.heap.layout import EXTERN, KIND_MASK, NO_TYPE, rewrite_children
+from twinheap.targets.heap.layout import EXTERN, KIND_MASK, NO_TYPE, rewrite_children, round_up
+from twinheap.targets.heap.object_layout import HeaderLayout
 
 ALIGN: Final = 16
 COPIED_BIT: Final = 1 << 0
@@ -20,7 +21,9 @@ SIZE_WORD: Final = 2
 FORWARD_WORD: Final = 4
 DATA_WORD: Final = 5
 LINK_WORD: Final = 6
+MIN_OBJECT_BYTES: Final = 4 * (FORWARD_WORD + 1)  # even a struct without fields must take a forwarding reference
 EXTERNREF_BYTES: Final = 32
+HEADER: Final = Struct("<IIII")  # kind, type, size, padding
 EXTERNREF: Final = Struct("<IIIIIII")  # kind, type, size, padding, forwarding, host-data id, link
 BYTES_NEEDED_FACTOR: Final = 2  # a request counts in both halves (versions 46 and later)
 OBJECTS_PER_INCREMENT: Final = 16_384  # scanned between two yields of an asynchronous collection
@@ -32,6 +35,8 @@ class CopyingHeap(GcHeap):
     __slots__ = ("active_end", "active_start", "chain", "idle_end", "idle_start", "next", "old_chain", "worklist")
 
     name: ClassVar[str] = "copying"
+    header: ClassVar[HeaderLayout] = HeaderLayout(HEADER.size, align=ALIGN, min_struct_bytes=MIN_OBJECT_BYTES)
+    reserved_bytes: ClassVar[int] = BYTES_NEEDED_FACTOR * ALIGN
     externref_bytes: ClassVar[int] = BYTES_NEEDED_FACTOR * EXTERNREF_BYTES
     data_word: ClassVar[int] = DATA_WORD
     collects_first: ClassVar[bool] = True
@@ -85,6 +90,18 @@ class CopyingHeap(GcHeap):
             EXTERNREF.pack_into(self.data, ref, EXTERN, NO_TYPE, EXTERNREF_BYTES, 0, 0, data_id, self.chain)
             self.chain = ref
         return ref
+
+    def alloc_object(self, kind: int, type_index: int, size: int) -> int:
+        """Bump an object, in whole granules."""
+        rounded = round_up(size, ALIGN)
+        ref = self._bump(rounded)
+        if ref:
+            HEADER.pack_into(self.data, ref, kind, type_index, rounded, 0)
+        return ref
+
+    def bytes_needed(self, size: int) -> int:
+        """The request, in both halves."""
+        return BYTES_NEEDED_FACTOR * size
 
     def collect(self, roots: RootLists, frames: RootLists) -> Generator[None, None, None]:
         """Flip, forward the roots, scan what was copied, sweep the old half's externrefs."""

@@ -10,10 +10,11 @@ from collections.abc import Generator, Iterator
 from struct import Struct
 from typing import ClassVar, Final
 
-from twinheap.targets.heap.collector import GcHeap, RootLists
+from twinheap.targets.heap.collector import GcHeap, RootLists, Slots
 from twinheap.targets.heap.free_list import GRANULE, FreeList
 from twinheap.targets.heap.host_data import HostDataTable
 from twinheap.targets.heap.layout import EXTERN, KIND_MASK, NO_TYPE, children, round_up
+from twinheap.targets.heap.object_layout import HeaderLayout
 
 MARK_BIT: Final = 1 << 0
 IN_LIST_BIT: Final = 1 << 1
@@ -24,7 +25,8 @@ SIZE_WORD: Final = 5
 DATA_WORD: Final = 6
 HEADER_BYTES: Final = 24
 EXTERNREF_BYTES: Final = 32  # header, host-data id, and padding to the header's alignment
-EXTERNREF: Final = Struct("<IIQIII")  # a whole new externref: kind, type, count, next, size, host-data id
+HEADER: Final = Struct("<IIQII")  # kind, type, count, next, size
+EXTERNREF: Final = Struct("<IIQIII")  # a whole new externref: the header and the host-data id
 
 
 class DrcHeap(GcHeap):
@@ -36,6 +38,8 @@ class DrcHeap(GcHeap):
     __slots__ = ("allocated", "free_list", "leaks_exposures", "list_head", "pending_drops")
 
     name: ClassVar[str] = "drc"
+    header: ClassVar[HeaderLayout] = HeaderLayout(HEADER_BYTES, align=8)
+    reserved_bytes: ClassVar[int] = GRANULE
     externref_bytes: ClassVar[int] = EXTERNREF_BYTES
     data_word: ClassVar[int] = DATA_WORD
 
@@ -63,10 +67,25 @@ class DrcHeap(GcHeap):
             self.allocated += EXTERNREF_BYTES
         return ref
 
-    def clone_ref(self, ref: int) -> None:
-        """Count one holder more."""
+    def alloc_object(self, kind: int, type_index: int, size: int) -> int:
+        """Place an object in the first block that fits, with one count."""
+        rounded = round_up(size, GRANULE)
+        ref = self.free_list.alloc(rounded)
+        if ref:
+            HEADER.pack_into(self.data, ref, kind, type_index, 1, 0, size)
+            self.allocated += rounded
+        return ref
+
+    def abandon(self, ref: int, start: int, size: int) -> None:
+        """Free the block at once, and nothing else."""
+        size = round_up(size, GRANULE)
+        self.allocated -= size
+        self.free_list.free(ref, size)
+
+    def clone_ref(self, ref: int, times: int = 1) -> None:
+        """Count so many holders more."""
         if not ref & 1:
-            self.longs[(ref >> 3) + COUNT_LONG] += 1
+            self.longs[(ref >> 3) + COUNT_LONG] += times
 
     def drop_ref(self, ref: int) -> None:
         """Count one holder less; at zero the object dies here and now."""
@@ -91,19 +110,21 @@ class DrcHeap(GcHeap):
             ref = stack.pop()
             at = (ref >> 3) + COUNT_LONG
             count = longs[at]
-            if count > 1:
+            if count > 1:  # mutant m31: if count > 2:
                 longs[at] = count - 1
                 continue
             word = ref >> 2
             if words[word] & KIND_MASK == EXTERN:
                 self.host_data.free(words[word + DATA_WORD])
             else:
+                # mutant m29 below: stack += [x for x in children(words, ref, self.infos)[:-1] if x and not x & 1]
+                # mutant m30 below: [self.drop_ref(x) for x in children(words, ref, self.infos) if x]
                 stack += [child for child in children(words, ref, self.infos) if child and not child & 1]
             size = round_up(words[word + SIZE_WORD], GRANULE)
             self.allocated -= size
             self.free_list.free(ref, size)
 
-    def write_ref(self, slots: list[int], index: int, ref: int) -> None:
+    def write_ref(self, slots: Slots, index: int, ref: int) -> None:
         """Count the new value, store it, then drop the old one."""
         # The new value first: the old one may be the same object, held by this slot alone.
         if ref and not ref & 1:  # mutant m28: if ref:

@@ -11,10 +11,12 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 WRONG_STORE: Final = "object used with wrong store"
+SAME_STORE: Final = "assertion failed: self.comes_from_same_store(store)"
 NO_HEAP: Final = "attempted to access the store's GC heap before it has been allocated"
 UNROOTED: Final = "attempted to use a garbage-collected object that has been unrooted"
 ASYNC_LIMITER: Final = "when using an async resource limiter `*_async` functions must be used instead"
 TABLE_BOUNDS: Final = "undefined element: out of bounds table access"
+ARRAY_BOUNDS: Final = "out of bounds array access"
 TOO_LARGE: Final = "allocation size too large"
 
 
@@ -34,10 +36,10 @@ class TypeMismatch(HeapError):
 
 
 class OutOfBounds(HeapError):
-    """A table access outside the table; nothing was changed."""
+    """An access outside the table, the array or the struct; nothing was changed."""
 
-    def __init__(self) -> None:
-        super().__init__(TABLE_BOUNDS)
+    def __init__(self, text: str = TABLE_BOUNDS) -> None:
+        super().__init__(text)
 
 
 class ImmutableGlobal(HeapError):
@@ -45,6 +47,17 @@ class ImmutableGlobal(HeapError):
 
     def __init__(self) -> None:
         super().__init__("immutable global cannot be set")
+
+
+class ImmutableField(HeapError):
+    """A host write to a constant field or to the elements of a constant array (section 3.2)."""
+
+
+class ThrownException(HeapError):
+    """What `Store.throw` raises: the exception itself is pending in the store."""
+
+    def __init__(self) -> None:
+        super().__init__("thrown Wasm exception")
 
 
 class GrowFailed(HeapError):

@@ -7,7 +7,7 @@ from twinheap.targets.heap.errors import NO_HEAP, HeapPanic
 from twinheap.targets.heap.future import HeapFuture, Steps
 from twinheap.targets.heap.handle import GcRef, Handle, T
 from twinheap.targets.heap.host_data import HostData
-from twinheap.targets.heap.layout import ANY, EXTERN, HeapType
+from twinheap.targets.heap.layout import ANY, EXN, EXTERN, HeapType
 from twinheap.targets.heap.rooted import Rooted, make_rooted
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def reroot(store: "Store", handle: Handle[Any], heap_type: type[T]) -> Rooted[T]
 
 
 def root_from_raw(store: "Store", raw: int, heap_type: type[T]) -> "Rooted[T] | None":
-    """A new LIFO root, typed `heap_type`, for a raw value; None for 0. Panics on what is no reference."""
+    """A new LIFO root, typed `heap_type`, for a raw value; None for 0. Panics on what is no reference of its kind."""
     if not raw:
         return None  # mutant t16: raw = 1
     if not raw & 1:
-        _check_raw(store, raw)
+        _check_raw(store, raw, heap_type)
         store.clone_ref(raw)  # mutant t09: pass
     rooted = make_rooted(store, raw, heap_type)
     if store.verifying:
@@ -112,11 +112,14 @@ def root_from_raw(store: "Store", raw: int, heap_type: type[T]) -> "Rooted[T] | 
     return rooted
 
 
-def _check_raw(store: "Store", raw: int) -> None:
+def _check_raw(store: "Store", raw: int, heap_type: type[GcRef]) -> None:
     """What the original asserts of a raw object reference: better a panic than a wild access."""
     if store.heap is None:
         raise HeapPanic(NO_HEAP)
     if raw % 8 or raw + 8 > store.heap.size:
         raise HeapPanic(f"range end index {raw + 8} out of range for slice of length {store.heap.size}")
-    if not (store.heap.is_any(raw, EXTERN) or store.heap.is_any(raw, ANY)):
+    if heap_type.type is HeapType.EXN:
+        if not store.heap.is_any(raw, EXN):
+            raise HeapPanic(f"GC reference {raw:#x} should be an exnref")
+    elif not (store.heap.is_any(raw, EXTERN) or store.heap.is_any(raw, ANY)):
         raise HeapPanic(f"GC reference {raw:#x} should be an externref or anyref")

@@ -54,7 +54,7 @@ class FreeList:
         i = bisect_left(starts, start)
         end = start + size
         joins_next = i < len(starts) and starts[i] == end
-        if i and starts[i - 1] + lengths[i - 1] == start:
+        if i and starts[i - 1] + lengths[i - 1] == start:  # mutant m35: if False:
             lengths[i - 1] += size
             if joins_next:
                 lengths[i - 1] += lengths[i]

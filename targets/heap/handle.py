@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from twinheap.targets.heap.errors import WRONG_STORE, HeapPanic
+from twinheap.targets.heap.errors import SAME_STORE, WRONG_STORE, HeapPanic
 from twinheap.targets.heap.i31 import I31
 from twinheap.targets.heap.layout import EQ, HeapType
 
@@ -40,6 +40,12 @@ class Handle(Generic[T]):
         """The raw reference of this handle's root."""
         if store.id is not self.store_id:
             raise HeapPanic(WRONG_STORE)  # mutant t07: pass
+        return store.roots.lookup(self.index, self.generation)
+
+    def _asserted_ref(self, store: "Store", panic: str = SAME_STORE) -> int:
+        """The same, where the original asserts the store first."""
+        if store.id is not self.store_id:
+            raise HeapPanic(panic)  # mutant t07: pass
         return store.roots.lookup(self.index, self.generation)
 
     def _cast(self, heap_type: type[U]) -> "Rooted[U]":

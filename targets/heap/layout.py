@@ -91,7 +91,7 @@ def rewrite_children(words: memoryview, ref: int, infos: Sequence[TraceInfo], mo
         places = range(first, first + words[first - 1])
         at: Sequence[int] = places
     else:
-        at = [(ref + offset) >> 2 for offset in info.offsets]
+        at = [(ref + offset) >> 2 for offset in info.offsets]  # mutant f04: at = ()
     for place in at:
         child = words[place]
         if child and not child & 1:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.model.observation import (
+    EXN,
     GROW,
     IMMUTABLE,
     OOB,
@@ -26,10 +27,12 @@ from twinheap.targets.heap import (
     HeapError,
     HeapPanic,
     HeapType,
+    ImmutableField,
     ImmutableGlobal,
     OutOfBounds,
     Rooted,
     Store,
+    ThrownException,
     TypeMismatch,
     Unrooted,
 )
@@ -48,7 +51,9 @@ _OUTCOMES: Final[dict[type[HeapError], Raw]] = {
     Unrooted: (UNROOTED,),
     TypeMismatch: (TYPE,),
     OutOfBounds: (OOB,),
+    ImmutableField: (IMMUTABLE,),
     ImmutableGlobal: (IMMUTABLE,),
+    ThrownException: (EXN,),
     GrowFailed: (GROW,),
     GcHeapOutOfMemory: (OOM,),
 }

@@ -133,4 +133,35 @@ _OTHERS: Final = (
     _own("t29", ALL, "eq compares handles", "a=n(1), b=conv of a, eq: false"),
 )
 
-MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OTHERS)}
+_OBJECTS: Final = (
+    _spec(29, DRC, "a death cascade skips the last field or element", "array(1 2 3) owned, drop, gc, sync: 3 missing"),
+    _spec(30, DRC, "the death cascade is a recursion", "list of 2000 structs owned, drop the head, gc: crash"),
+    _spec(31, DRC, "the death cascade frees a shared child at each visit", "2 structs on n(1), drop both, gc: 1 twice"),
+    _spec(
+        35,
+        DRC,
+        "freed blocks are not merged backwards",
+        "limit 64: 2047 N, drop all, gc, array of 16000: false oom",
+    ),
+    _own("f01", DRC, "an object's first references add no count", "{s=struct(n(1)) owned}, s.field 0: gone"),
+    _own("f02", ALL, "constant fields can be set", "struct(const i32), set 0: ok, not err:immutable"),
+    _own("f03", ALL, "array bounds are off by one at the end", "array of 2, get 2: not err:oob"),
+    _own("f04", COPYING, "a collection does not look into structs", "{s=struct(n(1)) owned}, gc: 1 gone"),
+    _own("f05", ALL, "array.copy is always ascending", "a=[1,2,null], copy 0..2 to 1, d(a[2]): 1"),
+    _own("f06", ALL, "i8 fields are sign-extended", "struct(i8 -1), field 0: not 255"),
+    _own("f07", DRC, "a failed initialization keeps its counts (K12)", "{struct(n(1), stale)}, gc: 1 not finalized"),
+    _own("f08", DRC, "the pending exception is not counted (K9)", "{throw exn(n(1))}, gc: 1 gone"),
+    _own("f09", COPYING, "the pending exception is no root", "{throw exn(n(1))}, gc: 1 gone"),
+    _own("f10", DRC, "a second throw leaks the pending exception", "{throw exn(n(1))}, {throw exn()}, gc: 1 leaked"),
+    _own("f11", DRC, "array.new counts its element once", "a=array.new n(1) x 3, set 0 null: 1 gone"),
+    _own("f12", ALL, "an i16 takes one byte", "struct(i16 0x1234, i8 0), field 1: 0x12"),
+    _own("f13", ALL, "arrays are taken for structs", "as_struct(array): a handle, not none"),
+    _own("f14", DRC, "reading a field adds no count", "s=struct(n(1)) owned, {s.field 0}, d(s.field 0): gone"),
+    _own("f15", ALL, "null goes into non-null fields", "struct(ref extern) of null: ok, not err:type"),
+    _own("f16", ALL, "taking the pending exception leaves it pending", "throw, take, take: not none"),
+    _own("f17", NULL, "the null heap has no largest object", "limit 0, array of 2^26 i8: oom, not err:other"),
+    _own("f18", ALL, "an empty heap's first growth forgets what is reserved (K7)", "array of 16377 refs: oom"),
+    _own("f19", ALL, "array.fill sets one element", "array of 3, fill 0..3, get 2: null"),
+)
+
+MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS)}

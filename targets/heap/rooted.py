@@ -8,7 +8,10 @@ from twinheap.targets.heap.handle import Handle, T, U
 from twinheap.targets.heap.roots import Liveness
 
 if TYPE_CHECKING:
+    from twinheap.targets.heap.anyref import AnyRef, EqRef
+    from twinheap.targets.heap.arrayref import ArrayRef
     from twinheap.targets.heap.store import Store, StoreId
+    from twinheap.targets.heap.structref import StructRef
 
 
 class Rooted(Access[T]):
@@ -22,6 +25,18 @@ class Rooted(Access[T]):
 
     def _cast(self, heap_type: type[U]) -> "Rooted[U]":
         return Rooted(self.store_id, self.generation, self.index, heap_type)
+
+    def to_anyref(self: "Rooted[EqRef] | Rooted[StructRef] | Rooted[ArrayRef]") -> "Rooted[AnyRef]":
+        """The same root as an anyref: an up-cast makes no new root."""
+        from twinheap.targets.heap.anyref import AnyRef
+
+        return self._cast(AnyRef)
+
+    def to_eqref(self: "Rooted[StructRef] | Rooted[ArrayRef]") -> "Rooted[EqRef]":
+        """The same root as an eqref: an up-cast makes no new root."""
+        from twinheap.targets.heap.anyref import EqRef
+
+        return self._cast(EqRef)
 
     def to_owned_rooted(self, store: "Store") -> "OwnedRooted[T]":
         """An owned root for the same object, independent of this one.
@@ -74,6 +89,24 @@ class OwnedRooted(Access[T]):
     def _cast(self, heap_type: type[U]) -> Rooted[U]:
         # Without a token of its own the cast lasts as long as the root: its serial tells when that is over.
         return Rooted(self.store_id, self.generation, self.index, heap_type)
+
+    def _up_cast(self, heap_type: type[U]) -> "OwnedRooted[U]":
+        if self._token is None:
+            raise HeapPanic("an OwnedRooted was used after it was dropped")
+        token, self._token = self._token, None
+        return OwnedRooted(self.store_id, self.generation, self.index, heap_type, token)
+
+    def to_anyref(self: "OwnedRooted[EqRef] | OwnedRooted[StructRef] | OwnedRooted[ArrayRef]") -> "OwnedRooted[AnyRef]":
+        """The same owned root as an anyref. The handle goes by value: it is dropped."""
+        from twinheap.targets.heap.anyref import AnyRef
+
+        return self._up_cast(AnyRef)
+
+    def to_eqref(self: "OwnedRooted[StructRef] | OwnedRooted[ArrayRef]") -> "OwnedRooted[EqRef]":
+        """The same owned root as an eqref. The handle goes by value: it is dropped."""
+        from twinheap.targets.heap.anyref import EqRef
+
+        return self._up_cast(EqRef)
 
     @property
     def is_dropped(self) -> bool:

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from twinheap.targets.heap.store import Store
 
 SET_CONTEXT: Final = "type mismatch: attempt to set global to value of wrong type"
-ANY_TYPES: Final = frozenset({HeapType.ANY, HeapType.EQ, HeapType.I31, HeapType.STRUCT, HeapType.ARRAY})
+EQ_TYPES: Final = frozenset({HeapType.EQ, HeapType.I31, HeapType.STRUCT, HeapType.ARRAY})
+ANY_TYPES: Final = EQ_TYPES | {HeapType.ANY}
 
 
 def fits(value: type[GcRef], slot: type[GcRef]) -> bool:
     """May a handle typed `value` go where `slot` is wanted, by the subtyping of heap types?"""
     if slot.type is HeapType.ANY:
         return value.type in ANY_TYPES
+    if slot.type is HeapType.EQ:
+        return value.type in EQ_TYPES
     return value.type is slot.type
 
 

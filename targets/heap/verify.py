@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from twinheap.targets.heap.drc import DrcHeap
 from twinheap.targets.heap.host_data import VACANT, HostData
-from twinheap.targets.heap.layout import EXTERN
+from twinheap.targets.heap.layout import EXN, EXTERN
 from twinheap.targets.heap.roots import DEFAULT_HIGH_WATER, GROWTH_FACTOR
 from twinheap.targets.heap.verify_space import require, verify_counts, verify_space
 
@@ -27,6 +27,7 @@ def verify_store(store: "Store") -> None:
         objects = verify_space(heap)
     _verify_host_data(store, objects)
     _verify_roots(store, objects)
+    _verify_pending(store, objects)
     if isinstance(heap, DrcHeap):
         verify_counts(store, heap, objects)
 
@@ -74,6 +75,17 @@ def _verify_roots(store: "Store", objects: dict[int, int]) -> None:
     )
 
 
+def _verify_pending(store: "Store", objects: dict[int, int]) -> None:
+    (pending,) = store.pending
+    heap = store.heap
+    is_exn = heap is not None and pending in objects and heap.kind(pending) == EXN
+    require(not pending or is_exn, 25, f"the pending exception is {pending:#x}, which is none")
+    for ref in objects if heap is not None else ():
+        if heap is not None and heap.kind(ref) == EXN:
+            tag = heap.words[(ref + heap.header.header_bytes) >> 2]
+            require(tag < len(store.tags), 27, f"exception {ref:#x} has tag {tag}, which does not exist")
+
+
 def verify_collected(store: "Store", before: list[object]) -> None:
     """What must hold right after `Store.gc`: `before` are the `identities` from right before it."""
     heap = store.heap
@@ -85,12 +97,15 @@ def verify_collected(store: "Store", before: list[object]) -> None:
 
 
 def identities(store: "Store") -> list[object]:
-    """What each LIFO root and slot denotes: the box of its host value, an i31's raw value, or null."""
+    """What each LIFO root and slot denotes: the box of its host value, an i31's raw value, null, or kind and type."""
     heap = store.heap
     places = [ref for slots in (*store.globals, *store.tables, store.roots.lifo_refs) for ref in slots]
     result: list[object] = []
     for ref in places:
         data_id = -1 if heap is None or not ref or ref & 1 else heap.host_data_id(ref)
         box: HostData | None = store.host_data.entries[data_id] if data_id >= 0 else None
-        result.append(ref if box is None else box)
+        if heap is not None and box is None and ref and not ref & 1:
+            result.append((heap.kind(ref), heap.words[(ref >> 2) + 1]))
+        else:
+            result.append(ref if box is None else box)
     return result

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twinheap.targets.heap import mutants
 
-FILES = ("heap_killers_roots.py", "heap_killers_space.py", "heap_killers_slots.py")
+FILES = ("heap_killers_roots.py", "heap_killers_space.py", "heap_killers_slots.py", "heap_killers_objects.py")
 KILLERS = {
     name: killer for file in FILES for name, killer in runpy.run_path(str(Path(__file__).with_name(file))).items()
 }
@@ -86,6 +86,38 @@ class Program:
 
     def typed(self, kind, handle):
         return self.heap.TypedFunc(self.store, self.heap.ParamKind[kind], self.heap.ExternRef).call(self.store, handle)
+
+    def storage(self, *names):
+        """Field types: "extern", "any", "i8" and the like; with "const " before it is constant, with "!" non-null."""
+        fields = []
+        for name in names:
+            kind = name.removeprefix("const ").removesuffix("!")
+            if kind in [storage.value for storage in self.heap.Storage]:
+                element = self.heap.Storage(kind)
+            else:
+                element = self.heap.RefType(self.heap.HeapType(kind), nullable=not name.endswith("!"))
+            fields.append(self.heap.FieldType(element, mutable=not name.startswith("const ")))
+        return fields
+
+    def struct(self, fields, *values):
+        return self.heap.StructRef.new(self.store, self.heap.StructType(self.storage(*fields)), values)
+
+    def array(self, field, *values):
+        return self.heap.ArrayRef.new_fixed(self.store, self.array_type(field), values)
+
+    def array_type(self, field):
+        return self.heap.ArrayType(self.storage(field)[0])
+
+    def exn(self, *values):
+        params = [field.element_type for field in self.storage(*["extern"] * len(values))]
+        return self.heap.ExnRef.new(self.store, self.heap.Tag(self.store, self.heap.TagType(params)), values)
+
+    def throw(self, *values):
+        with self.scope():
+            try:
+                self.store.throw(self.exn(*[self.n(value) for value in values]))
+            except self.heap.ThrownException as error:
+                self.see(str(error))
 
     def until_oom(self, most=5000):
         """Allocate until out of memory, and drop the error."""

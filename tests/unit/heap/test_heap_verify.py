@@ -2,10 +2,28 @@
 
 import pytest
 
-from twinheap.targets.heap import ExternRef, InvariantViolation, RootScope, Store
+from twinheap.targets.heap import (
+    EXTERNREF,
+    ArrayRef,
+    ArrayType,
+    ExnRef,
+    ExternRef,
+    FieldType,
+    InvariantViolation,
+    RootScope,
+    Storage,
+    Store,
+    StructRef,
+    StructType,
+    Tag,
+    TagType,
+    ThrownException,
+    Val,
+)
 from twinheap.targets.heap.copying import COPIED_BIT
 from twinheap.targets.heap.drc import IN_LIST_BIT, MARK_BIT
 from twinheap.targets.heap.host_data import VACANT
+from twinheap.targets.heap.layout import ARRAY, EXN, STRUCT
 
 
 @pytest.fixture
@@ -147,6 +165,64 @@ def test_a_broken_chain(copying):
 def test_halves_of_different_size(copying):
     copying.heap.idle_end -= 16
     assert broken(copying) == 29
+
+
+@pytest.fixture(params=["drc", "null", "copying"])
+def objects(request) -> Store:
+    store = Store(request.param, verify=True)
+    struct = StructRef.new(store, StructType([FieldType(EXTERNREF)]), [ExternRef.new(store, 1)])
+    ArrayRef.new(store, ArrayType(FieldType(Storage.I32)), Val.i32(0), 3)
+    with pytest.raises(ThrownException):
+        store.throw(ExnRef.new(store, Tag(store, TagType([])), []))
+    assert struct.is_kind(store, STRUCT)
+    return store
+
+
+def ref_of(store: Store, kind: int) -> int:
+    heap = store.require_heap()
+    return next(ref for ref, _ in heap.objects() if heap.kind(ref) == kind)
+
+
+def field_word(store: Store, kind: int) -> int:
+    return (ref_of(store, kind) + store.require_heap().header.header_bytes) >> 2
+
+
+def test_a_field_that_holds_no_object(objects):
+    objects.heap.words[field_word(objects, STRUCT)] = 0x4000
+    assert broken(objects) == 26
+
+
+def test_a_field_without_its_count():
+    store = Store("drc", verify=True)
+    struct = StructRef.new(store, StructType([FieldType(EXTERNREF)]), [ExternRef.new(store, 1)])
+    store.heap.words[(struct._ref(store) + 24) >> 2] = 0
+    assert broken(store) == 9
+
+
+def test_a_type_that_does_not_exist(objects):
+    objects.heap.words[(ref_of(objects, STRUCT) >> 2) + 1] = 99
+    assert broken(objects) == 19
+
+
+def test_a_type_of_another_kind(objects):
+    words = objects.heap.words
+    words[(ref_of(objects, STRUCT) >> 2) + 1] = words[(ref_of(objects, EXN) >> 2) + 1]
+    assert broken(objects) == 19
+
+
+def test_an_array_without_its_length(objects):
+    objects.heap.words[field_word(objects, ARRAY)] = 100
+    assert broken(objects) == 27
+
+
+def test_an_exception_without_its_tag(objects):
+    objects.heap.words[field_word(objects, EXN)] = 7
+    assert broken(objects) == 27
+
+
+def test_a_pending_exception_that_is_none(objects):
+    objects.pending[0] = ref_of(objects, STRUCT)
+    assert broken(objects) == 25
 
 
 def test_a_bump_pointer_before_the_last_object():

@@ -1,0 +1,135 @@
+"""Types of Wasm's own heap objects: structs, arrays, exceptions (`docs/spec/semantics.md` 1.3, 3.2).
+
+Types are compared by what they say, as an engine's canonicalized types are.
+"""
+
+import enum
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from twinheap.targets.heap.layout import HeapType
+
+
+class Storage(enum.Enum):
+    """A number as it is stored; `I8` and `I16` exist in fields only and are read as 32-bit integers."""
+
+    I8 = "i8"
+    I16 = "i16"
+    I32 = "i32"
+    I64 = "i64"
+    F32 = "f32"
+    F64 = "f64"
+
+    @property
+    def unpacked(self) -> "Storage":
+        """The type of the values that fit.
+
+        >>> Storage.I8.unpacked, Storage.F64.unpacked
+        (<Storage.I32: 'i32'>, <Storage.F64: 'f64'>)
+        """
+        return Storage.I32 if self in (Storage.I8, Storage.I16) else self
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class RefType(NamedTuple):
+    """A reference to a heap type, null included or not.
+
+    >>> print(EXTERNREF, RefType(HeapType.STRUCT, nullable=False))
+    (ref null extern) (ref struct)
+    """
+
+    heap_type: HeapType
+    nullable: bool = True
+
+    def __str__(self) -> str:
+        return f"(ref {'null ' if self.nullable else ''}{self.heap_type.value})"
+
+
+EXTERNREF: Final = RefType(HeapType.EXTERN)
+ANYREF: Final = RefType(HeapType.ANY)
+EQREF: Final = RefType(HeapType.EQ)
+I31REF: Final = RefType(HeapType.I31)
+STRUCTREF: Final = RefType(HeapType.STRUCT)
+ARRAYREF: Final = RefType(HeapType.ARRAY)
+EXNREF: Final = RefType(HeapType.EXN)
+
+
+class FieldType(NamedTuple):
+    """A field of a struct, or the elements of an array: what is stored, and whether it can be changed."""
+
+    element_type: Storage | RefType
+    mutable: bool = True
+
+
+class _Composite:
+    """Base of the types: equal by their fields, with the hash kept, since every allocation looks its type up."""
+
+    __slots__ = ("_hash", "fields")
+
+    def __init__(self, fields: Iterable[FieldType]) -> None:
+        self.fields: Sequence[FieldType] = tuple(fields)
+        self._hash = hash((type(self).__name__, self.fields))
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, _Composite) and type(other) is type(self) and other.fields == self.fields
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        fields = (f"(mut {field.element_type})" if field.mutable else str(field.element_type) for field in self.fields)
+        return f"{type(self).__name__}({' '.join(fields)})"
+
+
+class StructType(_Composite):
+    """A struct: fields in the order of declaration.
+
+    >>> StructType([FieldType(Storage.I8), FieldType(EXTERNREF, mutable=False)])
+    StructType((mut i8) (ref null extern))
+    """
+
+    __slots__ = ()
+
+
+class ArrayType(_Composite):
+    """An array of elements of one type; its length belongs to the object.
+
+    >>> ArrayType(FieldType(ANYREF)) == ArrayType(FieldType(ANYREF, mutable=False))
+    False
+    """
+
+    __slots__ = ()
+
+    def __init__(self, field_type: FieldType) -> None:
+        super().__init__((field_type,))
+
+    @property
+    def field_type(self) -> FieldType:
+        """The type of the elements."""
+        return self.fields[0]
+
+
+class TagType(_Composite):
+    """The payload of an exception: the parameters of its tag. They are never packed and cannot be changed.
+
+    Raises ValueError for a packed parameter.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, params: Iterable[Storage | RefType]) -> None:
+        super().__init__(FieldType(param, mutable=False) for param in params)
+        if any(field.element_type in (Storage.I8, Storage.I16) for field in self.fields):
+            raise ValueError("a tag's parameters cannot be packed")
+
+
+HeapObjectType = StructType | ArrayType | TagType
+
+
+def is_traced(element_type: Any) -> bool:
+    """May a field of this type hold an object? An i31ref never does, so nobody looks into it (section 6.4)."""
+    return isinstance(element_type, RefType) and element_type.heap_type is not HeapType.I31
