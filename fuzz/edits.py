@@ -21,6 +21,8 @@ MAX_MERGE_SLOTS: Final = 48
 """Slots up to which each is replaced by each earlier one; what is larger has not been through deletion yet."""
 
 _GC: Final = CODE["gc"]
+_FILL: Final = CODE["fill"]
+_MAKE_OWNED: Final = frozenset({CODE["ext_new_owned"], CODE["i31_new_owned"], CODE["own"]})
 
 Weight = tuple[int, int, int, int]
 
@@ -76,16 +78,30 @@ def pairs(program: Program) -> Iterator[Program]:
 
 def collections(program: Program) -> Iterator[Program]:
     """Each run of ops replaced by one collection: what frees by the way can also be freed by asking for it."""
+    for store, start, end in _runs(program):
+        yield resolve(program.config, (*program.ops[:start], (_GC, store), *program.ops[end:]))
+
+
+def fills(program: Program) -> Iterator[Program]:
+    """Each run of ops that makes several owned roots replaced by one op that makes as many."""
+    for store, start, end in _runs(program):
+        made = sum(op[0] in _MAKE_OWNED for op in program.ops[start:end])
+        if made > 1:
+            bulk = (_FILL, store, made, program.values, program.slots)
+            yield resolve(program.config, (*program.ops[:start], bulk, *program.ops[end:]))
+
+
+def _runs(program: Program) -> Iterator[tuple[int, int, int]]:
+    """Each store with each run of two or more ops without brackets, long ones first: (store, start, end)."""
     ops = program.ops
     if len(ops) > MAX_PAIR_OPS:
         return
     stores = [0, *(slot for op in ops for kind, slot in results_of(op) if kind == "S")]
     for size in range(len(ops), 1, -1):
         for start in range(len(ops) - size + 1):
-            run = ops[start : start + size]
-            if not any(op[0] in BRACKETS or op[0] == END for op in run):
+            if not any(op[0] in BRACKETS or op[0] == END for op in ops[start : start + size]):
                 for store in stores:
-                    yield resolve(program.config, (*ops[:start], (_GC, store), *ops[start + size :]))
+                    yield store, start, start + size
 
 
 def unwraps(program: Program) -> Iterator[Program]:

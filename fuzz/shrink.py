@@ -87,6 +87,7 @@ class _Shrinker:
             self._ints,
             lambda: self._first_of(edits.pairs),
             lambda: self._first_of(edits.collections),
+            lambda: self._first_of(edits.fills),
         )
         before: edits.Weight | None = None
         while before != self.weight:

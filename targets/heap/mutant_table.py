@@ -165,3 +165,7 @@ _OBJECTS: Final = (
 )
 
 MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS)}
+
+BY_PROGRAMS: Final = tuple(sorted(MUTANTS.keys() - {mutant.name for mutant in _OBJECTS}))
+"""The planted bugs that programs can show: these have no ops on structs, arrays and exceptions. The heap's own tests
+show the others."""

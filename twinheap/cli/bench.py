@@ -77,10 +77,10 @@ def _number(option: str, text: str | None, default: int) -> int:
 
 
 def _names(only: str | None) -> list[str]:
-    from twinheap.targets.heap.mutants import MUTANTS
+    from twinheap.targets.heap.mutant_table import BY_PROGRAMS, MUTANTS
 
     if only is None:
-        return sorted(MUTANTS)
+        return list(BY_PROGRAMS)
     names = [name.strip() for name in only.split(",") if name.strip()]
     for name in names:
         if name not in MUTANTS:
