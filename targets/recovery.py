@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from twinheap.model.observation import Observation
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
 from twinheap.targets.ran import Ended, Flight, Ran, about, by_design, from_outside, not_again, survived
 from twinheap.targets.wire import ExecutorHello, WireError, batch_frame, check_observations, program_frame
+
+OUTSIDE_TRIES: Final = 3
+"""Runs alone until a program is believed to be what a child is killed for: the next kill may hit it by chance again."""
 
 
 class Recovering:
@@ -89,19 +93,23 @@ class Recovering:
     def _investigate(self, program: Program, trouble: Trouble) -> Ran:
         """What becomes of the program that was executing when the child, now restarted, got into `trouble`."""
         flaky = False
-        if not by_design(program, trouble):
+        tries = OUTSIDE_TRIES if from_outside(trouble) else 1
+        while tries and not by_design(program, trouble):
+            tries -= 1
             try:
                 clean = self._alone(program, trouble.number, len(program.all_ops))
             except Trouble as again:
                 self._restart()
                 again = about(again, trouble.number)
+                if not from_outside(again):
+                    tries = 0
                 same_place = again.op == trouble.op or again.kind == "protocol"  # whose place only the reader knows
                 flaky = again.kind != trouble.kind or not same_place
                 trouble = again
             else:
                 if from_outside(trouble):
                     return survived(trouble.number, clean)
-                flaky = True
+                flaky, tries = True, 0
         return self._ended(program, trouble, flaky)
 
     def _ended(self, program: Program, trouble: Trouble, flaky: bool) -> Ran:
