@@ -42,6 +42,7 @@ positional arguments:
     check-executor
                   does an executor speak the wire?
     wheels        Wasmtime releases in the cache: ls, fetch, rm
+    rust          executors on Wasmtime's Rust API: build, ls
     bench         measure the search itself
 
 options:
