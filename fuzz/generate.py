@@ -14,6 +14,7 @@ from typing import Final
 from twinheap.fuzz.draft import Draft
 from twinheap.fuzz.motif_table import Motif, Registered
 from twinheap.fuzz.motifs import MOTIFS
+from twinheap.fuzz.motifs_corners import CORNERS
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
     FULL,
@@ -100,7 +101,7 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     """The menus of a profile, for usual programs and for those that fill a store."""
     able = _expressible(supported)
     rng = Random(profile.name)
-    usual = [entry for entry in (*MOTIFS, *RAW, *CONTAINERS, *MEMORY) if able.issuperset(entry.needs)]
+    usual = [entry for entry in (*MOTIFS, *RAW, *CONTAINERS, *MEMORY, *CORNERS) if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
     return (
         tuple(_menu(rng, profile, usual, []) for _ in range(VARIANTS)),

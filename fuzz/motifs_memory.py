@@ -18,6 +18,7 @@ PAGE: Final = 64 << 10
 ASYNC_LIMITER: Final = 1
 # Externrefs that fit into 64, 128, 192 and 256 KiB, under every collector (semantics 1.4), and one more or less.
 CAPACITIES: Final = (2047, 2047, 2046, 2048, 1023, 2040, 4096, 4096)
+USES: Final = (0, 1, 2, 3, 3)  # of a handle with the wrong store: the last ends otherwise than the others
 
 SET_LIMIT, STORE_DROP = CODE["set_limit"], CODE["store_drop"]
 GC_FOR, OOM_TAKE, OOM_DROP = CODE["gc_for"], CODE["oom_take"], CODE["oom_drop"]
@@ -247,7 +248,8 @@ def end_in_wrong_store(g: Draft) -> None:
         g.close_scope()
     owned = g.byte() & 1 == 0
     handles: list[int] = []
-    for _ in range(2):
-        g.new_place(UNLIMITED)
+    refusing = 0 if g.byte() < 64 else UNLIMITED  # then there is no handle, and nothing to refuse
+    for limit in (refusing, UNLIMITED):
+        g.new_place(limit)
         handles = [g.ext(owned) for _ in range(1 + g.upto(3))] + handles
-    g.add(WRONG_STORE, (g.place.slot, handles[-1], g.upto(4)))
+    g.add(WRONG_STORE, (g.place.slot, handles[-1], USES[g.upto(len(USES))]))
