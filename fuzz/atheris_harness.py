@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs until libFuzzer ends the process; gives 2 with a message if atheris is missing."""
     options, rest = _parser().parse_known_args(argv)
     try:
-        import atheris
+        import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         print(MISSING, file=sys.stderr)
         return USAGE_EXIT
