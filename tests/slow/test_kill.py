@@ -16,6 +16,8 @@ from twinheap.fuzz.record import Finding
 from twinheap.fuzz.store import FindingStore, read_program
 
 KILLS = 20
+PROGRAMS = 25_000
+"""Programs of a run whose executors are killed: it must outlast the kills on a fast machine too."""
 PATIENCE = 2.0
 """Seconds after which no process of a killed run may be left."""
 
@@ -64,7 +66,7 @@ def known_run(folder: Path, name: str, kills: int) -> dict[str, Any]:
         "--profile",
         "small",
         "--programs",
-        "5000",
+        str(PROGRAMS),
         "--seed",
         "1",
         "--workers",
@@ -77,8 +79,8 @@ def known_run(folder: Path, name: str, kills: int) -> dict[str, Any]:
         if executors:
             os.kill(dice.choice(executors), signal.SIGKILL)
             killed += 1
-        time.sleep(0.2 + 0.2 * dice.random())
-    assert process.wait(120) == 0, (folder / f"{name}.err").read_text()
+        time.sleep(0.1 + 0.15 * dice.random())
+    assert process.wait(200) == 0, (folder / f"{name}.err").read_text()
     assert killed == kills
     report: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
     return report
