@@ -7,33 +7,23 @@ Operands that are plain integers were checked against their `IntKind` by whoever
 # ruff: noqa: D103 -- each function is named after its op, and the module says what all of them do.
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.ops import ANY, ARRAY, BY_NAME, EQ, EXTERN, MAX_DEPTH, MAX_STORES, NULL, OPS, STRUCT
-from twinheap.model.preconditions_slots import TABLE as SLOT_TABLE
+from twinheap.model.preconditions_slots import TABLE, Precondition, precondition
 
 if TYPE_CHECKING:
     from twinheap.model.builder import Builder, Outs
 
-Precondition = Callable[..., "Outs | None"]
-_TABLE: dict[str, Precondition] = {}
-
-
-def _pre(function: Precondition) -> Precondition:
-    _TABLE[function.__name__.removesuffix("_")] = function
-    return function
-
-
 # --- stores and scopes
 
 
-@_pre
+@precondition
 def store_new(b: Builder, limit: int, limiter: int) -> Outs | None:
     return (b.new_store(limiter),) if len(b.stores) < MAX_STORES else None
 
 
-@_pre
+@precondition
 def store_drop(b: Builder, store: int) -> Outs | None:
     if not b.ready(store) or b.stores[store].scopes:
         return None
@@ -41,12 +31,12 @@ def store_drop(b: Builder, store: int) -> Outs | None:
     return ()
 
 
-@_pre
+@precondition
 def set_limit(b: Builder, store: int, limit: int) -> Outs | None:
     return () if b.ready(store) else None
 
 
-@_pre
+@precondition
 def scope(b: Builder, store: int) -> Outs | None:
     if not b.ready(store) or len(b.brackets) >= MAX_DEPTH:
         return None
@@ -55,7 +45,7 @@ def scope(b: Builder, store: int) -> Outs | None:
     return ()
 
 
-@_pre
+@precondition
 def end(b: Builder) -> Outs | None:
     if not b.brackets:
         return None
@@ -79,22 +69,22 @@ def _allocate(b: Builder, kind: str, store: int, value: int) -> Outs | None:
     return handle, b.new("X", store, value=value) if b.keep else NULL
 
 
-@_pre
+@precondition
 def ext_new(b: Builder, store: int, value: int) -> Outs | None:
     return _allocate(b, "L", store, value)
 
 
-@_pre
+@precondition
 def ext_new_owned(b: Builder, store: int, value: int) -> Outs | None:
     return _allocate(b, "O", store, value)
 
 
-@_pre
+@precondition
 def i31_new(b: Builder, store: int, payload: int) -> Outs | None:
     return (b.new("L", store, ANY),) if b.ready(store) else None
 
 
-@_pre
+@precondition
 def i31_new_owned(b: Builder, store: int, payload: int) -> Outs | None:
     return (b.new("O", store, ANY),) if b.ready(store) else None
 
@@ -104,12 +94,12 @@ def _derive(b: Builder, handle: int, kinds: str, result: str) -> Outs | None:
     return (b.new(result, slot.store, slot.type),) if slot else None
 
 
-@_pre
+@precondition
 def own(b: Builder, handle: int) -> Outs | None:
     return _derive(b, handle, "L", "O")
 
 
-@_pre
+@precondition
 def lend(b: Builder, owned: int) -> Outs | None:
     return _derive(b, owned, "O", "L")
 
@@ -119,13 +109,13 @@ def _owned(b: Builder, owned: int) -> bool:
     return 0 <= owned < len(b.slots) and b.slots[owned].kind == "O" and b.slots[owned].alive
 
 
-@_pre
+@precondition
 def oclone(b: Builder, owned: int) -> Outs | None:
     slot = b.slots[owned] if _owned(b, owned) else None
     return (b.new("O", slot.store, slot.type),) if slot else None
 
 
-@_pre
+@precondition
 def odrop(b: Builder, owned: int) -> Outs | None:
     if not _owned(b, owned):
         return None
@@ -133,7 +123,7 @@ def odrop(b: Builder, owned: int) -> Outs | None:
     return ()
 
 
-_TABLE["owned_drop_thread"] = odrop
+TABLE["owned_drop_thread"] = odrop
 
 
 def _convert(b: Builder, handle: int, kind: str, source: int, target: int) -> Outs | None:
@@ -141,13 +131,13 @@ def _convert(b: Builder, handle: int, kind: str, source: int, target: int) -> Ou
     return (b.new(kind, slot.store, target),) if slot and slot.type == source else None
 
 
-_TABLE["conv_any"] = lambda b, handle: _convert(b, handle, "L", EXTERN, ANY)
-_TABLE["conv_ext"] = lambda b, handle: _convert(b, handle, "L", ANY, EXTERN)
-_TABLE["conv_any_owned"] = lambda b, owned: _convert(b, owned, "O", EXTERN, ANY)
-_TABLE["conv_ext_owned"] = lambda b, owned: _convert(b, owned, "O", ANY, EXTERN)
+TABLE["conv_any"] = lambda b, handle: _convert(b, handle, "L", EXTERN, ANY)
+TABLE["conv_ext"] = lambda b, handle: _convert(b, handle, "L", ANY, EXTERN)
+TABLE["conv_any_owned"] = lambda b, owned: _convert(b, owned, "O", EXTERN, ANY)
+TABLE["conv_ext_owned"] = lambda b, owned: _convert(b, owned, "O", ANY, EXTERN)
 
 
-@_pre
+@precondition
 def cast(b: Builder, handle: int, type_: int) -> Outs | None:
     slot = b.usable(handle, "LO")
     down = {ANY: (EQ, STRUCT, ARRAY), EQ: (STRUCT, ARRAY)}
@@ -159,7 +149,7 @@ def cast(b: Builder, handle: int, type_: int) -> Outs | None:
 # --- reading through handles
 
 
-@_pre
+@precondition
 def kind(b: Builder, handle: int) -> Outs | None:
     return () if b.usable(handle, "LO") else None
 
@@ -169,17 +159,17 @@ def _extern(b: Builder, handle: int) -> Outs | None:
     return () if slot and slot.type == EXTERN else None
 
 
-_TABLE["data"] = _extern
-_TABLE["data_set"] = lambda b, handle, number: _extern(b, handle)
+TABLE["data"] = _extern
+TABLE["data_set"] = lambda b, handle, number: _extern(b, handle)
 
 
-@_pre
+@precondition
 def eq(b: Builder, left: int, right: int) -> Outs | None:
     one, two = b.usable(left, "LO"), b.usable(right, "LO")
     return () if one and two and (one.store, one.type) == (two.store, two.type) else None
 
 
-@_pre
+@precondition
 def to_raw(b: Builder, handle: int) -> Outs | None:
     slot = b.usable(handle, "LO")
     return (b.new("W", slot.store, slot.type),) if slot and slot.type in (EXTERN, ANY) else None
@@ -192,8 +182,8 @@ def _from_raw(b: Builder, raw: int, type_: int, kind: str) -> Outs | None:
     return (b.new(kind, slot.store, type_),)
 
 
-_TABLE["from_raw"] = lambda b, raw, type_: _from_raw(b, raw, type_, "L")
-_TABLE["from_raw_owned"] = lambda b, raw, type_: _from_raw(b, raw, type_, "O")
+TABLE["from_raw"] = lambda b, raw, type_: _from_raw(b, raw, type_, "L")
+TABLE["from_raw_owned"] = lambda b, raw, type_: _from_raw(b, raw, type_, "O")
 
 
 def _from_imm(b: Builder, store: int, raw: int, type_: int, kind: str) -> Outs | None:
@@ -202,14 +192,14 @@ def _from_imm(b: Builder, store: int, raw: int, type_: int, kind: str) -> Outs |
     return (b.new(kind, store, type_),)
 
 
-_TABLE["from_imm"] = lambda b, store, raw, type_: _from_imm(b, store, raw, type_, "L")
-_TABLE["from_imm_owned"] = lambda b, store, raw, type_: _from_imm(b, store, raw, type_, "O")
+TABLE["from_imm"] = lambda b, store, raw, type_: _from_imm(b, store, raw, type_, "L")
+TABLE["from_imm_owned"] = lambda b, store, raw, type_: _from_imm(b, store, raw, type_, "O")
 
 
 # --- collection, errors, futures
 
 
-@_pre
+@precondition
 def gc(b: Builder, store: int) -> Outs | None:
     if not b.ready(store):
         return None
@@ -217,12 +207,12 @@ def gc(b: Builder, store: int) -> Outs | None:
     return ()
 
 
-@_pre
+@precondition
 def sync(b: Builder, store: int) -> Outs | None:
     return () if b.ready(store) else None
 
 
-@_pre
+@precondition
 def gc_for(b: Builder, store: int, error: int) -> Outs | None:
     return gc(b, store) if b.usable(error, "X") else None
 
@@ -235,7 +225,7 @@ def _consume_error(b: Builder, error: int) -> int | None:
     return slot.value
 
 
-@_pre
+@precondition
 def oom_take(b: Builder, error: int) -> Outs | None:
     value = _consume_error(b, error)
     if value is None:
@@ -244,12 +234,12 @@ def oom_take(b: Builder, error: int) -> Outs | None:
     return ()
 
 
-@_pre
+@precondition
 def oom_drop(b: Builder, error: int) -> Outs | None:
     return None if _consume_error(b, error) is None else ()
 
 
-@_pre
+@precondition
 def new_async(b: Builder, store: int, value: int) -> Outs | None:
     made = _allocate(b, "L", store, value)
     if made is None:
@@ -258,7 +248,7 @@ def new_async(b: Builder, store: int, value: int) -> Outs | None:
     return pending, *made
 
 
-@_pre
+@precondition
 def gc_async(b: Builder, store: int) -> Outs | None:
     if gc(b, store) is None:
         return None
@@ -274,7 +264,7 @@ def _open(b: Builder, pending: int) -> int | None:
     return store if b.stores[store].pending == pending and b.slots[store].alive else None
 
 
-@_pre
+@precondition
 def poll(b: Builder, pending: int, polls: int) -> Outs | None:
     store = _open(b, pending)
     if store is None:
@@ -285,7 +275,7 @@ def poll(b: Builder, pending: int, polls: int) -> Outs | None:
     return ()
 
 
-@_pre
+@precondition
 def cancel(b: Builder, pending: int) -> Outs | None:
     store = _open(b, pending)
     if store is None:
@@ -295,5 +285,5 @@ def cancel(b: Builder, pending: int) -> Outs | None:
     return ()
 
 
-PRECONDITIONS: Final[tuple[Precondition, ...]] = tuple((_TABLE | SLOT_TABLE)[spec.name] for spec in OPS)
+PRECONDITIONS: Final[tuple[Precondition, ...]] = tuple(TABLE[spec.name] for spec in OPS)
 """The precondition of each op, by code."""

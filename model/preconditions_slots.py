@@ -1,25 +1,25 @@
 """Preconditions of typed calls, globals, tables, bulk ops and the op that ends a program (docs/spec/program-ir.md 8.1).
 
-As `preconditions`, which puts both tables together.
+As `preconditions`, which adds to the same table.
 """
 
 # ruff: noqa: D103 -- each function is named after its op, and the module says what all of them do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from twinheap.model.ops import ANY, EXTERN, NULL
+from twinheap.model.ops import ANY, EXTERN, INT_KINDS, NULL
 
 if TYPE_CHECKING:
     from twinheap.model.builder import Builder, Outs
 
 Precondition = Callable[..., "Outs | None"]
 TABLE: dict[str, Precondition] = {}
-_USES: Final = ("data", "to_raw", "own", "global")  # order of INT_KINDS["use"]
+"""The precondition of each op name, those of `preconditions` included."""
 
 
-def _pre(function: Precondition) -> Precondition:
+def precondition(function: Precondition) -> Precondition:
     TABLE[function.__name__] = function
     return function
 
@@ -51,7 +51,7 @@ def _value_of(b: Builder, store: int, value: int) -> bool:
     return value == NULL or (slot is not None and slot.store == store)
 
 
-@_pre
+@precondition
 def global_new(b: Builder, store: int, type_: int, mutable: int, value: int) -> Outs | None:
     return (b.new("G", store, type_),) if b.ready(store) and _value_of(b, store, value) else None
 
@@ -71,7 +71,7 @@ TABLE["global_get_owned"] = lambda b, container: _read(b, container, "G", "O")
 TABLE["global_set"] = lambda b, container, value: _write(b, container, "G", value)
 
 
-@_pre
+@precondition
 def table_new(b: Builder, store: int, type_: int, minimum: int, maximum: int, value: int) -> Outs | None:
     if not b.ready(store) or not _value_of(b, store, value) or (maximum != NULL and minimum > maximum):
         return None
@@ -85,13 +85,13 @@ TABLE["table_grow"] = lambda b, table, delta, value: _write(b, table, "T", value
 TABLE["table_fill"] = lambda b, table, index, value, count: _write(b, table, "T", value)
 
 
-@_pre
+@precondition
 def table_copy(b: Builder, dst: int, dst_index: int, src: int, src_index: int, count: int) -> Outs | None:
     one, two = b.usable(dst, "T"), b.usable(src, "T")
     return () if one and two and one.store == two.store else None
 
 
-@_pre
+@precondition
 def table_size(b: Builder, table: int) -> Outs | None:
     return () if b.usable(table, "T") else None
 
@@ -99,7 +99,7 @@ def table_size(b: Builder, table: int) -> Outs | None:
 # --- bulk, and the op that ends the program
 
 
-@_pre
+@precondition
 def fill(b: Builder, store: int, count: int, value: int) -> Outs | None:
     if not b.ready(store) or value != b.next_value or not b.fresh(value, count):
         return None
@@ -107,19 +107,19 @@ def fill(b: Builder, store: int, count: int, value: int) -> Outs | None:
     return (b.new("F", store, EXTERN),)
 
 
-@_pre
+@precondition
 def free(b: Builder, fill_slot: int, pattern: int) -> Outs | None:
     return () if b.usable(fill_slot, "F") else None
 
 
-@_pre
+@precondition
 def wrong_store(b: Builder, store: int, handle: int, use: int) -> Outs | None:
     slot = b.usable(handle, "LO")
     if not slot or not b.ready(store) or slot.store == store:
         return None
     if any(state.pending != NULL for state in b.stores.values()):  # it would need a cancel after this op
         return None
-    name = _USES[use]
+    name = INT_KINDS["use"].names[use]
     allowed = {"data": slot.type == EXTERN, "to_raw": slot.type in (EXTERN, ANY), "own": slot.kind == "L"}
     if not allowed.get(name, True):
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twinheap.model.contents import Raw
 from twinheap.model.entities import Obj, i31_of_raw
 from twinheap.model.observation import OK, Observation
-from twinheap.model.ops import ANY
+from twinheap.model.ops import ANY, INT_KINDS
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.world import Broken, World, rule
 
@@ -112,7 +112,7 @@ def wrong_store(w: World, obs: Observation, slot: int, source: int, use: int) ->
         return
     w.case = "foreign"
     panicked = obs.outcome.startswith("panic:") and "wrong store" in obs.outcome
-    as_value = use == 3
+    as_value = INT_KINDS["use"].names[use] == "global"
     if as_value and obs.outcome == "err:type":
         w.case = "foreign-value"
         return
