@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
-from twinheap.model.program import Config, Program, results_of
+from twinheap.model.program import Program, results_of
 from twinheap.model.view import resolve
 
 MAX_PAIR_OPS: Final = 24
@@ -165,8 +167,8 @@ def configs(program: Program) -> Iterator[Program]:
     """Store 0 with default settings, then with one of them, then with a limit of whole pages."""
     config = program.config
     limits = sorted({UNLIMITED, *INT_KINDS["limit"].edges}, key=lambda limit: _cost("limit", limit))
-    choices = [Config(), Config(limit=config.limit), Config(limiter=config.limiter)]
-    choices += [Config(limit=limit, limiter=config.limiter) for limit in limits]
+    choices = [replace(config, limit=UNLIMITED, limiter=0), replace(config, limiter=0), replace(config, limit=UNLIMITED)]
+    choices += [replace(config, limit=limit) for limit in limits]
     for choice in choices:
         if choice != config:
             yield resolve(choice, program.ops)

@@ -66,7 +66,8 @@ def _keep(g: Draft, spec: OpSpec, made: tuple[int, ...]) -> None:
         "F": place.fills,
         "X": place.errors,
     }
-    for param, slot in zip(spec.outs, made, strict=True):
-        if slot != NULL and param.kind in pools:
-            pools[param.kind].append(slot)
+    for slot in made:
+        kind = g.builder.slots[slot].kind if slot != NULL else ""
+        if kind in pools:
+            pools[kind].append(slot)
     place.owned = [slot for slot in place.owned if g.builder.slots[slot].alive]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.model.ops import CODE, END, INT_KINDS, MAX_OPS, MAX_VALUES, NULL, OPS, Op
+from twinheap.model.ops import CODE, END, INT_KINDS, MAX_OPS, MAX_VALUES, NULL, OPS, SLOT_KINDS, Op
 from twinheap.model.preconditions import PRECONDITIONS
 from twinheap.model.program import Config, Program
 
@@ -66,7 +66,7 @@ class Builder:
         self.ops: list[Op] = []
         self.slots: list[Slot] = []
         self.stores: dict[int, StoreState] = {}
-        self.pools: dict[str, list[int]] = {kind: [] for kind in "SLOWGTXPF"}
+        self.pools: dict[str, list[int]] = {kind: [] for kind in SLOT_KINDS}
         self.next_value = 0
         self.taken: set[int] = set()
         self.brackets: list[int] = []

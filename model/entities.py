@@ -6,6 +6,7 @@ only in exact mode, inside `space.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 PAGE: Final = 64 * 1024  # bytes; heaps grow by pages (1.1)
@@ -18,34 +19,48 @@ BYTES_NEEDED: Final = {"drc": 32, "null": 16, "copying": 64}  # what the out-of-
 
 
 class Obj:
-    """An externref object: one host value, any number of holders.
+    """An object: an externref with its host value, or a struct, array or exception with its cells.
 
-    `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values).
-    `count`: the exact reference count; `address`: its block; both only in exact mode. The rest are predicates of known
-    defects: `listed` and `tainted` (in the OASR list, and exposed while already there: 1.6, K1), `tabled` (was offered
-    to a table: K14), `as_any` (was rooted as an any reference: K15),
-    `copied` (by a host table copy: K18).
+    `value`: the host value's id; objects without a host value have negative numbers of their own. `kind`: "extern",
+    "struct", "array" or "exn"; `type`: its number among `kit.STRUCTS`, `ARRAYS` or `TAGS`. `cells`: what its fields or
+    elements hold; `storages`: of what storage type each is.
+    `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values);
+    `inside`: cells of objects that are held themselves. `count`: the exact reference count; `address`: its block; both
+    only in exact mode. The rest are predicates of known defects: `listed` and `tainted` (in the OASR list, and exposed
+    while already there: 1.6, K1), `tabled` (was offered to a table: K14), `as_any` (was rooted as an any reference:
+    K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2).
     """
 
     __slots__ = (
         "address",
         "as_any",
+        "caught",
+        "cells",
         "copied",
         "count",
         "finalized",
         "holders",
+        "inside",
+        "kind",
         "listed",
         "payload",
+        "storages",
         "store",
         "tabled",
         "tainted",
+        "type",
         "value",
     )
 
-    def __init__(self, value: int, store: int) -> None:
+    def __init__(self, value: int, store: int, kind: str = "extern", type_: int = 0) -> None:
         self.value = value
         self.store = store
+        self.kind = kind
+        self.type = type_
+        self.cells: list[Stored] = []
+        self.storages: Sequence[str] = ()
         self.holders = 0
+        self.inside = 0
         self.payload = 0
         self.finalized = False
         self.listed = False
@@ -53,12 +68,23 @@ class Obj:
         self.tabled = False
         self.as_any = False
         self.copied = False
+        self.caught = False
         self.count = 0
         self.address = 0
 
+    @property
+    def held(self) -> bool:
+        """Whether it has a strong holder (4.1), a cell of a held object included."""
+        return bool(self.holders or self.inside)
+
+    def children(self) -> list[Obj]:
+        """The objects that its cells hold, in order, with repetitions."""
+        return [cell for cell in self.cells if type(cell) is Obj]
+
 
 Ref = None | int | Obj
-
+Stored = None | int | Obj
+"""What a field or element holds: a reference, or a number; its storage type says which."""
 
 def i31_of_raw(raw: int) -> Ref:
     """The reference that a raw value without an object denotes: 0 is null, an odd one an i31 (1.2).

@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
+
 Op = tuple[int, ...]
 """`(code, *operands, *results)`; see `OpSpec`."""
 
@@ -26,7 +28,8 @@ ANY: Final = 1
 EQ: Final = 2
 STRUCT: Final = 3
 ARRAY: Final = 4
-REF_TYPES: Final = ("extern", "any", "eq", "struct", "array")
+EXN: Final = 5
+REF_TYPES: Final = ("extern", "any", "eq", "struct", "array", "exn")
 
 # Limits. Each bounds what one program can ask of a target, so that a hostile or mutated program ends soon.
 MAX_LIMIT: Final = 16 << 20  # bytes: 256 pages; limits of 1 to 4 pages are what finds things
@@ -37,6 +40,9 @@ MAX_OPS: Final = 10_000  # a stored program stays readable, and one batch stays 
 MAX_STORES: Final = 8  # enough for every cross-store confusion
 MAX_DEPTH: Final = 16  # scope nesting; executors may recurse per scope
 MAX_VALUES: Final = 60_000  # host values in one program: three full fills
+MAX_BODIES: Final = 8  # Wasm bodies in one program: compiling them takes most of its time
+MAX_LENGTH: Final = 20_000  # elements of an array: passes a page under every collector and storage type
+RUN_VALUES: Final = 8  # host values that are set aside for what one run of a body allocates
 UNLIMITED: Final = -1
 
 
@@ -74,18 +80,31 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "pattern": _enum("all", "odd", "first", "last"),
     "nullable": _enum("nonnull", "nullable"),
     "use": _enum("data", "to_raw", "own", "global"),
+    "struct": IntKind(0, len(STRUCTS) - 1, tuple(t.name for t in STRUCTS), tuple(range(len(STRUCTS)))),
+    "array": IntKind(0, len(ARRAYS) - 1, tuple(t.name for t in ARRAYS), tuple(range(len(ARRAYS)))),
+    "tag": IntKind(0, len(TAGS) - 1, tuple(t.name for t in TAGS), tuple(range(len(TAGS)))),
+    "field": IntKind(0, 7, (), (0, 1, 2, 3)),
+    "length": IntKind(0, MAX_LENGTH, (), (0, 1, 2, 3, 10, 1000)),
+    "upper": IntKind(ANY, EQ, REF_TYPES, (ANY, EQ)),
+    "form": _enum("lifo", "owned"),
+    "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
+    "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
+    "ktable": IntKind(0, len(KIT_TABLES) - 1, (), tuple(range(len(KIT_TABLES)))),
     "polls": IntKind(0, MAX_POLLS, (), (0, 1, 2)),  # 0: until it is done
 }
 """Kinds of plain-integer operands by the name that `Param.kind` uses."""
 
-SLOT_KINDS: Final = "SLOWGTXPF"
-"""Slot kinds: store, LIFO handle, owned handle, raw value, global, table, error object, pending future, fill."""
+SLOT_KINDS: Final = "SLOWGTXPFI"
+"""Slot kinds: store, LIFO or owned handle, raw value, global, table, error object, pending future, fill, instance."""
+
+FORM_KINDS: Final = "LO"
+"""The kinds of an `H` result, by the op's `form` operand: 0 LIFO, 1 owned."""
 
 
 class Param(msgspec.Struct, frozen=True):
     """One operand or result: its name, and its kind.
 
-    Kinds: a letter of `SLOT_KINDS`; `H` (L or O); `V` (a host value id); or a key of `INT_KINDS`. `optional`: `NULL`
+    Kinds: a letter of `SLOT_KINDS`; `H` (L or O); `V` (a host value id); or a key of `INT_KINDS`. A result of kind `H` is LIFO or owned by the op's `form`. `optional`: `NULL`
     stands for a null reference (operands) or a result that is not kept.
     """
 
@@ -107,6 +126,11 @@ class OpSpec(msgspec.Struct, frozen=True):
     group: str
     params: tuple[Param, ...]
     outs: tuple[Param, ...]
+
+    @property
+    def form_at(self) -> int:
+        """Where in the op its `form` is, which says whether an `H` result is LIFO or owned; 0 if it has none."""
+        return next((at for at, param in enumerate(self.params, 1) if param.kind == "form"), 0)
 
     @property
     def arity(self) -> int:
@@ -174,6 +198,30 @@ tables   table_size       table:T                                               
 bulk     fill             store:S count:many value:V                                -> fill:F
 bulk     free             fill:F pattern:pattern                                    ->
 wrong_store wrong_store   store:S handle:H use:use                                  ->
+convert  upcast           handle:L type:upper                                       -> handle:L
+structs  struct_new       store:S struct:struct number:number a:H? b:H? c:H? d:H? form:form -> handle:H
+structs  struct_get       handle:H field:field type:type form:form                  -> value:H
+structs  struct_get_number handle:H field:field                                     ->
+structs  struct_set       handle:H field:field value:H?                             ->
+structs  struct_set_number handle:H field:field number:number                       ->
+arrays   array_new        store:S array:array length:length number:number value:H? form:form -> handle:H
+arrays   array_new_fixed  store:S array:array number:number a:H? b:H? c:H? form:form -> handle:H
+arrays   array_get        handle:H index:index type:type form:form                  -> value:H
+arrays   array_get_number handle:H index:index                                      ->
+arrays   array_set        handle:H index:index value:H?                             ->
+arrays   array_set_number handle:H index:index number:number                        ->
+arrays   array_len        handle:H                                                  ->
+exceptions exn_new        store:S tag:tag a:H? b:H? form:form                       -> handle:H
+exceptions exn_get        handle:H field:field type:type form:form                  -> value:H
+exceptions throw          handle:H                                                  ->
+exceptions exn_take       store:S form:form                                         -> handle:H
+exceptions exn_pending    store:S                                                   ->
+bulk     chain            store:S count:many                                        -> head:O
+wasm     inst             store:S                                                   -> inst:I
+wasm     inst_global      inst:I which:kglobal                                      -> global:G
+wasm     inst_table       inst:I which:ktable                                       -> table:T
+wasm     run              inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
+wasm     run_exn          inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
 """
 
 

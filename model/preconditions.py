@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from twinheap.model import preconditions_objects  # noqa: F401 -- adds to the table
 from twinheap.model.ops import ANY, ARRAY, BY_NAME, EQ, EXTERN, MAX_DEPTH, MAX_STORES, NULL, OPS, STRUCT
 from twinheap.model.preconditions_slots import TABLE, Precondition, precondition
 

@@ -11,20 +11,22 @@ from typing import Final
 
 import msgspec
 
-from twinheap.model.ops import BRACKETS, END, NULL, OPS, UNLIMITED, Op
+from twinheap.model.ops import BRACKETS, END, FORM_KINDS, NULL, OPS, UNLIMITED, Op
 
 FORMAT_VERSION: Final = 1
 """Version of the stored form. It outlives generator changes: ops may be added, never renumbered by meaning."""
 
 
 class Config(msgspec.Struct, frozen=True):
-    """The settings of store 0, which is there from the start.
+    """What a program's ops stand on: the settings of store 0, which is there from the start, and Wasm bodies.
 
-    `limit`: bytes that the GC heap may have, or -1 for no limit. `limiter`: 0 plain (synchronous), 1 async.
+    `limit`: bytes that the GC heap may have, or -1 for no limit. `limiter`: 0 plain (synchronous), 1 async. `bodies`:
+    the texts of the Wasm bodies that `run` calls by index, in the form of `twinheap.model.body`.
     """
 
     limit: int = UNLIMITED
     limiter: int = 0
+    bodies: tuple[str, ...] = ()
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ def results_of(op: Op) -> Iterator[tuple[str, int]]:
     spec = OPS[op[0]]
     for param, value in zip(spec.outs, op[1 + len(spec.params) :], strict=True):
         if value != NULL:
-            yield param.kind, value
+            yield FORM_KINDS[op[spec.form_at]] if param.kind == "H" else param.kind, value
 
 
 def depths(ops: tuple[Op, ...]) -> Iterator[tuple[int, Op]]:

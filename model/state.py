@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from twinheap.model.contents import Future
 from twinheap.model.counts import Exact
-from twinheap.model.entities import Obj, Ref, capacity, largest_heap
+from twinheap.model.entities import Obj, Ref, Stored, capacity, largest_heap
 from twinheap.model.ops import UNLIMITED
 from twinheap.model.profiles import Profile
 from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
@@ -83,24 +83,78 @@ class Store:
     def hold(self, ref: Ref) -> None:
         """One more strong holder."""
         if type(ref) is Obj:
-            if not ref.holders:
-                self.dead.pop(ref.value, None)
-                self.leaked.pop(ref.value, None)
-            ref.holders += 1
+            ref.holders += 1  # first: it may hold itself
+            if ref.holders == 1 and not ref.inside:
+                self._revive(ref)
 
     def let_go(self, ref: Ref) -> None:
-        """One strong holder less; without any, the object is MAYBE."""
+        """One strong holder less; without any, the object is MAYBE, and what only it held."""
         if type(ref) is Obj:
             ref.holders -= 1
-            if not ref.holders and not ref.finalized:
-                self.dead[ref.value] = ref
+            if not ref.holders and not ref.inside:
+                self._die(ref)
 
-    @property
-    def live(self) -> int:
-        """How many objects a full collection must leave (under NULL: all, dead or not)."""
-        if self.profile.collector == "null":
-            return len(self.objects)
-        return len(self.objects) - len(self.dead) - len(self.leaked)
+    def add(self, obj: Obj) -> None:
+        """A fresh object, which nothing holds yet: its cells count once something does."""
+        self.objects[obj.value] = obj
+        self.dead[obj.value] = obj
+
+    def write_cell(self, obj: Obj, at: int, new: Stored) -> None:
+        """A cell of `obj` is overwritten. Counts are the caller's business."""
+        old, obj.cells[at] = obj.cells[at], new
+        if obj.held:
+            self._enter(new)
+            self._leave(old)
+
+    def _enter(self, cell: Stored) -> None:
+        if type(cell) is Obj:
+            cell.inside += 1
+            if cell.inside == 1 and not cell.holders:
+                self._revive(cell)
+
+    def _leave(self, cell: Stored) -> None:
+        if type(cell) is Obj:
+            cell.inside -= 1
+            if not cell.holders and not cell.inside:
+                self._die(cell)
+
+    def _die(self, obj: Obj) -> None:
+        """Without recursion, since chains are long. What a leaking object holds leaks with it (4.2)."""
+        pending = [obj]
+        while pending:
+            dying = pending.pop()
+            if not dying.finalized:
+                self.dead[dying.value] = dying
+            for child in dying.children():
+                child.inside -= 1
+                child.tainted = child.tainted or dying.tainted
+                child.caught = child.caught or dying.caught
+                child.tabled = child.tabled or dying.tabled
+                child.copied = child.copied or dying.copied
+                if not child.holders and not child.inside:
+                    pending.append(child)
+
+    def _revive(self, obj: Obj) -> None:
+        pending = [obj]
+        while pending:
+            revived = pending.pop()
+            self.dead.pop(revived.value, None)
+            self.leaked.pop(revived.value, None)
+            for child in revived.children():
+                if not child.holders and not child.inside:
+                    pending.append(child)
+                child.inside += 1
+
+    def reachable(self) -> set[int]:
+        """The numbers of all objects that roots and slots reach: what cycles hold alone is not there (4.2)."""
+        pending = [obj for obj in self.objects.values() if obj.holders]
+        found = {obj.value for obj in pending}
+        while pending:
+            for child in pending.pop().children():
+                if child.value not in found:
+                    found.add(child.value)
+                    pending.append(child)
+        return found
 
     # --- 2.2 LIFO roots
 

@@ -16,6 +16,7 @@ from twinheap.model.builder import Builder
 from twinheap.model.ops import (
     BRACKETS,
     END,
+    FORM_KINDS,
     INT_KINDS,
     NULL,
     SLOT_KINDS,
@@ -205,7 +206,7 @@ class _Reader:
                 self._fail(f"{name!r} is no slot name; use a letter of {SLOT_KINDS}, then letters, digits and _")
             if name in self.names or name in self.gone:
                 self._fail(f"{name} is defined twice; slots are defined once, take another name")
-            while rest and rest[0].kind != name[0]:
+            while rest and name[0] not in (FORM_KINDS if rest[0].kind == "H" else rest[0].kind):
                 rest.pop(0)
             if not rest or names.count(name) > 1:
                 self._fail(f"{name}: {spec.name} gives {shape}, in this order; its letter must be that of the result")

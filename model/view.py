@@ -12,6 +12,7 @@ from functools import cache
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from twinheap.model.builder import Builder
 from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
@@ -46,6 +47,7 @@ class _Step(msgspec.Struct, frozen=True):
     limiter: int
     keeps: bool  # an out-of-memory error can be kept
     released: bool  # an owned handle stands for a LIFO one: it is released where its scope ends
+    form: int  # place, or NULL: a target without LIFO handles gets owned ones
 
 
 def _step(spec: OpSpec, supported: frozenset[str]) -> _Step | None:
@@ -64,6 +66,7 @@ def _step(spec: OpSpec, supported: frozenset[str]) -> _Step | None:
         limiter=kinds.index("limiter") if "limiter" in kinds and "gc_async" not in supported else NULL,
         keeps="oom_take" in supported,
         released=name != spec.name and name != "oclone",
+        form=spec.form_at - 1 if "scope" not in supported else NULL,
     )
 
 
@@ -78,7 +81,7 @@ class _Resolver:
 
     def __init__(self, config: Config, supported: frozenset[str]) -> None:
         # A target without async operations has no async limiter either: it gets plain ones.
-        self.builder = Builder(config if "gc_async" in supported else Config(config.limit))
+        self.builder = Builder(config if "gc_async" in supported else replace(config, limiter=0))
         self.plan = _plan(supported)
         self.lifo = "scope" in supported
         self.slots: dict[int, int] = {0: 0, NULL: NULL}
@@ -133,6 +136,9 @@ class _Resolver:
             operands[step.value] = self.values.get(operands[step.value], self.builder.next_value)
         if step.limiter != NULL:
             operands[step.limiter] = 0
+        released = step.released
+        if step.form != NULL and not operands[step.form]:
+            operands[step.form], released = 1, True
         sources = op[ends:]
         made = self.builder.add(step.code, operands, step.keeps and len(sources) > 1 and sources[-1] != NULL)
         if made is None:
@@ -142,7 +148,7 @@ class _Resolver:
         for source, slot in zip(sources, made, strict=True):
             if source != NULL:
                 known[source] = slot
-        if step.released and made and self.scopes and self.scopes[-1] is not None:
+        if released and made and self.scopes and self.scopes[-1] is not None:
             self.scopes[-1].append(made[0])
 
 

@@ -199,8 +199,8 @@ class World:
         store = self.slots[obj.store]
         assert isinstance(store, Store)
         if not store.dropped:
-            if obj.holders or self.profile.collector == "null":
-                raise Broken("TH201", f"v{value} is live: {obj.holders} holders", obj)
+            if self.profile.collector == "null" or (obj.held and value in store.reachable()):
+                raise Broken("TH201", f"v{value} is live: {obj.holders} holders, and {obj.inside} in held objects", obj)
             if self.profile.collector == "copying" and not self.collecting:
                 raise Broken("TH205", f"v{value} can only be finalized by a collection")
         obj.finalized = True
@@ -213,11 +213,11 @@ class World:
         due, self.due = self.due, []
         dropped = OPS[code].name == "store_drop"
         for obj in due:
-            if obj.finalized or (obj.holders and not dropped):
+            if obj.finalized or (obj.held and not dropped):
                 continue
             known = known_leak(self, obj)
             if dropped or known is None:
-                raise Broken("TH204" if dropped else "TH202", f"finalized v{obj.value}: {obj.holders} holders")
+                raise Broken("TH204" if dropped else "TH202", f"finalized v{obj.value}: nothing holds it")
             self.verdicts.append(
                 Verdict("TH202", self.at, f"finalized v{obj.value}: no holders", "not finalized", known)
             )

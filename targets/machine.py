@@ -55,7 +55,7 @@ class PythonMachine:
         They end early with an op that panicked. For pytest and Hypothesis; the wire uses `execute`.
         """
         config = program.config
-        sent = WireProgram(0, config.limit, config.limiter, program.slots, program.values, program.all_ops)
+        sent = WireProgram(0, config.limit, config.limiter, program.slots, program.values, program.all_ops, config.bodies)
         try:
             return msgspec.convert(self.execute(sent, [0, 0]), tuple[Observation, ...])
         finally:

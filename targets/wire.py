@@ -21,8 +21,8 @@ WIRE_VERSION: Final = 1
 MAX_FRAME: Final = 64 << 20
 """Bytes of one message. A batch of 256 programs of 10,000 ops has 30 MB; over twice that is garbage."""
 
-MAX_OBSERVED: Final = 16
-"""Values of one observation; no op of the table gives more than two."""
+MAX_OBSERVED: Final = 256
+"""Values of one observation: the trace of a run of a body; no other op of the table gives more than two."""
 
 OP_NAMES: Final = tuple(spec.name for spec in OPS)
 """The op kinds by code, as the parent says them in the handshake."""
@@ -71,7 +71,10 @@ class ParentHello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
 
 
 class WireProgram(msgspec.Struct, frozen=True, array_like=True):
-    """A program as an executor gets it: `ops` is `Program.all_ops`, each a flat tuple as in `twinheap.model.ops`."""
+    """A program as an executor gets it: `ops` is `Program.all_ops`, each a flat tuple as in `twinheap.model.ops`.
+
+    `bodies` is left out where a program has none.
+    """
 
     number: int
     limit: int
@@ -79,6 +82,7 @@ class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     slots: int
     values: int
     ops: tuple[Op, ...]
+    bodies: tuple[str, ...] = ()
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
@@ -135,7 +139,8 @@ def program_frame(program: Program, number: int, ops: tuple[Op, ...] | None = No
     """The part of a batch that is one program; `ops` instead of all its ops if given."""
     config = program.config
     chosen = program.all_ops if ops is None else ops
-    return _ENCODER.encode((number, config.limit, config.limiter, program.slots, program.values, chosen))
+    sent = (number, config.limit, config.limiter, program.slots, program.values, chosen)
+    return _ENCODER.encode((*sent, config.bodies) if config.bodies else sent)
 
 
 def batch_frame(batch_id: int, programs: Sequence[bytes]) -> bytes:
