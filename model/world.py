@@ -47,6 +47,7 @@ class World:
         self.types = [EXTERN] * program.slots
         self.stores: list[Store] = []
         self.objects: dict[int, Obj] = {}
+        self.unnamed = 0  # the last number given to an object without a host value; they count down from -1
         self.spent: set[int] = set()  # values that are not in the host's hands
         self.gone: set[int] = set()  # values finalized without an object: rejected ones
         self.rejected: list[int] = []

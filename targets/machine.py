@@ -14,6 +14,7 @@ import msgspec
 from twinheap.model.observation import MAX_TEXT, OK, PANIC, SKIP, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.program import Program
+from twinheap.targets.modules import module_of
 from twinheap.targets.wire import WireProgram
 
 Raw = tuple[Any, ...]
@@ -55,7 +56,7 @@ class PythonMachine:
         They end early with an op that panicked. For pytest and Hypothesis; the wire uses `execute`.
         """
         config = program.config
-        sent = WireProgram(0, config.limit, config.limiter, program.slots, program.values, program.all_ops, config.bodies)
+        sent = WireProgram(0, config.limit, config.limiter, program.slots, program.values, program.all_ops, tuple((text, module_of(text)) for text in config.bodies))
         try:
             return msgspec.convert(self.execute(sent, [0, 0]), tuple[Observation, ...])
         finally:

@@ -14,6 +14,7 @@ import msgspec
 from twinheap.model.observation import MAX_TEXT, PANIC, Observation, is_outcome
 from twinheap.model.ops import OPS, Op
 from twinheap.model.program import Program
+from twinheap.targets.modules import module_of
 
 WIRE_VERSION: Final = 1
 """Raised when an old executor would misread a new parent, or the reverse. New op kinds do not raise it."""
@@ -73,7 +74,8 @@ class ParentHello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
 class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     """A program as an executor gets it: `ops` is `Program.all_ops`, each a flat tuple as in `twinheap.model.ops`.
 
-    `bodies` is left out where a program has none.
+    `bodies`, left out where a program has none: for each its text, for executors that interpret it, and the module
+    made of it, in the binary format.
     """
 
     number: int
@@ -82,7 +84,7 @@ class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     slots: int
     values: int
     ops: tuple[Op, ...]
-    bodies: tuple[str, ...] = ()
+    bodies: tuple[tuple[str, bytes], ...] = ()
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
@@ -140,7 +142,7 @@ def program_frame(program: Program, number: int, ops: tuple[Op, ...] | None = No
     config = program.config
     chosen = program.all_ops if ops is None else ops
     sent = (number, config.limit, config.limiter, program.slots, program.values, chosen)
-    return _ENCODER.encode((*sent, config.bodies) if config.bodies else sent)
+    return _ENCODER.encode((*sent, [(text, module_of(text)) for text in config.bodies]) if config.bodies else sent)
 
 
 def batch_frame(batch_id: int, programs: Sequence[bytes]) -> bytes:

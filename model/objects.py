@@ -1,0 +1,59 @@
+"""Structs, arrays and exceptions in the model: their making, their types, and what fits where (semantics.md 1.3, 3.2).
+
+Shared by the rules of host operations and by the interpreter of Wasm bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, ObjectType
+
+if TYPE_CHECKING:
+    from twinheap.model.state import Store
+    from twinheap.model.world import World
+
+TYPES: Final = {"struct": STRUCTS, "array": ARRAYS, "exn": TAGS}
+"""The object types of each kind."""
+
+NUMBER_OF: Final = {kind: {made.name: at for at, made in enumerate(types)} for kind, types in TYPES.items()}
+"""The number of each object type by kind and name."""
+
+
+def type_of(obj: Obj) -> ObjectType:
+    """The type of a struct, array or exception."""
+    return TYPES[obj.kind][obj.type]
+
+
+def make(w: World, store: Store, kind: str, type_: int, cells: Sequence[Stored]) -> Obj:
+    """A fresh object that nothing holds yet. Its number is negative, since it has no host value."""
+    w.unnamed -= 1
+    obj = Obj(w.unnamed, store.slot, kind, type_)
+    fields = TYPES[kind][type_].fields
+    obj.storages = (fields[0].storage,) * len(cells) if kind == "array" else [field.storage for field in fields]
+    obj.cells = list(cells)
+    w.objects[obj.value] = obj
+    store.add(obj)
+    return obj
+
+
+def is_a(ref: Ref, wanted: str) -> bool:
+    """Whether a reference that is not null is of a type below `wanted`, a reference type by name (wasm-ops.md 6.1).
+
+    Names are those of the abstract types and of the object types. Extern and any-references are not told apart: a
+    reference seen as the other hierarchy's is asked as what it is seen as, so `extern` and `any` take everything.
+    """
+    if wanted in ("extern", "any"):
+        return True
+    if not isinstance(ref, Obj):
+        return wanted in ("eq", "i31")
+    if ref.kind in ("struct", "array") and wanted == "eq":
+        return True
+    if ref.kind == wanted:
+        return True
+    if ref.kind == "extern":
+        return False
+    made = type_of(ref)
+    return wanted in (made.name, made.parent)

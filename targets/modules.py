@@ -1,0 +1,18 @@
+"""Bodies as Wasm modules in the binary format, made once each (docs/bodies.md)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+CACHED: Final = 4096  # modules kept, a few hundred bytes each: those of recent programs, shrinking included
+
+
+@lru_cache(maxsize=CACHED)
+def module_of(text: str) -> bytes:
+    """The module of a body: its WAT turned to binary by the newest wheel, which the project depends on."""
+    import wasmtime  # only where there are bodies: it loads a shared library
+
+    from twinheap.model.wat import module
+
+    return bytes(wasmtime.wat2wasm(module(text)))
