@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from twinheap.model.engines import ENGINES
 from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
 
 Op = tuple[int, ...]
@@ -67,6 +68,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     # 64 KiB pages: odd limits (192 KiB) stop doubling early, 0 and under a page refuse the first growth.
     "limit": IntKind(UNLIMITED, MAX_LIMIT, (), (UNLIMITED, 0, 1, 65535, 65536, 131072, 196608, 262144)),
     "limiter": _enum("plain", "async"),
+    "engine": _enum(*(engine.name for engine in ENGINES)),
     "type": IntKind(0, 1, REF_TYPES[:2], (0, 1)),
     "cast": IntKind(EQ, ARRAY, REF_TYPES, (EQ, STRUCT, ARRAY)),
     "mutable": _enum("const", "var"),
