@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.model import rules_async, rules_memory, rules_roots, rules_slots, rules_values
+from twinheap.model import rules_async, rules_memory, rules_resources, rules_roots, rules_slots, rules_values
 from twinheap.model.codes import Verdict
 from twinheap.model.known import known_break, known_panic
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
@@ -19,6 +19,7 @@ _RULE_MODULES: Final = (
     rules_values,
     rules_memory,
     rules_async,
+    rules_resources,
     rules_slots,
 )  # importing them registers their rules
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES["sync"]) for spec in OPS)

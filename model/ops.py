@@ -89,6 +89,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "length": IntKind(0, MAX_LENGTH, (), (0, 1, 2, 3, 10, 1000)),
     "upper": IntKind(ANY, EQ, REF_TYPES, (ANY, EQ)),
     "form": _enum("lifo", "owned"),
+    "churn": _enum("i31", "extern", "clone", "global"),
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
     "ktable": IntKind(0, len(KIT_TABLES) - 1, (), tuple(range(len(KIT_TABLES)))),
@@ -224,6 +225,7 @@ wasm     inst_global      inst:I which:kglobal                                  
 wasm     inst_table       inst:I which:ktable                                       -> table:T
 wasm     run              inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
 wasm     run_exn          inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
+bulk     churn            store:S what:churn count:many                             ->
 """
 
 
