@@ -19,7 +19,7 @@ from twinheap.model.wat_code import HOST
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import ByteVec, LibraryError
 from twinheap.targets.capi.machine_slots import failure_of
-from twinheap.targets.capi.shapes import EXTERN_ITEM, KIND_EXTERNREF, KIND_I32
+from twinheap.targets.capi.shapes import EXTERN_ITEM, KIND_I32
 from twinheap.targets.machine import Raw
 from twinheap.targets.modules import binary
 
@@ -95,7 +95,10 @@ class Wasm:
         self._api = api
         self._compile, self._delete_module = bound("wasmtime_module_new"), bound("wasmtime_module_delete")
         self._link, self._clone_linker = bound("wasmtime_linker_instantiate"), bound("wasmtime_linker_clone")
-        self._define_kit, self._delete_linker = bound("wasmtime_linker_define_instance"), bound("wasmtime_linker_delete")
+        self._define_kit, self._delete_linker = (
+            bound("wasmtime_linker_define_instance"),
+            bound("wasmtime_linker_delete"),
+        )
         self._export, self._call_function = bound("wasmtime_instance_export_get"), bound("wasmtime_func_call")
         self._message, self._delete_trap = bound("wasm_trap_message"), bound("wasm_trap_delete")
         self._new_trap, self._vec_delete = bound("wasmtime_trap_new"), bound("wasm_byte_vec_delete")
@@ -134,7 +137,9 @@ class Wasm:
             kinds = [_KINDS[of.split(")")[0]] for of in text.split(part)[1:]]
             pointers = (ctypes.c_void_p * len(kinds))(*map(new_type, kinds))
             vector = ByteVec()
-            self._api.library.bound("wasm_valtype_vec_new")(ctypes.addressof(vector), len(kinds), ctypes.addressof(pointers))
+            self._api.library.bound("wasm_valtype_vec_new")(
+                ctypes.addressof(vector), len(kinds), ctypes.addressof(pointers)
+            )
             vectors.append(vector)
         made: int = self._api.library.bound("wasm_functype_new")(*map(ctypes.addressof, vectors))
         return made
