@@ -35,17 +35,23 @@ MAY_IMPORT = {
 VOCABULARY = frozenset(
     f"twinheap.model.{name}"
     for name in (
+        "body",
         "builder",
         "bytecode",
+        "kit",
         "observation",
         "ops",
         "preconditions",
+        "preconditions_objects",
         "preconditions_slots",
         "program",
         "refusal",
         "text",
         "text_reader",
         "view",
+        "wat",
+        "wat_code",
+        "wat_control",
     )
 )
 """The modules of the model that say what a program and an observation are; nothing in them knows how to judge."""
