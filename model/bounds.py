@@ -14,7 +14,7 @@ FIXED_HEAP: Final = 512 * 1024  # bytes, in releases whose heap has a fixed size
 class Load(NamedTuple):
     """What a heap holds: how many objects, and the bytes of their blocks (only known where not all are externrefs)."""
 
-    count: int
+    objects: int
     bytes: int
 
 
@@ -53,14 +53,14 @@ class Bounds:
         if self.limit is None:
             return True
         if not self.mixed:
-            return live.count < max(self.top or 0, self.peak)
+            return live.objects < max(self.top or 0, self.peak)
         taken = round_up(size, GRANULE[self.collector])
         heap = FIXED_HEAP if self.fixed is not None else self._stopped(size)
         share = self.limit // 2
         if self.collector == "copying":
             heap, share = heap // 2, share // 2
         gaps = taken - GRANULE[self.collector]  # between any two objects there may be as much free that is of no use
-        lost = (live.count + 1) * gaps if self.collector == "drc" else 0
+        lost = (live.objects + 1) * gaps if self.collector == "drc" else 0
         return live.bytes + taken <= share and live.bytes + max(taken, lost + 1) <= heap - FIRST_INDEX[self.collector]
 
     def may_fit(self, live: Load) -> bool:
@@ -68,7 +68,7 @@ class Bounds:
         if self.unlimited:
             return True
         if not self.mixed:
-            return live.count <= self.most
+            return live.objects <= self.most
         heap = self.highest // PAGE * PAGE
         usable = heap // 2 if self.collector == "copying" else heap
         return live.bytes <= usable - FIRST_INDEX[self.collector]

@@ -85,7 +85,7 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
     if obs.outcome == OOM:
         w.case = "dropped" if future.error == NULL else "kept"
         now, then = store.live, future.live
-        must_fit(store, fits, future.obj, Load(max(now.count, then.count), max(now.bytes, then.bytes)))
+        must_fit(store, fits, future.obj, Load(max(now.objects, then.objects), max(now.bytes, then.bytes)))
         refuse(w, store, obs, future.obj, future.error)
         return
     w.require_values(obs, (), "TH106")

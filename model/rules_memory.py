@@ -32,14 +32,14 @@ def must_fit(store: Store, fits: bool | None, obj: Obj, live: Load | None = None
     """
     live = live or store.live
     if fits or (fits is None and store.must_fit(obj, live)):
-        raise Broken("TH301", f"ok: {live.count} objects are live, and one more fits", obj)
+        raise Broken("TH301", f"ok: {live.objects} objects are live, and one more fits", obj)
     store.refused(obj)
 
 
 def may_fit(store: Store, fits: bool) -> None:
     """An observed success."""
     if not fits:
-        raise Broken("TH303", f"err:oom: {store.live.count} objects are live, and no more fit")
+        raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
 
 
 def place(store: Store, obj: Obj) -> bool | None:
@@ -63,7 +63,7 @@ def check_growth(store: Store) -> None:
     if store.counts is None:
         may_fit(store, store.may_hold())
     if not store.bounds.mixed:
-        store.bounds.allocated(store.live.count)
+        store.bounds.allocated(store.live.objects)
 
 
 def check_needed(store: Store, obs: Observation, obj: Obj) -> None:
