@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.model import rules_async, rules_memory, rules_resources, rules_roots, rules_slots, rules_values
+from twinheap.model import (
+    rules_async,
+    rules_exceptions,
+    rules_fields,
+    rules_memory,
+    rules_resources,
+    rules_objects,
+    rules_roots,
+    rules_slots,
+    rules_values,
+)
 from twinheap.model.codes import Verdict
 from twinheap.model.known import known_break, known_panic
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
@@ -21,6 +31,9 @@ _RULE_MODULES: Final = (
     rules_async,
     rules_resources,
     rules_slots,
+    rules_objects,
+    rules_fields,
+    rules_exceptions,
 )  # importing them registers their rules
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES["sync"]) for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
