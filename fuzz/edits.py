@@ -167,7 +167,11 @@ def configs(program: Program) -> Iterator[Program]:
     """Store 0 with default settings, then with one of them, then with a limit of whole pages."""
     config = program.config
     limits = sorted({UNLIMITED, *INT_KINDS["limit"].edges}, key=lambda limit: _cost("limit", limit))
-    choices = [replace(config, limit=UNLIMITED, limiter=0), replace(config, limiter=0), replace(config, limit=UNLIMITED)]
+    choices = [
+        replace(config, limit=UNLIMITED, limiter=0),
+        replace(config, limiter=0),
+        replace(config, limit=UNLIMITED),
+    ]
     choices += [replace(config, limit=limit) for limit in limits]
     for choice in choices:
         if choice != config:
