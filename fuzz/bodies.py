@@ -1,7 +1,7 @@
 """Random bodies: valid Wasm code for the op `run`, about few things each.
 
-Type-directed: expressions are made for a wanted type (`bodies_exprs.py`), statements by weight (`bodies_stmts.py`,
-`bodies_control.py`). A body concentrates on some features, as programs do on some groups of motifs. Bodies end, make
+Type-directed: expressions are made for a wanted type (`bodies_exprs.py`, `bodies_ways.py`), statements by weight
+(`bodies_stmts.py`, `bodies_objects.py`, `bodies_control.py`). A body concentrates on some features, as programs do on some groups of motifs. Bodies end, make
 a short trace, and depend on the selector, so that one body is worth several runs.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz import bodies_control  # noqa: F401 -- adds to the table of statements
+from twinheap.fuzz import bodies_control, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
 from twinheap.fuzz.bodies_exprs import value
 from twinheap.fuzz.bodies_frame import HELPER_COST, MAIN_COST, Frame, Helper, Maker
 from twinheap.fuzz.bodies_stmts import some

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twinheap.fuzz.bodies_exprs import condition, operands, value
 from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Maker, below, operand_type
-from twinheap.fuzz.bodies_stmts import block, interesting, shown, some, statement
+from twinheap.fuzz.bodies_stmts import block, shown, statement
 from twinheap.model.body import Tree
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from twinheap.model.body import Tree
-from twinheap.model.kit import ARRAYS, REFERENCES, STRUCTS, TAGS
+from twinheap.model.kit import ARRAYS, STRUCTS, TAGS
 
 T = TypeVar("T")
 
@@ -30,6 +30,7 @@ MOST_NEWS: Final = 8  # host values of a run
 MAIN_COST: Final = 80  # entries in the trace and collections of a run
 HELPER_COST: Final = 12  # of one call
 MOST_LOCALS: Final = 14
+TRIES: Final = 4  # ways that are tried until one is possible
 SELECTOR: Final = 3  # the parameter of `main` that conditions look at, and that stays as it is
 
 
@@ -133,6 +134,15 @@ class Maker:
     def has(self, feature: str) -> bool:
         """Whether this body is about `feature`; every one is about what has no name."""
         return not feature or feature in self.features
+
+    def weighted(self, items: Sequence[tuple[float, T]]) -> T:
+        """One of them, by weight."""
+        at = self.byte() / 256 * sum(weight for weight, _ in items)
+        for weight, item in items:
+            at -= weight
+            if at < 0:
+                return item
+        return items[-1][1]
 
     # --- what may be spent
 
