@@ -1,8 +1,8 @@
 """Random bodies: valid Wasm code for the op `run`, about few things each.
 
 Type-directed: expressions are made for a wanted type (`bodies_exprs.py`, `bodies_ways.py`), statements by weight
-(`bodies_stmts.py`, `bodies_objects.py`, `bodies_control.py`). A body concentrates on some features, as programs do on some groups of motifs. Bodies end, make
-a short trace, and depend on the selector, so that one body is worth several runs.
+(`bodies_stmts.py`, `bodies_objects.py`, `bodies_control.py`). A body concentrates on some features, as programs do on
+some groups of motifs. Bodies end, make a short trace, and depend on the selector, so that one is worth several runs.
 """
 
 from __future__ import annotations
