@@ -45,6 +45,7 @@ FULL_LIMITS: Final = (PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 3 * PAGE, UNLI
 SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 
+USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS)
 Menu = tuple[Motif, ...]
 
 
@@ -112,11 +113,7 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     """The menus of a profile: for usual programs, for those that fill a store, and for those with bodies."""
     able = _expressible(supported)
     rng = Random(profile.name)
-    usual = [
-        entry
-        for entry in (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS)
-        if able.issuperset(entry.needs)
-    ]
+    usual = [entry for entry in USUAL if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
     wasm = [entry for entry in WASM if able.issuperset(entry.needs)]
     return tuple(tuple(_menu(rng, profile, usual, special) for _ in range(VARIANTS)) for special in ([], full, wasm))
