@@ -35,11 +35,18 @@ MAY_IMPORT = {
 VOCABULARY = frozenset(
     f"twinheap.model.{name}"
     for name in (
+        "body",
+        "body_env",
+        "body_forms",
+        "body_rules",
+        "body_types",
         "builder",
         "bytecode",
+        "kit",
         "observation",
         "ops",
         "preconditions",
+        "preconditions_objects",
         "preconditions_slots",
         "program",
         "refusal",
