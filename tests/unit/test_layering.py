@@ -53,6 +53,9 @@ VOCABULARY = frozenset(
         "text",
         "text_reader",
         "view",
+        "wat",
+        "wat_code",
+        "wat_control",
     )
 )
 """The modules of the model that say what a program and an observation are; nothing in them knows how to judge."""
