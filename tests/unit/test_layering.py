@@ -35,17 +35,22 @@ MAY_IMPORT = {
 VOCABULARY = frozenset(
     f"twinheap.model.{name}"
     for name in (
+        "body",
+        "body_types",
         "builder",
         "bytecode",
+        "kit",
         "observation",
         "ops",
         "preconditions",
+        "preconditions_objects",
         "preconditions_slots",
         "program",
         "refusal",
         "text",
         "text_reader",
         "view",
+        "wat",
     )
 )
 """The modules of the model that say what a program and an observation are; nothing in them knows how to judge."""
