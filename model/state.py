@@ -71,6 +71,8 @@ class Store:
         self.cast_roots: list[OwnedRoot] = []  # owned roots that cast handles share
         self.errors: set[int] = set()  # values in kept out-of-memory errors
         self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
+        self.exception: Ref = None  # the pending exception
+        self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.pending: Future | None = None
         self.seen: list[int] = []  # exact mode: finalized inside the pending operation so far
         self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it
@@ -215,6 +217,12 @@ class Store:
                 self.listed.append(ref)
         if self.counts:
             self.counts.expose(ref)
+
+    def read_barrier(self, ref: Stored) -> None:
+        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already."""
+        if type(ref) is Obj and not ref.listed:
+            ref.listed = True
+            self.listed.append(ref)
 
     def hold_raw(self, ref: Ref) -> None:
         """A raw value is valid until the next point where a collection may run: until then it holds."""
