@@ -86,6 +86,7 @@ Ref = None | int | Obj
 Stored = None | int | Obj
 """What a field or element holds: a reference, or a number; its storage type says which."""
 
+
 def i31_of_raw(raw: int) -> Ref:
     """The reference that a raw value without an object denotes: 0 is null, an odd one an i31 (1.2).
 

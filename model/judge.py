@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.model import rules_async, rules_memory, rules_roots, rules_slots, rules_values, rules_wasm
+from twinheap.model import (
+    rules_async,
+    rules_memory,
+    rules_resources,
+    rules_roots,
+    rules_slots,
+    rules_values,
+    rules_wasm,
+)
 from twinheap.model.codes import Verdict
 from twinheap.model.known import known_break, known_panic
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
@@ -19,10 +27,11 @@ _RULE_MODULES: Final = (
     rules_values,
     rules_memory,
     rules_async,
+    rules_resources,
     rules_slots,
     rules_wasm,
 )  # importing them registers their rules
-_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES['sync']) for spec in OPS)
+_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES["sync"]) for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 
 Behaviour = tuple[str, str, str]

@@ -124,6 +124,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
         return "K15" if broken.obj.as_any or store.freed_as_any else None
+    if broken.code == "TH501" and "K8" in w.profile.defects:
+        return "K8" if not w.acting.heap else None
     if broken.code == "TH301":
         return _full_of_leaks(w, w.acting)
     return None

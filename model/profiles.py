@@ -40,6 +40,7 @@ KNOWN_DEFECTS: Final = {
     for defect in (
         KnownDefect("K1", "repeated exposure leaks one count", OLDEST, 45, LEAK_CODES),
         KnownDefect("K6", "i31 seen as extern panics in a store without heap", 32, 46, ("TH401",)),
+        KnownDefect("K8", "owned roots are not trimmed in a store without heap", 37, None, ("TH501",)),
         KnownDefect("K11", "a cast through an owned root shares it without a token", OLDEST, None, CAST_CODES),
         KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, None, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),

@@ -158,6 +158,13 @@ class Store:
                     pending.append(child)
         return found
 
+    @property
+    def live(self) -> int:
+        """How many objects a full collection must leave (under NULL: all, dead or not)."""
+        if self.profile.collector == "null":
+            return len(self.objects)
+        return len(self.objects) - len(self.dead) - len(self.leaked)
+
     # --- 2.2 LIFO roots
 
     def root(self, ref: Ref, counted: bool = False) -> LifoHandle:
