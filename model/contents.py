@@ -62,7 +62,7 @@ class Fill:
 class Future:
     """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
 
-    `due` is what was dead when it began, `live` how many objects were not: what dies meanwhile may still take room.
+    `due` is what was dead when it began, `live` what was not: what dies meanwhile may still take room.
     `fits`: in exact mode, whether the allocation will succeed. `first`: it makes the heap, so that there may be none
     if it is cancelled.
     """

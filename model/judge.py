@@ -7,7 +7,10 @@ from typing import Final
 
 from twinheap.model import (
     rules_async,
+    rules_exceptions,
+    rules_fields,
     rules_memory,
+    rules_objects,
     rules_resources,
     rules_roots,
     rules_slots,
@@ -29,6 +32,9 @@ _RULE_MODULES: Final = (
     rules_async,
     rules_resources,
     rules_slots,
+    rules_exceptions,
+    rules_fields,
+    rules_objects,
     rules_wasm,
 )  # importing them registers their rules
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES["sync"]) for spec in OPS)

@@ -13,9 +13,11 @@ from typing import Final
 from twinheap.model.codes import Verdict
 from twinheap.model.contents import EMPTY, Content
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.kit import HIERARCHY
 from twinheap.model.known import known_leak
-from twinheap.model.observation import OK, SKIP, UNROOTED, Observation, Value
-from twinheap.model.ops import ANY, EXTERN, NULL, OPS
+from twinheap.model.objects import is_a
+from twinheap.model.observation import OK, SKIP, TYPE, UNROOTED, Observation, Value
+from twinheap.model.ops import ANY, EXTERN, NULL, OPS, REF_TYPES
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
 from twinheap.model.roots import STALE, CastHandle, Handle, LifoHandle, OwnedRoot, Stale
@@ -127,7 +129,7 @@ class World:
             self.require(obs, UNROOTED, "the handle's root is gone")
             return STALE
         self.case = _HANDLE_CLASS[type(handle)]
-        if type(handle) is CastHandle and handle.unsure and obs.outcome == UNROOTED:
+        if unsure(handle) and obs.outcome == UNROOTED:
             self.case = "unsure"
             return STALE
         return ref
@@ -141,19 +143,44 @@ class World:
         ref = self.look(obs, handle)  # type: ignore[arg-type]  # the resolver gave a handle slot
         return None if isinstance(ref, Stale) else (handle, ref)  # type: ignore[return-value]
 
+    def fits(self, obs: Observation, slot: int, storage: str) -> bool:
+        """Whether a value operand is of a reference type: by hierarchy, and where there are several, by what it is.
+
+        For a type that is not the top of its hierarchy the check reads the handle, so that a stale one does not fit
+        (semantics 7). For a numeric type nothing does.
+        """
+        hierarchy = HIERARCHY.get(storage)
+        if slot == NULL or HIERARCHY[REF_TYPES[self.types[slot]]] != hierarchy:
+            return slot == NULL and hierarchy is not None
+        if storage == hierarchy:
+            return True
+        handle = self.handle(slot)
+        if unsure(handle) and obs.outcome == TYPE:
+            return False
+        ref = handle.ref()
+        return not isinstance(ref, Stale) and is_a(ref, storage)
+
+    def check_fits(self, obs: Observation, slot: int, storage: str) -> bool:
+        """`fits`; if it does not, only the type error is right."""
+        if self.fits(obs, slot, storage):
+            return True
+        self.case = "mismatch"
+        self.require(obs, TYPE, f"the value is no {storage} reference")
+        return False
+
     def value(self, obs: Observation, slot: int, type_: int) -> Ref | Stale:
         """What a value operand denotes, for a slot of `type_`: types are checked first, then roots (semantics 7)."""
+        if not self.check_fits(obs, slot, REF_TYPES[type_]):
+            return STALE
+        return self.checked_value(obs, slot)
+
+    def checked_value(self, obs: Observation, slot: int) -> Ref | Stale:
+        """What a value operand denotes whose type was checked."""
         if slot == NULL:
             self.case = "null"
             return None
-        handle = self.handle(slot)
-        if (self.types[slot] == EXTERN) != (type_ == EXTERN):
-            self.case = "mismatch"
-            self.require(obs, "err:type", "the value has another type")
-            return STALE
-        ref = self.look(obs, handle)
-        if ref is not STALE:
-            self.case = "i31" if type(ref) is int else "object"
+        ref = self.look(obs, self.handle(slot))
+        self.case = "stale" if ref is STALE else "i31" if type(ref) is int else "object"
         return ref
 
     def empty(self, obs: Observation, *slots: int) -> bool:
@@ -220,9 +247,7 @@ class World:
                 raise Broken("TH205", f"v{value} can only be finalized by a collection")
         obj.finalized = True
         store.freed_as_any = store.freed_as_any or obj.as_any
-        del store.objects[value]
-        store.dead.pop(value, None)
-        store.leaked.pop(value, None)
+        store.remove(obj)
 
     def _check_due(self, code: int) -> None:
         due, self.due = self.due, []
@@ -271,6 +296,11 @@ class World:
     def _in(self, value: int, store: Store) -> bool:
         obj = self.objects.get(value)
         return obj is not None and obj.store == store.slot
+
+
+def unsure(handle: Handle) -> bool:
+    """Whether a handle may or may not be stale."""
+    return type(handle) is CastHandle and handle.unsure
 
 
 Rule = Callable[..., None]
