@@ -10,7 +10,6 @@ from twinheap.model import (
     rules_exceptions,
     rules_fields,
     rules_memory,
-    rules_resources,
     rules_objects,
     rules_resources,
     rules_roots,
