@@ -103,7 +103,7 @@ def _run(
         return
     trace.check_over()
     if not store.may_hold():
-        raise Broken("TH303", f"err:oom: {store.live.count} objects are live, and no more fit")
+        raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
     if ended is not None:
         w.put(result, own_in_scope(store, ended) if form else store.root(ended), EXTERN)
 
