@@ -208,7 +208,11 @@ class Heap:
             self.use(ref)
             self.store.write(None, ref)
             table.refs.append(ref)
-        self._change(bool(delta), lambda: [self.store.write(table.refs.pop(), None) for _ in range(delta)])
+        self._change(bool(delta), lambda: self._shrink(table, delta))
+
+    def _shrink(self, table: Table, delta: int) -> None:
+        for _ in range(delta):
+            self.store.write(table.refs.pop(), None)
 
     def set_cell(self, obj: Obj, at: int, new: Stored) -> None:
         """A write to a field or element. Into what only frames know it changes nothing that lasts."""
