@@ -1,7 +1,7 @@
 """Bodies run in the model: control, calls and exceptions (docs/bodies.md; wasm-ops.md 6.1, 6.5).
 
 The tree of a body is evaluated as it stands, operands from left to right; `interpreter_forms.py` holds the other forms.
-Values are None (null), an int (a number, or the payload of an i31), or an `Obj`; types were checked before (`body_types`).
+Values are None (null), an int (a number, or the payload of an i31), or an `Obj`; types were checked (`body_types.py`).
 Frames are no holders: what only they know may be finalized, unless it is used later.
 """
 

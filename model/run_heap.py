@@ -51,7 +51,10 @@ class OutOfMemory(Exception):
 
 
 class Heap:
-    """The store of a run as its code sees it. `frames`: variables and operands of the functions below, `on_top` the last one's."""
+    """The store of a run as its code sees it.
+
+    `frames`: the variables and operands of the functions on the stack, `on_top` those of the last one.
+    """
 
     def __init__(self, w: World, instance: Instance, trace: Trace, first: int) -> None:
         self.w = w
@@ -90,7 +93,7 @@ class Heap:
         needed = self._closure([*obj.cells, *self.on_top(), *(cell for frame in self.frames for cell in frame)])
         extra = [kept for kept in needed if not kept.held or kept.value in store.leaked]
         live = store.live
-        return Load(live.count + len(extra), live.bytes + sum(store.block(kept) for kept in extra))
+        return Load(live.objects + len(extra), live.bytes + sum(store.block(kept) for kept in extra))
 
     def show(self) -> None:
         """From here on what happens would show: it was an allocation before that failed."""
@@ -101,10 +104,12 @@ class Heap:
             back()
         failed = self.candidates[-1]
         if not self.excused:
-            raise Broken("TH301", f"ok: {self.store.live.count} objects are live, and one more fits", failed)
+            raise Broken("TH301", f"ok: {self.store.live.objects} objects are live, and one more fits", failed)
         self.store.refused(failed)
-        if failed.kind == "extern" and (len(self.candidates) == 1 or failed.value in self.trace.obs.finalized):
-            if self.w.profile.collector != "null" or failed.value in self.trace.obs.finalized:  # else it stays (1.5)
+        if failed.kind == "extern":
+            gone = failed.value in self.trace.obs.finalized
+            # It is dropped with the error (4.4); under NULL it may stay until the store is dropped (1.5).
+            if gone or (len(self.candidates) == 1 and self.w.profile.collector != "null"):
                 self.w.rejected.append(failed.value)
         raise OutOfMemory
 
@@ -203,7 +208,11 @@ class Heap:
             self.use(ref)
             self.store.write(None, ref)
             table.refs.append(ref)
-        self._change(bool(delta), lambda: [self.store.write(table.refs.pop(), None) for _ in range(delta)])
+        self._change(bool(delta), lambda: self._shrink(table, delta))
+
+    def _shrink(self, table: Table, delta: int) -> None:
+        for _ in range(delta):
+            self.store.write(table.refs.pop(), None)
 
     def set_cell(self, obj: Obj, at: int, new: Stored) -> None:
         """A write to a field or element. Into what only frames know it changes nothing that lasts."""
