@@ -22,40 +22,38 @@ def body_shape(text: str) -> str:
     >>> body_shape("(body (main (local extern) (set 4 (new)) (repeat 3 (note (i32 7))) (get 4)))")
     '(body (main (set l0 (new)) (repeat (note (i32))) (get l0)))'
     """
-    names: dict[str, str] = {}
-    parts = [_function(part, names) if isinstance(part, tuple) else str(part) for part in parse(text)]
+    slots: dict[int, str] = {}
+    parts = [_function(part, slots) if isinstance(part, tuple) else str(part) for part in parse(text)]
     return "(" + " ".join(parts) + ")"
 
 
-def _function(form: Tree, names: dict[str, str]) -> str:
+def _function(form: Tree, slots: dict[int, str]) -> str:
     params = 4
     if form[0] == "func":
         params = next((len(part) - 1 for part in form if isinstance(part, tuple) and part[0] == "param"), 0)
-    return _form(form, params, {key: name for key, name in names.items() if key[0] != "V"})
+    return _form(form, params, {}, slots)
 
 
-def _form(form: Tree, params: int, names: dict[str, str]) -> str:
+def _form(form: Tree, params: int, variables: dict[int, str], slots: dict[int, str]) -> str:
+    """`variables`, `slots`: the names of variables and globals so far."""
     name = str(form[0])
-    variables = {at for kind, at in numbered(form) if kind == "V"}
+    places = {at for kind, at in numbered(form) if kind == "V"}
     shown = [name]
     for at, part in enumerate(form[1:], 1):
         if isinstance(part, tuple):
             if part[0] not in HEADS:
-                shown.append(_form(part, params, names))
-        elif at in variables and isinstance(part, int):
-            shown.append(_named(names, "V", part, "p" if part < params else "l"))
+                shown.append(_form(part, params, variables, slots))
+        elif at in places and isinstance(part, int):
+            shown.append(_named(variables, part, "p" if part < params else "l"))
         elif name.startswith("global.") and isinstance(part, int):
-            shown.append(_named(names, "K", part, KIT_GLOBALS[part] + "."))
+            shown.append(_named(slots, part, KIT_GLOBALS[part] + "."))
         elif name not in CONSTANTS:
             shown.append(str(part))
     return "(" + " ".join(shown) + ")"
 
 
-def _named(names: dict[str, str], kind: str, number: int, prefix: str) -> str:
+def _named(names: dict[int, str], number: int, prefix: str) -> str:
     """The name of a variable or global: what it is, and how many like it came before."""
-    key = f"{kind}{number}"
-    if key not in names:
-        names[key] = prefix + str(
-            sum(1 for other, name in names.items() if other[0] == kind and name.startswith(prefix))
-        )
-    return names[key]
+    if number not in names:
+        names[number] = f"{prefix}{sum(name.startswith(prefix) for name in names.values())}"
+    return names[number]

@@ -1,7 +1,8 @@
 """Signatures: one short name for all programs that show the same bug in the same way.
 
 The signature of a finding is its verdict code plus the shape of its shrunk program: op kinds and data flow, slots
-renamed by first use, constants dropped, runs collapsed; and the shapes of the Wasm bodies that it runs. Panic texts belong to it: two panics in one op are two bugs.
+renamed by first use, constants dropped, runs collapsed, and the shapes of the Wasm bodies that it runs. Panic texts
+belong to it: two panics in one op are two bugs.
 """
 
 from __future__ import annotations
