@@ -47,7 +47,7 @@ def content(g: Draft, storage: str) -> int:
     if storage in ("any", "i31", "eq") and way < 90:
         return g.i31(g.byte() & 1 == 0)
     fitting = FITTING[storage]
-    found = g.typed(fitting[g.upto(len(fitting))])
+    found = g.sure(fitting[g.upto(len(fitting))])
     if found < 0 and storage in ("extern", "any"):
         found = g.ext(g.byte() & 1 == 0) if storage == "extern" else g.i31(True)
     return found if found >= 0 else NULL

@@ -34,7 +34,8 @@ MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, ot
 
 INST, INST_GLOBAL, INST_TABLE = CODE["inst"], CODE["inst_global"], CODE["inst_table"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
-NULLABLE: Final = (ANY, ANY, EQ, STRUCT, ARRAY)
+# Static types of handles that will do for a parameter of type any.
+LOWER: Final = (ANY, ANY, EQ, STRUCT, ARRAY)
 
 
 def bodies_for(rng: Random, seed: int, number: int, exceptions: bool) -> tuple[str, ...]:
@@ -81,8 +82,10 @@ def exported(g: Draft) -> None:
 
 def argument(g: Draft, type_: int) -> int:
     """A handle that fits the parameter, or null."""
-    found = g.typed(g.pick(list(NULLABLE)) if type_ == ANY else type_)
-    return found if found >= 0 and g.byte() < 235 else NULL
+    found = g.sure(LOWER[g.upto(len(LOWER))] if type_ == ANY else type_)
+    if found < 0 or (found in g.place.unsure and g.byte() < 220):
+        return NULL if g.byte() & 1 else g.i31(True) if type_ == ANY else g.ext(g.byte() & 1 == 0)
+    return found if g.byte() < 240 else NULL
 
 
 def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
@@ -202,7 +205,7 @@ def another_instance(g: Draft) -> None:
     if made:
         g.place.instances.append(made[0])
     result = run(g, some_body(g), arguments(g), True)
-    run(g, some_body(g), (result, argument(g, EXTERN), argument(g, ANY)), False)
+    run(g, some_body(g), (result if g.byte() < 80 else NULL, argument(g, EXTERN), argument(g, ANY)), False)
 
 
 @motif(WASM, "wasm", 0.08, "inst", "run", "fill")
