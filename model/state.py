@@ -75,7 +75,6 @@ class Store:
         self.dead[obj.value] = obj
         self.bytes += self.block(obj)
         self.made, self.empty = True, False
-        self.bounds.mixed = self.bounds.mixed or obj.kind != "extern"
 
     def remove(self, obj: Obj) -> None:
         """The object is gone for certain."""
@@ -184,7 +183,6 @@ class Store:
 
     def refused(self, obj: Obj) -> None:
         """An allocation ran out of memory; the heap may have grown all the same."""
-        self.bounds.mixed = self.bounds.mixed or obj.kind != "extern"
         if self.bounds.grows_from_empty(needed(self.profile.collector, obj)):
             self.empty = False
 
