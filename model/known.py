@@ -131,6 +131,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
         return "K15" if broken.obj.as_any or store.freed_as_any else None
+    if broken.code == "TH501" and "K8" in w.profile.defects:
+        return "K8" if not w.acting.heap else None
     if broken.code in UNCOUNTED_CODES and "K9" in w.profile.defects and _store_of(w, broken).thrown:
         return "K9"
     if broken.code == "TH301" and broken.obj is not None:

@@ -44,6 +44,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K1", "repeated exposure leaks one count", OLDEST, 45, LEAK_CODES),
         KnownDefect("K6", "i31 seen as extern panics in a store without heap", 32, 46, ("TH401",)),
         KnownDefect("K7", "a first allocation just under some pages fails once", OLDEST, None, ("TH301",)),
+        KnownDefect("K8", "owned roots are not trimmed in a store without heap", 37, None, ("TH501",)),
         KnownDefect("K9", "a host throw keeps an uncounted reference pending", OLDEST, 46, UNCOUNTED_CODES),
         KnownDefect("K11", "a cast through an owned root shares it without a token", OLDEST, None, CAST_CODES),
         KnownDefect("K12", "a failed initialization keeps the counts of its fields", OLDEST, None, LEAK_CODES),

@@ -42,6 +42,7 @@ class Store:
         self.errors: set[int] = set()  # values in kept out-of-memory errors
         self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
         self.exception: Ref = None  # the pending exception
+        self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.thrown = False  # the host threw, and that was not counted (K9)
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
@@ -258,6 +259,12 @@ class Store:
                 self.listed.append(ref)
         if self.counts:
             self.counts.expose(ref)
+
+    def read_barrier(self, ref: Stored) -> None:
+        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already."""
+        if type(ref) is Obj and not ref.listed:
+            ref.listed = True
+            self.listed.append(ref)
 
     def hold_raw(self, ref: Ref) -> None:
         """A raw value is valid until the next point where a collection may run: until then it holds."""

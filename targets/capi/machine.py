@@ -13,7 +13,8 @@ from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
-from twinheap.targets.capi.machine_slots import TYPES, SlotOps, StoreState, failure_of
+from twinheap.targets.capi.machine_resources import ResourceOps
+from twinheap.targets.capi.machine_slots import TYPES, StoreState, failure_of
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
@@ -23,7 +24,7 @@ _EXTERN: Final[Raw] = ("ok", ("extern",))
 _USES: Final = INT_KINDS["use"].names
 
 
-class CapiMachine(SlotOps):
+class CapiMachine(ResourceOps):
     """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,

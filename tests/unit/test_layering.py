@@ -36,6 +36,10 @@ VOCABULARY = frozenset(
     f"twinheap.model.{name}"
     for name in (
         "body",
+        "body_env",
+        "body_forms",
+        "body_rules",
+        "body_types",
         "builder",
         "bytecode",
         "kit",
