@@ -7,24 +7,29 @@ them (docs/spec/program-ir.md 8.2).
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
+from twinheap.targets.capi.machine_objects import ObjectOps
 from twinheap.targets.capi.machine_slots import TYPES, StoreState, failure_of
-from twinheap.targets.capi.machine_wasm import WasmOps
+from twinheap.targets.capi.valtypes import RefType
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
 
 _OOM: Final[Raw] = (OOM,)
 _EXTERN: Final[Raw] = ("ok", ("extern",))
+_STRUCT: Final[Raw] = ("ok", ("struct",))
+_ARRAY: Final[Raw] = ("ok", ("array",))
+_EXN: Final[Raw] = ("ok", ("exn",))
 _USES: Final = INT_KINDS["use"].names
 
 
-class CapiMachine(WasmOps):
+class CapiMachine(ObjectOps):
     """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,
@@ -35,11 +40,20 @@ class CapiMachine(WasmOps):
         super().__init__(api)
         self._new = api.externref_new
         self._data = api.externref_data
-        self._to_raw = (api.externref_to_raw, api.anyref_to_raw)  # by whether the handle is an anyref
+        self._to_raw: tuple[Callable[[int, int], int], ...] = (
+            api.externref_to_raw,
+            api.anyref_to_raw,
+        )  # by whether the handle is an anyref
         self._from_raw = (api.externref_from_raw, api.anyref_from_raw)
-        self._clone = (api.externref_clone, api.anyref_clone)
-        self._unroot = (api.externref_unroot, api.anyref_unroot)
+        self._clone: tuple[Callable[..., Any], ...] = (api.externref_clone, api.anyref_clone)
+        self._unroot: tuple[Callable[..., Any], ...] = (api.externref_unroot, api.anyref_unroot)
+        clone, unroot = api.optional("wasmtime_exnref_clone"), api.optional("wasmtime_exnref_unroot")
+        if clone and unroot:
+            self._clone += (lambda _, handle, out: clone(handle, out),)
+            self._unroot += (lambda _, handle: unroot(handle),)
+            self._to_raw += (api.library.bound("wasmtime_exnref_to_raw"),)
         self._from_i31 = api.anyref_from_i31
+        self._array_test = api.optional("wasmtime_anyref_is_array")
         self._other_thread = OtherThread()
 
     def hello(self) -> Hello:
@@ -152,13 +166,33 @@ class CapiMachine(WasmOps):
         if held is None:
             return SKIPPED
         store, handle, is_any = held
-        if is_any:
-            payload = self._api.i31_get_u(store.context, handle)
-            return _EXTERN if payload is None else ("ok", ("i31", payload))
+        if is_any == 2:
+            return _EXN
+        # The functions look at the reference only, and all handles are the same C struct.
         if self._data(store.context, handle) is not None:
             return _EXTERN
-        raw = self._to_raw[0](store.context, handle)
-        return ("ok", ("i31", raw >> 1)) if raw & 1 else _EXTERN if raw else NULL_REF
+        payload = self._api.i31_get_u(store.context, handle)
+        if payload is None:
+            return _ARRAY if self._is_array(store, handle) else _STRUCT
+        if not is_any:  # aborts without a heap from 32 to 45 (K6)
+            payload = self._to_raw[0](store.context, handle) >> 1
+        return ("ok", ("i31", payload))
+
+    def _is_array(self, store: StoreState, handle: int) -> bool:
+        """Of a struct or array."""
+        if self._array_test:
+            return bool(self._array_test(store.context, handle))
+        # Before 44 only the types of globals tell. What is written is let go at once.
+        item = self._api.memory.take_item()
+        null = self._nulls[1]
+        try:
+            self._api.global_new(store.context, RefType.ARRAYREF, True, null, item)
+            fits = self._api.global_set(store.context, item, handle) is None
+            if fits:
+                self._api.global_set(store.context, item, null)
+        finally:
+            self._api.memory.give_item(item)
+        return fits
 
     def op_data(self, op: Op) -> Raw:
         held = self.slots[op[1]]
@@ -249,7 +283,7 @@ def _handles(held: Any) -> list[tuple[StoreState, int, bool]]:
     """The handles in a slot: (store, address, whether an anyref), or (store, addresses) of a fill."""
     if type(held) is not tuple:
         return []
-    if len(held) == 3 and type(held[2]) is bool:  # globals and tables have their type there
+    if len(held) == 3 and (type(held[2]) is bool or held[2] == 2):  # globals and tables have 0 or 1 there
         return [held]
     if type(held[1]) is list:
         return [(held[0], address, False) for address in held[1] if address]
