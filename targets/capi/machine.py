@@ -14,22 +14,18 @@ from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
-from twinheap.targets.capi.machine_objects import ObjectOps
-from twinheap.targets.capi.machine_slots import TYPES, StoreState, failure_of
-from twinheap.targets.capi.valtypes import RefType
-from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
+from twinheap.targets.capi.machine_reads import ReadOps
+from twinheap.targets.capi.machine_slots import TYPES, StoreState
+from twinheap.targets.capi.outcomes import failure_of
+from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
 
 _OOM: Final[Raw] = (OOM,)
-_EXTERN: Final[Raw] = ("ok", ("extern",))
-_STRUCT: Final[Raw] = ("ok", ("struct",))
-_ARRAY: Final[Raw] = ("ok", ("array",))
-_EXN: Final[Raw] = ("ok", ("exn",))
 _USES: Final = INT_KINDS["use"].names
 
 
-class CapiMachine(ObjectOps):
+class CapiMachine(ReadOps):
     """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,
@@ -39,11 +35,6 @@ class CapiMachine(ObjectOps):
     def __init__(self, api: CApi) -> None:
         super().__init__(api)
         self._new = api.externref_new
-        self._data = api.externref_data
-        self._to_raw: tuple[Callable[[int, int], int], ...] = (
-            api.externref_to_raw,
-            api.anyref_to_raw,
-        )  # by whether the handle is an anyref
         self._from_raw = (api.externref_from_raw, api.anyref_from_raw)
         self._clone: tuple[Callable[..., Any], ...] = (api.externref_clone, api.anyref_clone)
         self._unroot: tuple[Callable[..., Any], ...] = (api.externref_unroot, api.anyref_unroot)
@@ -51,9 +42,7 @@ class CapiMachine(ObjectOps):
         if clone and unroot:
             self._clone += (lambda _, handle, out: clone(handle, out),)
             self._unroot += (lambda _, handle: unroot(handle),)
-            self._to_raw += (api.library.bound("wasmtime_exnref_to_raw"),)
         self._from_i31 = api.anyref_from_i31
-        self._array_test = api.optional("wasmtime_anyref_is_array")
         self._other_thread = OtherThread()
 
     def hello(self) -> Hello:
@@ -158,70 +147,6 @@ class CapiMachine(ObjectOps):
         self._from_raw[to](store.context, self._to_raw[is_any](store.context, handle), out)
         self.slots[op[2]] = store, out, to == 1
         return DONE
-
-    # --- reading through handles
-
-    def op_kind(self, op: Op) -> Raw:
-        held = self.slots[op[1]]
-        if held is None:
-            return SKIPPED
-        store, handle, is_any = held
-        if is_any == 2:
-            return _EXN
-        # The functions look at the reference only, and all handles are the same C struct.
-        if self._data(store.context, handle) is not None:
-            return _EXTERN
-        payload = self._api.i31_get_u(store.context, handle)
-        if payload is None:
-            return _ARRAY if self._is_array(store, handle) else _STRUCT
-        if not is_any:  # aborts without a heap from 32 to 45 (K6)
-            payload = self._to_raw[0](store.context, handle) >> 1
-        return ("ok", ("i31", payload))
-
-    def _is_array(self, store: StoreState, handle: int) -> bool:
-        """Of a struct or array."""
-        if self._array_test:
-            return bool(self._array_test(store.context, handle))
-        # Before 44 only the types of globals tell. What is written is let go at once.
-        item = self._api.memory.take_item()
-        null = self._nulls[1]
-        try:
-            self._api.global_new(store.context, RefType.ARRAYREF, True, null, item)
-            fits = self._api.global_set(store.context, item, handle) is None
-            if fits:
-                self._api.global_set(store.context, item, null)
-        finally:
-            self._api.memory.give_item(item)
-        return fits
-
-    def op_data(self, op: Op) -> Raw:
-        held = self.slots[op[1]]
-        if held is None:
-            return SKIPPED
-        value = self._data(held[0].context, held[1])
-        return NONE if value is None else ("ok", (value, self._payloads.get(value, 0)))
-
-    def op_data_set(self, op: Op) -> Raw:
-        held = self.slots[op[1]]
-        if held is None:
-            return SKIPPED
-        value = self._data(held[0].context, held[1])
-        if value is None:
-            return NONE
-        self._payloads[value] = op[2]
-        return DONE
-
-    def op_eq(self, op: Op) -> Raw:
-        left, right = self.slots[op[1]], self.slots[op[2]]
-        if left is None or right is None:
-            return SKIPPED
-        context, is_any = left[0].context, left[2]
-        if not is_any:
-            one, two = self._data(context, left[1]), self._data(context, right[1])
-            if one is not None or two is not None:  # every object has a pointer of its own
-                return ("ok", (one == two,))
-        to_raw = self._to_raw[is_any]
-        return ("ok", (to_raw(context, left[1]) == to_raw(context, right[1]),))
 
     # --- raw values
 

@@ -7,10 +7,11 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any, Final
 
-from twinheap.model.observation import ABSENT, GROW, IMMUTABLE, OOB, OOM, OTHER, TYPE
+from twinheap.model.observation import ABSENT, OTHER
 from twinheap.model.ops import NULL, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.memory import is_null
+from twinheap.targets.capi.outcomes import failure_of
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXNREF, KIND_EXTERNREF, VAL_HANDLE
 from twinheap.targets.capi.valtypes import RefType
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, PythonMachine, Raw
@@ -19,16 +20,6 @@ from twinheap.targets.wire import WireProgram
 TYPES: Final = (RefType.EXTERNREF, RefType.ANYREF)
 """The types of slots and raw values, as the op table numbers them."""
 
-# The class of an error by what its text says; the first that occurs counts (capi.md 5.3).
-_ERRORS: Final = (
-    ("GC heap out of memory", (OOM,)),
-    ("immutable", (IMMUTABLE,)),
-    ("not mutable", (IMMUTABLE,)),
-    ("out of bounds", (OOB,)),
-    ("failed to grow", (GROW,)),
-    ("type mismatch", (TYPE,)),
-    ("not a reference", (TYPE,)),
-)
 _ABSENT: Final[Raw] = ("ok", (ABSENT,))
 _HIERARCHIES: Final = (False, True, 2)  # as the slots of handles say them, so that they differ from globals' types
 MISSING: Final = 0
@@ -278,12 +269,3 @@ class SlotOps(PythonMachine):
         if held is None:
             return SKIPPED
         return ("ok", (self._api.table_size(held[0].context, held[1]),))
-
-
-def failure_of(text: str) -> Raw:
-    """The canonical outcome of an error's text.
-
-    >>> failure_of("failed to grow table by `3`"), failure_of("something else")
-    (('err:grow',), ('err:other',))
-    """
-    return next((outcome for part, outcome in _ERRORS if part in text), (OTHER,))
