@@ -46,6 +46,12 @@ def kit_module(exceptions: bool) -> str:
     return _module(lines)
 
 
+def types_module() -> str:
+    """A module that imports a global of each struct type and then each array type: so a host gets hold of them."""
+    names = [made.name for made in (*STRUCTS, *ARRAYS)]
+    return _module([*_types(), *(f'(import "" "" (global {value_type(name)}))' for name in names)])
+
+
 def _module(lines: list[str]) -> str:
     return "\n".join(("(module", *lines, ")"))
 

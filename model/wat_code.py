@@ -158,6 +158,8 @@ class Function:
             return self._plain(*_PLAIN[name], form[1:])
         if name in HOST:
             return self._host(name, form[1:])
+        if name in _NUMBERS:
+            return f"({name}.const {form[1]})", name
         special: Callable[..., Code] = getattr(self, f"_{name.replace('.', '_')}")
         return special(*form[1:])
 
@@ -210,18 +212,6 @@ class Function:
         return f"(call {self._uses.host(name)}{self._texts(parts)})", "extern" if "result" in HOST[name] else ""
 
     # --- numbers, types, segments
-
-    def _i32(self, number: int) -> Code:
-        return f"(i32.const {number})", "i32"
-
-    def _i64(self, number: int) -> Code:
-        return f"(i64.const {number})", "i64"
-
-    def _f32(self, number: int) -> Code:
-        return f"(f32.const {number})", "f32"
-
-    def _f64(self, number: int) -> Code:
-        return f"(f64.const {number})", "f64"
 
     def _to_i32(self, number: Form) -> Code:
         text, of = self.code(number)

@@ -26,8 +26,11 @@ _GC_RETURNS = 42
 VAL_HANDLE = 8
 # Bytes before the global, table or function in a wasmtime_extern_t, likewise.
 EXTERN_ITEM = 8
-# The kinds of a wasmtime_val_t that hold a reference, the same in every release.
+# The kinds of a wasmtime_val_t, the same in every release.
 KIND_I32 = 0
+KIND_I64 = 1
+KIND_F32 = 2
+KIND_F64 = 3
 KIND_FUNCREF = 5
 KIND_EXTERNREF = 6
 KIND_ANYREF = 7
@@ -169,6 +172,33 @@ _LATER: dict[str, tuple[int, Prototype]] = {
     "wasmtime_eqref_i31_get_s": (44, (_BOOL, (_PTR, _PTR, _PTR))),
     "wasmtime_context_has_exception": (44, (_BOOL, (_PTR,))),
     "wasmtime_exnref_to_raw": (45, (_U32, (_PTR, _PTR))),
+    "wasmtime_exnref_clone": (45, (None, (_PTR, _PTR))),
+    "wasmtime_exnref_unroot": (45, (None, (_PTR,))),
+    "wasmtime_exnref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_exnref_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_exnref_field_count": (45, (_SIZE, (_PTR, _PTR))),
+    "wasmtime_context_set_exception": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_context_take_exception": (45, (_BOOL, (_PTR, _PTR))),
+    "wasm_tagtype_new": (45, (_PTR, (_PTR,))),
+    "wasmtime_tag_new": (45, (_PTR, (_PTR, _PTR, _PTR))),
+    "wasmtime_valtype_new": (45, (None, (_PTR, _PTR))),
+    "wasmtime_valtype_to_wasm": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_wasm_valtype_equal": (45, (_BOOL, (_PTR, _PTR))),
+    "wasmtime_struct_ref_pre_new": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_struct_ref_pre_delete": (45, (None, (_PTR,))),
+    "wasmtime_struct_type_delete": (45, (None, (_PTR,))),
+    "wasmtime_structref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_structref_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_structref_set_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_structref_type": (46, (_PTR, (_PTR, _PTR))),
+    "wasmtime_array_ref_pre_new": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_array_ref_pre_delete": (45, (None, (_PTR,))),
+    "wasmtime_array_type_delete": (45, (None, (_PTR,))),
+    "wasmtime_arrayref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _U32, _PTR))),
+    "wasmtime_arrayref_get": (45, (_PTR, (_PTR, _PTR, _U32, _PTR))),
+    "wasmtime_arrayref_set": (45, (_PTR, (_PTR, _PTR, _U32, _PTR))),
+    "wasmtime_arrayref_len": (45, (_PTR, (_PTR, _PTR, _PTR))),
+    "wasmtime_arrayref_type": (46, (_PTR, (_PTR, _PTR))),
 }
 
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
-from twinheap.model.observation import EXN, OOM, TRAP, canonical_panic
+from twinheap.model.observation import canonical_panic
 from twinheap.model.wat import kit_module
 from twinheap.model.wat_code import HOST
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import ByteVec, LibraryError
-from twinheap.targets.capi.machine_slots import failure_of
+from twinheap.targets.capi.outcomes import ending_of, failure_of
 from twinheap.targets.capi.shapes import EXTERN_ITEM, KIND_I32
 from twinheap.targets.machine import Raw
 from twinheap.targets.modules import binary
@@ -36,21 +36,6 @@ CALLBACK: Final = ctypes.CFUNCTYPE(
 )
 """wasmtime_func_callback_t."""
 
-# What the text of a trap or error says, whichever of the two it is; the first that occurs counts (capi.md 5.2).
-_ENDINGS: Final = (
-    ("GC heap out of memory", OOM),
-    ("thrown Wasm exception", EXN),
-    ("out of bounds table access", TRAP + "table_oob"),
-    ("uninitialized element", TRAP + "null_func"),
-    ("indirect call type mismatch", TRAP + "bad_sig"),
-    ("null reference", TRAP + "null_ref"),
-    ("cast failure", TRAP + "cast"),
-    ("out of bounds array access", TRAP + "array_oob"),
-    ("out of bounds memory access", TRAP + "memory_oob"),
-    ("allocation size too large", TRAP + "too_large"),
-    ("`unreachable` instruction executed", TRAP + "unreachable"),
-    ("call stack exhausted", TRAP + "stack"),
-)
 # A module with nothing but a tag: whether an engine takes it shows whether it knows exceptions.
 _TAG_MODULE: Final = b"\0asm\1\0\0\0" + bytes([1, 4, 1, 0x60, 0, 0]) + bytes([13, 3, 1, 0, 0])
 _EXCEPTIONS_FROM: Final = 39
@@ -233,11 +218,11 @@ class Wasm:
     def _ending(self, error: int | None) -> Raw | None:
         if error:
             text = self._api.failed(error)
-            return _ending_of(text) or failure_of(text)
+            return ending_of(text) or failure_of(text)
         if not self._trap.value:
             return None
         text = self._trap_text(self._trap.value)
-        return _ending_of(text) or (canonical_panic(text),)  # a panic is caught, and then a trap (capi.md 5)
+        return ending_of(text) or (canonical_panic(text),)  # a panic is caught, and then a trap (capi.md 5)
 
     def _trap_text(self, trap: int) -> str:
         text = ByteVec()
@@ -254,7 +239,3 @@ class Wasm:
 
 
 _KINDS: Final = {"i32": KIND_I32, "externref": 128}  # wasm_valkind_t
-
-
-def _ending_of(text: str) -> Raw | None:
-    return next(((ending,) for part, ending in _ENDINGS if part in text), None)
