@@ -125,4 +125,10 @@ def test_subtypes_are_a_partial_order() -> None:
 
 
 def test_forms_are_walked_in_order() -> None:
-    assert [form[0] for form in forms(parse("(body (main (drop (new)) (get 0)))"))] == ["body", "main", "drop", "new", "get"]
+    assert [form[0] for form in forms(parse("(body (main (drop (new)) (get 0)))"))] == [
+        "body",
+        "main",
+        "drop",
+        "new",
+        "get",
+    ]
