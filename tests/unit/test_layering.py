@@ -42,6 +42,7 @@ VOCABULARY = frozenset(
         "body_types",
         "builder",
         "bytecode",
+        "engines",
         "kit",
         "observation",
         "ops",
@@ -53,6 +54,9 @@ VOCABULARY = frozenset(
         "text",
         "text_reader",
         "view",
+        "wat",
+        "wat_code",
+        "wat_control",
     )
 )
 """The modules of the model that say what a program and an observation are; nothing in them knows how to judge."""
