@@ -243,6 +243,13 @@ def test_after_a_run_what_it_left_behind_is_due() -> None:
     assert verdicts(body, trace(), OK, after="gc S0", profile=NULL) == []
 
 
+def test_what_a_cycle_of_objects_holds_may_stay_under_drc() -> None:
+    body = "(body (main (local node) (set 4 (struct.new node (null node) (new))) (struct.set node 0 (get 4) (get 4)) (null extern)))"
+    assert verdicts(body, trace(), OK, after="gc S0") == []
+    assert verdicts(body, trace(), Observation("ok", (), (2,)), after="gc S0") == []
+    assert [v.code for v in verdicts(body, trace(), OK, after="gc S0", profile=COPYING)] == ["TH202"]
+
+
 def test_a_value_is_finalized_once_and_was_in_the_store() -> None:
     body = main("(drop (new)) (gc) (note (i32 1))")
     assert [v.code for v in verdicts(body, trace("n:1", finalized=(2, 2)))] == ["TH203"]
