@@ -46,7 +46,7 @@ _RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq
 
 def known_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The known defect that explains a panic."""
-    if found := known_in_bodies(w, "TH401", op):
+    if obs.outcome != HANG and (found := known_in_bodies(w, "TH401", op)):
         return found
     found = _known_api_panic(w, op, obs)
     if found is not None:

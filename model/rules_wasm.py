@@ -101,10 +101,11 @@ def _run(
     heap = Heap(w, instance, trace, value)
     machine = Machine(env_of(w.bodies[body]), instance, heap)
     ended = _ending(w, obs, heap, machine, body, (*args, selector))
+    heap.close()
     if isinstance(ended, _Error):
         return
     trace.check_over()
-    if not store.may_hold():
+    if store.live.objects and not store.may_hold():
         raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
     if ended is not None:
         w.put(result, own_in_scope(store, ended) if form else store.root(ended), EXTERN)
