@@ -15,6 +15,7 @@ from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
 from twinheap.targets.capi.machine_reads import ReadOps
+from twinheap.targets.capi.machine_resources import ResourceOps
 from twinheap.targets.capi.machine_slots import TYPES, StoreState
 from twinheap.targets.capi.outcomes import failure_of
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Raw
@@ -25,7 +26,7 @@ _OOM: Final[Raw] = (OOM,)
 _USES: Final = INT_KINDS["use"].names
 
 
-class CapiMachine(ReadOps):
+class CapiMachine(ResourceOps, ReadOps):
     """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,

@@ -6,6 +6,8 @@ from twinheap.targets.heap.errors import WRONG_STORE, HeapPanic, ImmutableGlobal
 from twinheap.targets.heap.handle import GcRef, Handle, T
 from twinheap.targets.heap.layout import HeapType
 from twinheap.targets.heap.rooted import Rooted, make_rooted
+from twinheap.targets.heap.types import RefType
+from twinheap.targets.heap.values import ensure_matches
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.store import Store
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 SET_CONTEXT: Final = "type mismatch: attempt to set global to value of wrong type"
 EQ_TYPES: Final = frozenset({HeapType.EQ, HeapType.I31, HeapType.STRUCT, HeapType.ARRAY})
 ANY_TYPES: Final = EQ_TYPES | {HeapType.ANY}
+NARROW: Final = EQ_TYPES - {HeapType.I31}  # slots for which the object has to be looked at
 
 
 def fits(value: type[GcRef], slot: type[GcRef]) -> bool:
@@ -28,13 +31,16 @@ def slot_value(store: "Store", handle: Handle[Any] | None, slot_type: type[GcRef
     """The raw reference to store for a handle, or 0 for null; adds no count.
 
     Raises `TypeMismatch` with the text `context`, caused by `foreign` if the handle is another
-    store's; then `Unrooted`.
+    store's; then `Unrooted`. A slot of a type below `any` takes what the object is, whatever the
+    handle's type; a stale handle is a mismatch there.
     """
     if handle is None:
         return 0
     if not handle.comes_from_same_store(store):
         raise TypeMismatch(context) from TypeMismatch(foreign)
-    if not fits(handle.heap_type, slot_type):
+    if slot_type.type in NARROW and handle.heap_type.type in ANY_TYPES:
+        ensure_matches(store, handle, RefType(slot_type.type), context)
+    elif not fits(handle.heap_type, slot_type):
         raise TypeMismatch(context) from TypeMismatch(
             f"expected `{slot_type.type.value}ref`, found `{handle.heap_type.type.value}ref`"
         )
@@ -54,9 +60,9 @@ def read_slot(store: "Store", slots: list[int], index: int, heap_type: type[T]) 
 
 
 class Global(Generic[T]):
-    """A global of externref or anyref type that the host made: a root as long as the store lives.
+    """A global of references, of the host or of an instance: a root as long as the store lives.
 
-    `heap_type` is `ExternRef` or `AnyRef`; the type is nullable, None stands for null.
+    `heap_type` is the type of its handles; the slot is nullable, None stands for null.
 
     >>> from twinheap.targets.heap import ExternRef, Global, RootScope, Store
     >>> store = Store("drc", on_finalize=lambda value: print("dropped", value))
@@ -70,7 +76,7 @@ class Global(Generic[T]):
     2
     """
 
-    __slots__ = ("_cell", "heap_type", "mutable", "store_id")
+    __slots__ = ("cell", "heap_type", "mutable", "store_id")
 
     def __init__(
         self, store: "Store", heap_type: type[T], init: Handle[Any] | None = None, *, mutable: bool = True
@@ -79,9 +85,9 @@ class Global(Generic[T]):
         self.store_id = store.id
         self.heap_type = heap_type
         self.mutable = mutable
-        self._cell = [0]
-        store.globals.append(self._cell)
-        store.write_slot(self._cell, 0, ref)
+        self.cell = [0]
+        store.globals.append(self.cell)
+        store.write_slot(self.cell, 0, ref)
         if store.verifying:
             store.verify()
 
@@ -89,7 +95,7 @@ class Global(Generic[T]):
         """The value, as a new LIFO root; None for null. Panics with another store."""
         if store.id is not self.store_id:
             raise HeapPanic(WRONG_STORE)
-        return read_slot(store, self._cell, 0, self.heap_type)
+        return read_slot(store, self.cell, 0, self.heap_type)
 
     def set(self, store: "Store", value: Handle[Any] | None) -> None:
         """Replace the value; the old one may be finalized right here.
@@ -102,6 +108,6 @@ class Global(Generic[T]):
         if not self.mutable:
             raise ImmutableGlobal  # mutant t12: pass
         ref = slot_value(store, value, self.heap_type, SET_CONTEXT, "value used with wrong store")
-        store.write_slot(self._cell, 0, ref)
+        store.write_slot(self.cell, 0, ref)
         if store.verifying:
             store.verify()

@@ -36,8 +36,13 @@ VOCABULARY = frozenset(
     f"twinheap.model.{name}"
     for name in (
         "body",
+        "body_env",
+        "body_forms",
+        "body_rules",
+        "body_types",
         "builder",
         "bytecode",
+        "engines",
         "kit",
         "observation",
         "ops",
