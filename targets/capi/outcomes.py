@@ -20,6 +20,7 @@ _ERRORS: Final = (
 # What the text of a trap or error says, whichever of the two it is; the first that occurs counts (capi.md 5.2).
 _ENDINGS: Final = (
     ("GC heap out of memory", OOM),
+    ("greater than the max supported size", OOM),  # of the heap, which was fixed to 32; followed by "too large" in 32
     ("thrown Wasm exception", EXN),
     ("out of bounds table access", TRAP + "table_oob"),
     ("uninitialized element", TRAP + "null_func"),
