@@ -62,7 +62,7 @@ def test_reaches_a_minimum(text: str) -> None:
     shrunk = shrink(running("(body (main (get 1)))", text), checking(lambda p: {"select", "gc"} <= ran_forms(p)))
     assert not shrunk.exhausted
     (body,) = shrunk.program.config.bodies
-    assert body_weight(body)[0] <= 11
+    assert body_weight(body)[0] <= 10
     assert [OPS[op[0]].name for op in shrunk.program.ops] == ["inst", "run"]
 
 
@@ -70,7 +70,7 @@ def test_reaches_a_minimum(text: str) -> None:
 def test_helpers_and_clauses_go(text: str) -> None:
     shrunk = shrink(running(text), checking(lambda p: "throw" in ran_forms(p)))
     (body,) = shrunk.program.config.bodies
-    assert body == "(body (main (throw nothing) (null extern)))" or body_weight(body)[0] <= 6
+    assert body_weight(body)[0] <= 5
     assert [OPS[op[0]].name for op in shrunk.program.ops] == ["inst", "run_exn"]
 
 
