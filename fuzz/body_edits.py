@@ -192,16 +192,19 @@ def _expressions_in(form: Tree) -> Iterator[Tree]:
 
 
 def promotions(body: Tree, text: str) -> Iterator[Tree]:
-    """`main` replaced by what a helper does."""
-    env, helpers = env_of(text), [part for _, number, part in functions(body) if number is not None]
-    for helper, declared in zip(helpers, env.functions, strict=True):
+    """`main` replaced by what a helper does, without that and later ones."""
+    env = env_of(text)
+    for at, number, helper in functions(body):
+        if number is None:
+            continue
+        declared = env.functions[number]
         moved = renumbered(helper, "V", -1, MAIN_VARIABLES)
-        parts = _forms(moved[at] for at in statements_of(moved))
+        parts = _forms(moved[place] for place in statements_of(moved))
         if declared.result:
             parts.append(("drop", _forms(moved)[-1]))
         variables = declared.params + declared.locals
         head: list[Tree] = [("local", *variables)] if variables else []
-        yield (*body[:-1], ("main", *head, *parts, ("null", "extern")))
+        yield (*body[:at], ("main", *head, *parts, ("null", "extern")))
 
 
 def unused(body: Tree, text: str) -> Iterator[Tree]:

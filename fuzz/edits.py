@@ -35,7 +35,8 @@ def weight(program: Program) -> Weight:
     slots are that it uses.
     """
     bodies = [body_weight(text) for text in program.config.bodies]
-    ints = _cost("limit", program.config.limit) + program.config.limiter + sum(detail for _, detail in bodies)
+    ints = _cost("limit", program.config.limit) + program.config.limiter + program.config.engine
+    ints += sum(detail for _, detail in bodies)
     late = 0
     for op in program.ops:
         spec = OPS[op[0]]
@@ -171,11 +172,8 @@ def configs(program: Program) -> Iterator[Program]:
     """Store 0 with default settings, then with one of them, then with a limit of whole pages."""
     config = program.config
     limits = sorted({UNLIMITED, *INT_KINDS["limit"].edges}, key=lambda limit: _cost("limit", limit))
-    choices = [
-        replace(config, limit=UNLIMITED, limiter=0),
-        replace(config, limiter=0),
-        replace(config, limit=UNLIMITED),
-    ]
+    choices = [replace(config, limit=UNLIMITED, limiter=0, engine=0), replace(config, engine=0)]
+    choices += [replace(config, limiter=0), replace(config, limit=UNLIMITED)]
     choices += [replace(config, limit=limit) for limit in limits]
     for choice in choices:
         if choice != config:

@@ -33,6 +33,7 @@ def build(w: World, store: Store, kind: str, type_: int, cells: Sequence[Stored]
     obj.storages = (fields[0].storage,) * len(cells) if kind == "array" else [field.storage for field in fields]
     obj.cells = list(cells)
     obj.size = object_bytes(w.profile.collector, kind, type_, len(cells))
+    store.bounds.mixed = True
     return obj
 
 

@@ -42,6 +42,8 @@ class Store:
         self.errors: set[int] = set()  # values in kept out-of-memory errors
         self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
         self.exception: Ref = None  # the pending exception
+        self.unsafe: set[str] = set()  # defects of frames that a run may have met (K3, K4)
+        self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.thrown = False  # the host threw, and that was not counted (K9)
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
@@ -75,7 +77,6 @@ class Store:
         self.dead[obj.value] = obj
         self.bytes += self.block(obj)
         self.made, self.empty = True, False
-        self.bounds.mixed = self.bounds.mixed or obj.kind != "extern"
 
     def remove(self, obj: Obj) -> None:
         """The object is gone for certain."""
@@ -184,7 +185,6 @@ class Store:
 
     def refused(self, obj: Obj) -> None:
         """An allocation ran out of memory; the heap may have grown all the same."""
-        self.bounds.mixed = self.bounds.mixed or obj.kind != "extern"
         if self.bounds.grows_from_empty(needed(self.profile.collector, obj)):
             self.empty = False
 
@@ -260,6 +260,12 @@ class Store:
                 self.listed.append(ref)
         if self.counts:
             self.counts.expose(ref)
+
+    def read_barrier(self, ref: Stored) -> None:
+        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already."""
+        if type(ref) is Obj and not ref.listed:
+            ref.listed = True
+            self.listed.append(ref)
 
     def hold_raw(self, ref: Ref) -> None:
         """A raw value is valid until the next point where a collection may run: until then it holds."""

@@ -36,6 +36,10 @@ class Broken(Exception):
         self.obj = obj
 
 
+class Lost(Exception):
+    """The observation does not say what happened, and judging ends without a verdict (program-ir.md 8.3 rule 4)."""
+
+
 class World:
     """The replayed state of one program.
 
@@ -54,6 +58,8 @@ class World:
         self.gone: set[int] = set()  # values finalized without an object: rejected ones
         self.rejected: list[int] = []
         self.due: list[Obj] = []
+        self.bodies = program.config.bodies
+        self.early: set[int] = set()  # finalized in the current run, and judged already
         self.brackets: list[Store] = []  # the stores of the open scopes
         self.collecting = False  # the current op may run a collection
         self.case = ""
@@ -202,7 +208,10 @@ class World:
     def settle(self, obs: Observation, code: int) -> None:
         """Checks what was finalized during the op, then what is due, then in exact mode the moment."""
         for value in obs.finalized:
-            self._finalized(value, code)
+            if value in self.early:
+                self.early.discard(value)
+            else:
+                self._finalized(value, code)
         for value in self.rejected:
             if value not in self.gone:
                 raise Broken("TH207", f"finalized v{value}: its allocation failed or its error was dropped")
@@ -212,6 +221,11 @@ class World:
             self._check_exact(obs)
         if self.rejected:
             self.rejected = []
+
+    def finalized_early(self, value: int) -> None:
+        """A value that the trace of a run marks as finalized before the run went on."""
+        self._finalized(value, 0)
+        self.early.add(value)
 
     def _finalized(self, value: int, code: int) -> None:
         obj = self.objects.get(value)

@@ -72,12 +72,18 @@ class CApi:
             made: bool = extern_new(context, value + _DATA_BASE, finalizer, out)
             return made
 
+        def externref_plain(context: int, out: int) -> bool:
+            made: bool = extern_new(context, None, None, out)
+            return made
+
         def externref_data(context: int, handle: int) -> int | None:
             data: int | None = extern_data(context, handle)
             return None if data is None else data - _DATA_BASE
 
         self.externref_new = externref_new
         """(context, value id, out) -> False on any error, with the value already finalized (5.1)."""
+        self.externref_plain = externref_plain
+        """(context, out) -> False on any error; a reference without host data or finalizer (semantics.md 4.4)."""
         self.externref_data = externref_data
         """(context, handle) -> value id; None for null, i31, any-objects and errors (5.1)."""
         bound: Callable[[str], Callable[..., Any]] = library.bound

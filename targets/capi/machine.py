@@ -13,6 +13,7 @@ from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
+from twinheap.targets.capi.machine_resources import ResourceOps
 from twinheap.targets.capi.machine_slots import TYPES, StoreState, failure_of
 from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
@@ -24,7 +25,7 @@ _EXTERN: Final[Raw] = ("ok", ("extern",))
 _USES: Final = INT_KINDS["use"].names
 
 
-class CapiMachine(WasmOps):
+class CapiMachine(ResourceOps, WasmOps):
     """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,

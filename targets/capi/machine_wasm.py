@@ -43,13 +43,14 @@ class InstanceState:
 class Run:
     """The run of a body that is going on: its trace, and what it may still allocate."""
 
-    __slots__ = ("context", "failed", "instance", "oom", "trace", "values")
+    __slots__ = ("context", "failed", "finalized", "instance", "oom", "trace", "values")
 
     def __init__(self, instance: InstanceState, value: int) -> None:
         self.instance = instance
         self.context = instance.store.context
         self.values = iter(range(value, value + RUN_VALUES))
         self.trace: list[Value] = []
+        self.finalized: list[int] = []
         self.oom = False
         self.failed: Exception | None = None
 
@@ -135,11 +136,11 @@ class WasmOps(SlotOps):
         if run.oom:
             ended = (OOM,)
         if ended:
-            return ended[0], tuple(run.trace)
+            return ended[0], tuple(run.trace), run.finalized
         if is_null(self._out(0, result)):
-            return "ok", (*run.trace, IS_NULL)
+            return "ok", (*run.trace, IS_NULL), run.finalized
         self.slots[result] = instance.store, self._out(0, result), False
-        return "ok", (*run.trace, IS_NONNULL)
+        return "ok", (*run.trace, IS_NONNULL), run.finalized
 
     op_run_exn = op_run
 
@@ -180,7 +181,9 @@ class WasmOps(SlotOps):
 
     def _show(self, run: Run, *shown: Value) -> None:
         """Adds to the trace what was finalized since the last time, and this; what does not fit is left out."""
-        run.trace += [f"f:{value}" for value in self._api.drain()]
+        finalized = self._api.drain()
+        run.finalized += finalized
+        run.trace += [f"f:{value}" for value in finalized]
         run.trace += shown
         del run.trace[MAX_OBSERVED - 1 :]  # the result comes after it
 
