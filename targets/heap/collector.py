@@ -128,6 +128,14 @@ class GcHeap(ABC):
         """`ref`, an object, goes to Wasm as a raw value."""
         return
 
+    def read_barrier(self, ref: int) -> None:
+        """`ref`, an object, enters a frame from a slot, field or element."""
+        return
+
+    def adopt(self, ref: int) -> None:
+        """`ref`, fresh from Wasm: the count of its maker goes over to whatever stands for the frames."""
+        return
+
     def write_ref(self, slots: Slots, index: int, ref: int) -> None:
         """Store `ref`, null or not, into a slot that holds references."""
         slots[index] = ref

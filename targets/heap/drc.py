@@ -149,6 +149,16 @@ class DrcHeap(GcHeap):
         self.list_head = ref
         self.longs[(ref >> 3) + COUNT_LONG] += 1  # mutant t20: pass
 
+    def read_barrier(self, ref: int) -> None:
+        """Put the object into the OASR list, unless it is in it; never leaks, not even with K1."""
+        if not self.words[ref >> 2] & IN_LIST_BIT:
+            self.expose(ref)
+
+    def adopt(self, ref: int) -> None:
+        """Put the object into the OASR list, with the count that it was born with."""
+        self.expose(ref)
+        self.drop_ref(ref)  # mutant w17: pass
+
     def collect(self, roots: RootLists, frames: RootLists) -> Generator[None, None, None]:
         """Mark what the frames hold, then sweep the OASR list."""
         # Marks left by a collection that was dropped half-way must not keep anything.

@@ -35,8 +35,8 @@ from twinheap.targets.heap import (
     TypeMismatch,
     Unrooted,
 )
-from twinheap.targets.heap.machine_exceptions import ExceptionOps
 from twinheap.targets.heap.machine_slots import TYPES
+from twinheap.targets.heap.machine_wasm import WasmOps
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw, panic
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
@@ -62,7 +62,7 @@ _USES: Final = INT_KINDS["use"].names
 _CASTS: Final = {EQ: "as_eqref", STRUCT: "as_struct", ARRAY: "as_array"}
 
 
-class HeapMachine(ExceptionOps):
+class HeapMachine(WasmOps):
     """Runs programs on the in-tree heap in this process; `run` for tests, `execute` for the wire.
 
     `collector`: "drc", "null" or "copying". `defects`: known defects to switch on, "k1" and "k6". `verify`: check

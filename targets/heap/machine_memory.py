@@ -36,6 +36,7 @@ class MemoryOps(PythonMachine):
         self._exact = exact
         self._effects: list[Any] = []  # host values finalized, and limiter calls, during the op
         self._needed = 0
+        self._bodies: list[str] = []
         self._with_store: set[int] = set()  # value ids that are not with the host
         self._scopes: list[RootScope] = []
         self._errors: dict[int, tuple[Store, GcHeapOutOfMemory[HostValue], int]] = {}
@@ -137,13 +138,13 @@ class MemoryOps(PythonMachine):
             self._errors[error] = self.slots[error] = store, oom, value
         return self._no_room(oom)
 
-    def _no_room(self, oom: GcHeapOutOfMemory[Any]) -> Raw:
+    def _no_room(self, oom: GcHeapOutOfMemory[Any], values: tuple[Any, ...] = ()) -> Raw:
         if not self._exact:
-            return (OOM,)
+            return (OOM, values)
         if not self._effects:  # else `complete` adds it
-            return (OOM, (), (), (), oom.bytes_needed)
+            return (OOM, values, (), (), oom.bytes_needed)
         self._needed = oom.bytes_needed
-        return (OOM,)
+        return (OOM, values)
 
     # --- collection and errors
 

@@ -56,6 +56,10 @@ class NullHeap(GcHeap):
             HEADER.pack_into(self.data, start, kind | size, type_index)
         return start
 
+    def shortfall(self, size: int) -> int:
+        """The bytes that are missing for an object of `size` bytes: what Wasm asks for (section 1.5)."""
+        return round_up(self.next, ALIGN) + size - self.size
+
     def _bump(self, size: int) -> int:
         start = round_up(self.next, ALIGN)
         end = start + size

@@ -76,7 +76,7 @@ class Global(Generic[T]):
     2
     """
 
-    __slots__ = ("_cell", "heap_type", "mutable", "store_id")
+    __slots__ = ("cell", "heap_type", "mutable", "store_id")
 
     def __init__(
         self, store: "Store", heap_type: type[T], init: Handle[Any] | None = None, *, mutable: bool = True
@@ -85,9 +85,9 @@ class Global(Generic[T]):
         self.store_id = store.id
         self.heap_type = heap_type
         self.mutable = mutable
-        self._cell = [0]
-        store.globals.append(self._cell)
-        store.write_slot(self._cell, 0, ref)
+        self.cell = [0]
+        store.globals.append(self.cell)
+        store.write_slot(self.cell, 0, ref)
         if store.verifying:
             store.verify()
 
@@ -95,7 +95,7 @@ class Global(Generic[T]):
         """The value, as a new LIFO root; None for null. Panics with another store."""
         if store.id is not self.store_id:
             raise HeapPanic(WRONG_STORE)
-        return read_slot(store, self._cell, 0, self.heap_type)
+        return read_slot(store, self.cell, 0, self.heap_type)
 
     def set(self, store: "Store", value: Handle[Any] | None) -> None:
         """Replace the value; the old one may be finalized right here.
@@ -108,6 +108,6 @@ class Global(Generic[T]):
         if not self.mutable:
             raise ImmutableGlobal  # mutant t12: pass
         ref = slot_value(store, value, self.heap_type, SET_CONTEXT, "value used with wrong store")
-        store.write_slot(self._cell, 0, ref)
+        store.write_slot(self.cell, 0, ref)
         if store.verifying:
             store.verify()

@@ -55,12 +55,13 @@ def create_heap(store: "Store") -> "Steps[GcHeap]":
     return store.heap
 
 
-def grow(store: "Store", bytes_needed: int) -> Steps[bool]:
+def grow(store: "Store", bytes_needed: int, reserved: int | None = None) -> Steps[bool]:
     """One step of growth: double, or jump far enough for the request; False if it was refused.
 
     The limiter sees the whole step: it is refused even where a smaller one would fit. An empty heap
     grows by what the request needs beside the bytes that are never handed out; with defect K7 these
-    are forgotten, so that a first request just under a number of pages does not fit.
+    are forgotten, so that a first request just under a number of pages does not fit. `reserved`: these
+    bytes, if the request counts them already.
     """
     heap = store.require_heap()
     if heap.needs_gc_before_growth():
@@ -68,7 +69,8 @@ def grow(store: "Store", bytes_needed: int) -> Steps[bool]:
     current = heap.size
     doubling = min(current, MAX_HEAP_BYTES - current)
     if not current and "k7" not in store.defects:
-        bytes_needed += heap.reserved_bytes  # mutant f18: pass
+        # mutant f18 below: pass
+        bytes_needed += heap.reserved_bytes if reserved is None else reserved
     pages_needed = -(-bytes_needed // PAGE_BYTES)
     pages = max(doubling // PAGE_BYTES, pages_needed)  # mutant m38: pages = pages_needed
     desired = current + pages * PAGE_BYTES
@@ -151,14 +153,14 @@ def retry_after_gc(store: "Store", heap: "GcHeap", needed: int, attempt: Callabl
     """Steps D and E: make room for a request that did not fit, and try again; 0 if it still does not."""
     if heap.collects_first:
         return (yield from _retry_collect_first(store, heap, needed, attempt))
-    yield from _make_space(store, heap, needed)
+    yield from make_space(store, heap, needed)
     return attempt()
 
 
-def _make_space(store: "Store", heap: "GcHeap", needed: int) -> Steps[None]:
-    """GC for space of 42: growth comes before collection."""
+def make_space(store: "Store", heap: "GcHeap", needed: int, reserved: int | None = None) -> Steps[None]:
+    """GC for space of 42: growth comes before collection. `reserved` as in `grow`."""
     store.roots.trim(heap, eager=True)  # mutant m13: pass
-    if not (yield from grow(store, needed)):
+    if not (yield from grow(store, needed, reserved)):
         yield from collect(store)  # mutant t28: pass
 
 

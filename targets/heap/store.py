@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twinheap.targets.heap.rooted import Rooted
 
 COLLECTORS: Final = ("drc", "null", "copying")
-DEFECTS: Final = frozenset({"k1", "k6", "k7", "k9", "k12"})  # known defects of 42.0.2 that can be switched on
+DEFECTS: Final = frozenset({"k1", "k2", "k6", "k7", "k9", "k12"})  # known defects of 42.0.2 that can be switched on
 
 
 class StoreId:
@@ -35,7 +35,8 @@ class Store:
     drops it, and must not come back into the store. With `verify` the store checks all its invariants
     after every operation.
 
-    `defects` switches known defects on: "k1" (a repeated exposure leaks a count), "k6" (to_raw of an
+    `defects` switches known defects on: "k1" (a repeated exposure leaks a count), "k2" (a
+    caught exception keeps the pending slot's count, and so does one that another replaces), "k6" (to_raw of an
     i31 externref in a store without heap panics), "k7" (growth of an empty heap forgets the bytes
     that are never handed out, so that a first request of just under k pages runs out of memory
     once), "k9" (a host throw keeps an uncounted reference pending), "k12" (an object whose
@@ -66,6 +67,7 @@ class Store:
         "on_limiter_call",
         "pending",
         "roots",
+        "segments",
         "tables",
         "tags",
         "verifying",
@@ -96,6 +98,7 @@ class Store:
         self.roots = RootSet()
         self.globals: list[list[int]] = []
         self.tables: list[list[int]] = []
+        self.segments: list[list[int]] = []  # passive element segments of instances (45 and later)
         self.pending: list[int] = [0]  # the pending exception, a slot as any other
         self.tags: list[Tag] = []  # by the number that exceptions carry
         self.frames: list[list[int]] = []  # references in Wasm frames, innermost last
@@ -124,6 +127,7 @@ class Store:
         return (
             *self.globals,  # mutant c02: *(),
             *self.tables,  # mutant c03: *(),
+            *self.segments,  # mutant w16: *(),
             roots.lifo_refs,
             roots.owned_refs,  # mutant c04: *(),
             self.pending,  # mutant f09: *(),
@@ -226,7 +230,7 @@ class Store:
         self.id = StoreId()
         self.heap = None
         self.roots = RootSet()
-        self.globals, self.tables, self.frames = [], [], []
+        self.globals, self.tables, self.segments, self.frames = [], [], [], []
         self.pending, self.tags = [0], []
         self.host_data.drop_all()
         if self.verifying:

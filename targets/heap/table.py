@@ -37,7 +37,7 @@ class Table(Generic[T]):
     (True, 'new', <Absent.ABSENT: 'absent'>)
     """
 
-    __slots__ = ("_elements", "heap_type", "maximum", "store_id")
+    __slots__ = ("elements", "heap_type", "maximum", "store_id")
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Table(Generic[T]):
         self.store_id = store.id
         self.heap_type = heap_type
         self.maximum = maximum
-        self._elements: list[int] = []
+        self.elements: list[int] = []
         if not self._growth_allowed(store, minimum):
             raise GrowFailed(f"table minimum size of {minimum} elements exceeds table limits")
         ref = self._value(store, init)
-        self._elements += [0] * minimum
-        store.tables.append(self._elements)
-        self._write(store, range(minimum), [ref] * minimum)
+        self.elements += [0] * minimum
+        store.tables.append(self.elements)
+        self.write(store, range(minimum), [ref] * minimum)
 
     def _check_store(self, store: "Store") -> None:
         if store.id is not self.store_id:
@@ -68,12 +68,12 @@ class Table(Generic[T]):
         return slot_value(store, value, self.heap_type, ELEMENT_CONTEXT, "reference used with wrong store")
 
     def _check_range(self, start: int, count: int) -> None:
-        if start < 0 or count < 0 or start + count > len(self._elements):
+        if start < 0 or count < 0 or start + count > len(self.elements):
             raise OutOfBounds
 
-    def _write(self, store: "Store", places: range, refs: list[int]) -> None:
+    def write(self, store: "Store", places: range, refs: list[int]) -> None:
         """Write slot by slot, in the order of `places`, each with its own barrier."""
-        elements = self._elements
+        elements = self.elements
         # mutant m39: store.clone_ref(refs[0]) if refs and refs[0] else None
         for place, ref in zip(places, refs, strict=True):
             # mutant m39 below: elements[place] = ref
@@ -84,14 +84,14 @@ class Table(Generic[T]):
     def size(self, store: "Store") -> int:
         """Number of slots. Panics with another store."""
         self._check_store(store)
-        return len(self._elements)
+        return len(self.elements)
 
     def get(self, store: "Store", index: int) -> Rooted[T] | Absent | None:
         """The element as a new LIFO root, None for null, `Absent.ABSENT` outside the table."""
         self._check_store(store)
-        if not 0 <= index < len(self._elements):  # mutant t15: if not 0 <= index <= len(self._elements):
+        if not 0 <= index < len(self.elements):  # mutant t15: if not 0 <= index <= len(self.elements):
             return Absent.ABSENT
-        return read_slot(store, self._elements, index, self.heap_type)
+        return read_slot(store, self.elements, index, self.heap_type)
 
     def set(self, store: "Store", index: int, value: Handle[Any] | None) -> None:
         """Replace one element; the old one may be finalized right here.
@@ -101,7 +101,7 @@ class Table(Generic[T]):
         self._check_store(store)
         ref = self._value(store, value)
         self._check_range(index, 1)
-        store.write_slot(self._elements, index, ref)
+        store.write_slot(self.elements, index, ref)
         if store.verifying:
             store.verify()
 
@@ -114,19 +114,26 @@ class Table(Generic[T]):
         self._check_store(store)
         store.require_sync()
         ref = self._value(store, init)
-        size = len(self._elements)
+        size = self.grow_by(store, delta, ref)
+        if size < 0:
+            raise GrowFailed(f"failed to grow table by `{delta}`")
+        return size
+
+    def grow_by(self, store: "Store", delta: int, ref: int) -> int:
+        """Append `delta` slots holding a reference; the previous size, or -1 if limiter or maximum refuse."""
+        size = len(self.elements)
         if not delta:
             return size
         if not self._growth_allowed(store, size + delta):
-            raise GrowFailed(f"failed to grow table by `{delta}`")  # mutant t02: pass
-        self._elements += [0] * delta
-        self._write(store, range(size, size + delta), [ref] * delta)
+            return -1  # mutant t02: pass
+        self.elements += [0] * delta
+        self.write(store, range(size, size + delta), [ref] * delta)
         return size
 
     def _growth_allowed(self, store: "Store", desired: int) -> bool:
         limiter = store.limiter
         if isinstance(limiter, ResourceLimiter) and not limiter.table_growing(
-            len(self._elements), desired, self.maximum
+            len(self.elements), desired, self.maximum
         ):
             return False
         return desired <= (MAX_ELEMENTS if self.maximum is None else self.maximum)
@@ -136,7 +143,7 @@ class Table(Generic[T]):
         self._check_store(store)
         ref = self._value(store, value)
         self._check_range(start, count)
-        self._write(store, range(start, start + count), [ref] * count)
+        self.write(store, range(start, start + count), [ref] * count)
 
     @staticmethod
     def copy(store: "Store", target: "Table[Any]", to: int, source: "Table[Any]", start: int, count: int) -> None:
@@ -152,11 +159,11 @@ class Table(Generic[T]):
         target._check_range(to, count)
         if source is target and to == start:
             return  # not even the barriers run
-        elements = source._elements
+        elements = source.elements
         # The order shows in the finalizers: towards the end of the same table it goes backwards.
         backwards = source is target and to > start  # mutant t01: backwards = False
         offsets = range(count - 1, -1, -1) if backwards else range(count)
         for offset in offsets:
-            store.write_slot(target._elements, to + offset, elements[start + offset])
+            store.write_slot(target.elements, to + offset, elements[start + offset])
         if store.verifying:
             store.verify()

@@ -107,7 +107,7 @@ def test_the_barrier_counts_the_new_value_before_it_drops_the_old(heap):
     """A slot may be written with what only the slot holds (docs/spec/verification.md 10)."""
     with RootScope(heap.store):
         cell = Global(heap.store, ExternRef, ExternRef.new(heap.store, 1))
-    slot = cell._cell
+    slot = cell.cell
     heap.store.write_slot(slot, 0, slot[0])
     assert heap.dropped == []
     heap.store.verify()

@@ -1,0 +1,248 @@
+"""The interpreter of bodies, first part: variables, numbers, control flow, calls (docs/bodies.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from twinheap.targets.heap.types import Storage
+from twinheap.targets.heap.values import Val
+from twinheap.targets.heap.wasm_code import NUMBERS, Body, Form, Function
+from twinheap.targets.heap.wasm_frames import (
+    NULL_REF,
+    UNREACHABLE,
+    Branch,
+    Frame,
+    Returned,
+    TailCall,
+    Trap,
+    WasmValue,
+)
+from twinheap.targets.heap.wasm_host import HostFunctions
+
+if TYPE_CHECKING:
+    from twinheap.targets.heap.wasm_instance import Instance
+
+I32_MIN: Final = -(1 << 31)
+I32_MAX: Final = (1 << 31) - 1
+U32: Final = 0xFFFF_FFFF
+
+
+class Core:
+    """One run: the frame on top, and a method for each form, `_` and its name with underscores.
+
+    Every value that has to outlive another evaluation waits in the frame, where a collection finds it.
+    """
+
+    def __init__(self, instance: Instance, body: Body, host: HostFunctions) -> None:
+        self.instance = instance
+        self.store = instance.store
+        self.heap = instance.store.require_heap()
+        self.body = body
+        self.host = host
+        self.frame = Frame(())
+        self.methods: dict[str, Callable[[Form], Any]] = {}
+
+    def eval(self, form: Form) -> Any:
+        """What an expression gives; None for a statement."""
+        name = form[0]
+        method = self.methods.get(name)
+        if method is None:
+            method = self.methods[name] = getattr(self, "_" + name.replace(".", "_"))
+        return method(form)
+
+    def push(self, forms: tuple[Form, ...]) -> int:
+        """Evaluate operands onto the frame; the place of the first."""
+        frame = self.frame
+        depth = len(frame.refs)
+        for form in forms:
+            frame.push(self.eval(form))
+        return depth
+
+    def pop(self, depth: int) -> list[Any]:
+        """Take the operands from `depth` on, when nothing can collect before they are used."""
+        frame = self.frame
+        values = [frame.at(place) for place in range(depth, len(frame.refs))]
+        frame.cut(depth)
+        return values
+
+    def values(self, forms: tuple[Form, ...]) -> list[Any]:
+        """The values of operands of which none is needed once something can collect again."""
+        return self.pop(self.push(forms))
+
+    def number(self, form: Form) -> int:
+        """The value of an i32, signed."""
+        value: Val = self.eval(form)
+        return value.number
+
+    def run_all(self, forms: tuple[Form, ...]) -> None:
+        """Statements in order."""
+        for form in forms:
+            self.eval(form)
+
+    # --- functions
+
+    def invoke(self, function: Function, arguments: list[WasmValue]) -> WasmValue | None:
+        """Run a function, and those that are called in its place, each in a frame of its own."""
+        while True:
+            caller = self.frame
+            self.frame = Frame((*arguments, *function.locals))
+            self.store.frames.append(self.frame.refs)
+            try:
+                self.run_all(function.statements)
+                return None if function.result is None else self.eval(function.result)
+            except Returned as left:
+                return left.value
+            except TailCall as left:
+                function, arguments = self.body.helpers[left.function], left.arguments
+            finally:
+                self.store.frames.pop()
+                self.frame = caller
+
+    def _call(self, form: Form) -> WasmValue | None:
+        return self.invoke(self.body.helpers[form[1]], self.values(form[2:]))
+
+    _call_ref = _call_indirect = _call
+
+    def _tail(self, form: Form) -> None:
+        raise TailCall(form[1], self.values(form[2:]))
+
+    _tail_ref = _tail_indirect = _tail
+
+    def _return(self, form: Form) -> None:
+        raise Returned(self.eval(form[1]) if len(form) > 1 else None)
+
+    # --- variables
+
+    def _get(self, form: Form) -> WasmValue:
+        return self.frame.at(form[1])
+
+    def _set(self, form: Form) -> None:
+        self.frame.set(form[1], self.eval(form[2]))
+
+    def _tee(self, form: Form) -> WasmValue:
+        self._set(form)
+        return self.frame.at(form[1])
+
+    def _drop(self, form: Form) -> None:
+        self.eval(form[1])
+
+    # --- control
+
+    def _do(self, form: Form) -> None:
+        self.run_all(form[1:])
+
+    def _then(self, form: Form) -> WasmValue:
+        self.run_all(form[1:-1])
+        value: WasmValue = self.eval(form[-1])
+        return value
+
+    def _block(self, form: Form) -> None:
+        depth = len(self.frame.refs)
+        try:
+            self.run_all(form[1:])
+        except Branch as branch:
+            if branch.level:
+                raise Branch(branch.level - 1) from None
+            self.frame.cut(depth)
+
+    def _br(self, form: Form) -> None:
+        raise Branch(form[1])
+
+    def _br_if(self, form: Form) -> None:
+        if self.number(form[2]):
+            raise Branch(form[1])
+
+    def _br_table(self, form: Form) -> None:
+        raise Branch(form[2 + min(self.number(form[1]) & U32, len(form) - 3)])
+
+    def _if(self, form: Form) -> None:
+        if self.number(form[1]):
+            self.eval(form[2])
+        elif len(form) > 3:
+            self.eval(form[3])
+
+    def _if_else(self, form: Form) -> Any:
+        return self.eval(form[2] if self.number(form[1]) else form[3])
+
+    def _select(self, form: Form) -> Any:
+        one, other, condition = self.values(form[1:])
+        return one if condition.number else other
+
+    def _repeat(self, form: Form) -> None:
+        for _ in range(form[1]):
+            self.run_all(form[2:])
+
+    def _unreachable(self, form: Form) -> None:
+        raise Trap(UNREACHABLE)
+
+    # --- numbers
+
+    def _i32(self, form: Form) -> Val:
+        return Val.i32(form[1])
+
+    def _i64(self, form: Form) -> Val:
+        return Val.i64(form[1])
+
+    def _f32(self, form: Form) -> Val:
+        return Val.f32(form[1])
+
+    def _f64(self, form: Form) -> Val:
+        return Val.f64(form[1])
+
+    def _add(self, form: Form) -> Val:
+        left, right = self.values(form[1:])
+        return Val.i32(left.number + right.number)
+
+    def _to_i32(self, form: Form) -> Val:
+        value: Val = self.eval(form[1])
+        if value.type in (Storage.F32, Storage.F64):
+            return _saturated(value.as_float)
+        return Val.i32(value.number)
+
+    def _i31(self, form: Form) -> int:
+        return (self.number(form[1]) << 1 | 1) & U32
+
+    def _i31_get_s(self, form: Form) -> Val:
+        payload = self._i31_get_u(form).number
+        return Val.i32(payload - (payload & 0x4000_0000) * 2)  # mutant w04: return Val.i32(payload)
+
+    def _i31_get_u(self, form: Form) -> Val:
+        return Val.i32(self.not_null(self.eval(form[1])) >> 1)
+
+    def not_null(self, ref: int) -> int:
+        """The reference. Traps on null."""
+        if not ref:
+            raise Trap(NULL_REF)
+        return ref
+
+    def zero(self, storage: str) -> WasmValue:
+        """What a field of that type is at first."""
+        return NUMBERS.get("i32" if storage in ("i8", "i16") else storage, 0)
+
+    # --- the host's functions
+
+    def _see(self, form: Form) -> None:
+        self.host.see(self.eval(form[1]))
+
+    def _note(self, form: Form) -> None:
+        self.host.note(self.number(form[1]))
+
+    def _gc(self, form: Form) -> None:
+        self.host.gc()
+
+    def _clear(self, form: Form) -> None:
+        self.host.clear()
+
+    def _new(self, form: Form) -> int:
+        return self.host.new()
+
+    def _pass(self, form: Form) -> int:
+        return self.host.give_back(self.eval(form[1]))
+
+
+def _saturated(value: float) -> Val:
+    """A float cut to an integer that an i32 can hold; NaN is 0."""
+    if value != value:
+        return Val.i32(0)
+    return Val.i32(I32_MAX if value >= I32_MAX else I32_MIN if value <= I32_MIN else int(value))

@@ -1,0 +1,46 @@
+"""Instances of the kit: globals and tables that Wasm and the host share (docs/bodies.md, semantics.md 1.1)."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
+from twinheap.targets.heap import objects
+from twinheap.targets.heap.anyref import AnyRef, EqRef
+from twinheap.targets.heap.arrayref import ArrayRef
+from twinheap.targets.heap.externref import ExternRef
+from twinheap.targets.heap.future import run_to_end
+from twinheap.targets.heap.handle import GcRef
+from twinheap.targets.heap.slots import Global
+from twinheap.targets.heap.structref import StructRef
+from twinheap.targets.heap.table import Table
+
+if TYPE_CHECKING:
+    from twinheap.targets.heap.store import Store
+
+HANDLE_TYPES: Final[dict[str, type[GcRef]]] = {
+    "extern": ExternRef,
+    "any": AnyRef,
+    "eq": EqRef,
+    "struct": StructRef,
+    "array": ArrayRef,
+}
+"""The types of handles, by the names of storage types."""
+
+
+class Instance:
+    """The kit's globals and tables, and the element segments of every body that ran in it.
+
+    Making one gives the store its heap, as instantiating any module with a table of references does. Raises what the
+    limiter says to a heap, and `LimiterError` if it may wait.
+    """
+
+    __slots__ = ("globals", "segments", "store", "tables")
+
+    def __init__(self, store: "Store") -> None:
+        store.require_sync()
+        run_to_end(objects.ensure_heap(store))
+        self.store = store
+        self.globals: list[Global[Any]] = [Global(store, HANDLE_TYPES[name]) for name in KIT_GLOBALS]
+        self.tables: list[Table[Any]] = [
+            Table(store, HANDLE_TYPES[name], TABLE_MINIMUM, maximum=TABLE_MAXIMUM) for name in KIT_TABLES
+        ]
+        self.segments: dict[int, list[list[int]]] = {}  # by the body's number; an empty list once dropped

@@ -1,0 +1,174 @@
+"""The interpreter of bodies, second part: references, globals, tables, segments (wasm-ops.md 6.1 to 6.3)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twinheap.targets.heap.errors import OutOfBounds
+from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
+from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT
+from twinheap.targets.heap.table import Table
+from twinheap.targets.heap.types import HeapObjectType
+from twinheap.targets.heap.values import Val
+from twinheap.targets.heap.wasm_code import Form
+from twinheap.targets.heap.wasm_core import U32, Core
+from twinheap.targets.heap.wasm_frames import CAST, TABLE_OOB, Frame, Trap
+
+TOPS: Final = frozenset({"extern", "any", "exn"})
+KINDS: Final = {"eq": EQ, "struct": STRUCT, "array": ARRAY}
+CONCRETE: Final[dict[str, HeapObjectType]] = {**STRUCT_TYPES, **ARRAY_TYPES}
+
+
+class Slots(Core):
+    """References of any kind, and the places that hold them outside objects."""
+
+    def barrier(self, ref: int) -> int:
+        """A reference that enters a frame from where others may drop it: the read barrier of compiled code."""
+        if ref and not ref & 1:
+            self.heap.read_barrier(ref)  # mutant w05: pass
+        return ref
+
+    # --- references
+
+    def _null(self, form: Form) -> int:
+        return 0
+
+    def _is_null(self, form: Form) -> Val:
+        return Val.i32(not self.eval(form[1]))
+
+    def _ref_eq(self, form: Form) -> Val:
+        left, right = self.values(form[1:])
+        return Val.i32(left == right)
+
+    def is_a(self, ref: int, name: str) -> bool:
+        """Is a reference that is not null of a type below `name`?"""
+        if name in TOPS:
+            return True
+        if ref & 1:
+            return name in ("eq", "i31")
+        if name in KINDS:
+            return self.heap.is_any(ref, KINDS[name])
+        if name == "i31" or self.heap.kind(ref) in (EXTERN, EXN):
+            return False
+        # mutant w06 below: return self.heap.layout_at(ref).type == CONCRETE[name]
+        return self.heap.layout_at(ref).type.is_subtype(CONCRETE[name])
+
+    def _test(self, form: Form) -> Val:
+        ref = self.eval(form[2])
+        return Val.i32(ref != 0 and self.is_a(ref, form[1]))
+
+    def _cast(self, form: Form) -> int:
+        ref: int = self.eval(form[2])
+        if ref and not self.is_a(ref, form[1]):
+            raise Trap(CAST)  # mutant w07: return 0
+        return ref
+
+    def _on_cast(self, form: Form) -> int:
+        ref: int = self.eval(form[2])
+        if ref and self.is_a(ref, form[1]):
+            return ref
+        other: int = self.eval(form[3])
+        return other
+
+    def _as_non_null(self, form: Form) -> int:
+        return self.not_null(self.eval(form[1]))
+
+    def _to_any(self, form: Form) -> Any:
+        return self.eval(form[1])
+
+    _to_extern = _to_any
+
+    # --- globals
+
+    def _global_get(self, form: Form) -> int:
+        return self.barrier(self.instance.globals[form[1]].cell[0])
+
+    def _global_set(self, form: Form) -> None:
+        ref = self.eval(form[2])
+        cell = self.instance.globals[form[1]].cell
+        # mutant w08 below: cell[0] = ref
+        self.heap.write_ref(cell, 0, ref)
+
+    # --- tables
+
+    def _table(self, number: int) -> Table[Any]:
+        return self.instance.tables[number]
+
+    def _table_get(self, form: Form) -> int:
+        elements, index = self._table(form[1]).elements, self.number(form[2]) & U32
+        if index >= len(elements):
+            raise Trap(TABLE_OOB)
+        return self.barrier(elements[index])
+
+    def _table_set(self, form: Form) -> None:
+        index, ref = self.values(form[2:])
+        elements = self._table(form[1]).elements
+        if index.number & U32 >= len(elements):
+            raise Trap(TABLE_OOB)
+        self.heap.write_ref(elements, index.number & U32, ref)
+
+    def _table_size(self, form: Form) -> Val:
+        return Val.i32(len(self._table(form[1]).elements))
+
+    def _table_grow(self, form: Form) -> Val:
+        ref, delta = self.values(form[2:])
+        return Val.i32(self._table(form[1]).grow_by(self.store, delta.number & U32, ref))
+
+    def _table_fill(self, form: Form) -> None:
+        start, ref, count = self.values(form[2:])
+        table, first, length = self._table(form[1]), start.number & U32, count.number & U32
+        check_range(first, length, len(table.elements), TABLE_OOB)
+        table.write(self.store, range(first, first + length), [ref] * length)
+
+    def _table_copy(self, form: Form) -> None:
+        to, start, count = (value.number & U32 for value in self.values(form[3:]))
+        try:
+            Table.copy(self.store, self._table(form[1]), to, self._table(form[2]), start, count)
+        except OutOfBounds:
+            raise Trap(TABLE_OOB) from None
+
+    def _table_init(self, form: Form) -> None:
+        to, start, count = (value.number & U32 for value in self.values(form[3:]))
+        table, segment = self._table(form[1]), self.segment(form[2])
+        check_range(start, count, len(segment), TABLE_OOB)
+        check_range(to, count, len(table.elements), TABLE_OOB)
+        table.write(self.store, range(to, to + count), segment[start : start + count])
+
+    # --- segments
+
+    def segment(self, number: int) -> list[int]:
+        """What a passive segment of the body holds in this instance; nothing once it is dropped."""
+        return self.segments[number]
+
+    def _elem_drop(self, form: Form) -> None:
+        segment = self.segment(form[1])
+        for at in range(len(segment)):
+            self.heap.write_ref(segment, at, 0)
+        segment.clear()  # mutant w09: pass
+
+    def instantiate(self, number: int) -> None:
+        """Evaluate the segments of the body, once for each instance (K5 of the original mended)."""
+        if number not in self.instance.segments:
+            made = [self._segment_of(segment.items) for segment in self.body.segments]
+            self.instance.segments[number] = made
+        # mutant w10: self.instance.segments[number] = [self._segment_of(each.items) for each in self.body.segments]
+        self.segments = self.instance.segments[number]
+
+    def _segment_of(self, items: tuple[Form, ...]) -> list[int]:
+        """A segment's references: roots while it is not dropped, like those of a table."""
+        segment = [0] * len(items)
+        self.store.segments.append(segment)
+        self.frame = Frame(())
+        self.store.frames.append(self.frame.refs)
+        try:
+            for at, item in enumerate(items):
+                self.heap.write_ref(segment, at, self.eval(item))
+        finally:
+            self.store.frames.pop()
+        return segment
+
+
+def check_range(start: int, count: int, length: int, code: str) -> None:
+    """Trap unless all of these elements exist."""
+    if start + count > length:
+        raise Trap(code)
