@@ -35,8 +35,8 @@ def weight(program: Program) -> Weight:
     slots are that it uses.
     """
     bodies = [body_weight(text) for text in program.config.bodies]
-    ints = _cost("limit", program.config.limit) + program.config.limiter + program.config.engine
-    ints += sum(detail for _, detail in bodies)
+    config = program.config
+    ints = _cost("limit", config.limit) + config.limiter + config.engine + sum(detail for _, detail in bodies)
     late = 0
     for op in program.ops:
         spec = OPS[op[0]]

@@ -140,10 +140,30 @@ class Store:
         return found
 
     def garbage(self) -> list[Obj]:
-        """What the next full collection must free; under COPYING also what cycles hold alone (4.2)."""
+        """What the next full collection must free: under COPYING also what cycles hold alone, under DRC never (4.2)."""
         if self.profile.collector == "copying" and self.bounds.mixed:
             self._break_cycles()
+        elif self.bounds.mixed:
+            self._keep_cycles()
         return list(self.dead.values())
+
+    def _keep_cycles(self) -> None:
+        """Dead objects on a cycle or under one stay, and take room: their counts never reach zero."""
+        counts = dict.fromkeys(self.dead, 0)
+        for obj in self.dead.values():
+            for child in obj.children():
+                if child.value in counts:
+                    counts[child.value] += 1
+        free = [obj for obj in self.dead.values() if not counts[obj.value]]
+        for obj in free:  # it grows on the way
+            del counts[obj.value]
+            for child in obj.children():
+                if child.value in counts:
+                    counts[child.value] -= 1
+                    if not counts[child.value]:
+                        free.append(child)
+        for value in counts:
+            del self.dead[value]
 
     def _break_cycles(self) -> None:
         found = self.reachable()

@@ -39,6 +39,7 @@ impl Machine<'_> {
         let (store, handle) = handle_at(&self.run.slots, source)?;
         let Typed::Exn(handle) = handle else { return Err(mistyped()) };
         let mut scope = RootScope::new(self.run.stores.context(store)?);
+        handle.ty(&mut scope)?; // the error of a stale handle, with which throwing would panic
         let rooted = handle.rooted(&mut scope);
         match scope.as_context_mut().throw::<()>(rooted) {
             Ok(()) => Ok(Reply::Done), // it never does
