@@ -33,6 +33,7 @@ RANKS: Final = {"null": 0, **dict.fromkeys(NUMERIC, 0), "get": 1, "i31": 2, "str
 RANKS_MORE: Final = {"global.get": 3, "call_ref": 5, "call_indirect": 5, "tail_ref": 5, "tail_indirect": 5}
 OTHER_RANK: Final = 4
 PLAIN: Final = {name: name.split("_")[0] for name in ("call_ref", "call_indirect", "tail_ref", "tail_indirect")}
+MAIN_VARIABLES: Final = 4  # the parameters of `main`
 FEW_VARIABLES: Final = 3  # that stand for an expression of their type
 
 _RUN, _RUN_EXN = CODE["run"], CODE["run_exn"]
@@ -138,6 +139,8 @@ def unwraps(body: Tree, text: str) -> Iterator[Tree]:
         if form[0] == "if":
             for arm in _forms(form[2:]):
                 yield replaced(body, place.path, *_forms(arm[1:]))
+        if form[0] == "drop":
+            yield replaced(body, place.path, *(("drop", operand) for operand in _forms(_forms(form)[0])))
         for expression in _expressions_in(form):
             yield replaced(body, place.path, ("drop", expression))
             if expression[0] == "then":
@@ -185,7 +188,23 @@ def _expressions_in(form: Tree) -> Iterator[Tree]:
             yield inner.form
 
 
-# --- what is named
+# --- helpers and what else is named
+
+
+def promotions(body: Tree, text: str) -> Iterator[Tree]:
+    """`main` replaced by what a helper does, without that and later ones."""
+    env = env_of(text)
+    for at, number, helper in functions(body):
+        if number is None:
+            continue
+        declared = env.functions[number]
+        moved = renumbered(helper, "V", -1, MAIN_VARIABLES)
+        parts = _forms(moved[place] for place in statements_of(moved))
+        if declared.result:
+            parts.append(("drop", _forms(moved)[-1]))
+        variables = declared.params + declared.locals
+        head: list[Tree] = [("local", *variables)] if variables else []
+        yield (*body[:at], ("main", *head, *parts, ("null", "extern")))
 
 
 def unused(body: Tree, text: str) -> Iterator[Tree]:
@@ -203,7 +222,7 @@ def unused(body: Tree, text: str) -> Iterator[Tree]:
 
 def _unused_variables(body: Tree, at: int, number: int | None, function: Tree) -> Iterator[Tree]:
     used = named((function,), "V")
-    variable = 0 if function[0] == "func" else 4
+    variable = 0 if function[0] == "func" else MAIN_VARIABLES
     for where, head in enumerate(function):
         if not isinstance(head, tuple) or head[0] not in ("param", "local"):
             continue
@@ -240,4 +259,4 @@ def names(body: Tree, text: str) -> Iterator[Tree]:
                         yield replaced(body, place.path, (*form[:at], smaller, *form[at + 1 :]))
 
 
-EDITS: Final[tuple[Edit, ...]] = (deletions, unwraps, expressions, unused, names)
+EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, unused, names)

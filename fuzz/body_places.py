@@ -117,13 +117,13 @@ def named(forms: Sequence[Tree], kind: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def renumbered(form: Tree, kind: str, gone: int) -> Tree:
-    """A form in which what comes after number `gone` of a kind comes one earlier."""
+def renumbered(form: Tree, kind: str, gone: int, by: int = -1) -> Tree:
+    """A form in which what comes after number `gone` of a kind comes one earlier, or `by` later."""
 
     def change(inner: Tree) -> Tree:
         at = {at for of, at in numbered(inner) if of == kind}
         return tuple(
-            part - 1 if n in at and isinstance(part, int) and part > gone else part for n, part in enumerate(inner)
+            part + by if n in at and isinstance(part, int) and part > gone else part for n, part in enumerate(inner)
         )
 
     return mapped(form, change)

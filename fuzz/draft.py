@@ -187,7 +187,7 @@ class Draft:
 
     def drop(self, handle: int) -> None:
         """Drops an owned handle of the current store."""
-        if self.add(ODROP, (handle,)) is not None:
+        if handle in self.place.owned and self.add(ODROP, (handle,)) is not None:
             self.place.owned.remove(handle)
 
     # --- brackets and stores

@@ -234,4 +234,5 @@ def i31_table(g: Draft) -> None:
         other = g.add(TABLE_NEW, (g.place.slot, ANY, 2, UNLIMITED, second))
         if other is not None:
             g.add(TABLE_COPY, (other[0], g.upto(2), made[0], 0, 1))
-    g.made(CODE["table_get_owned"] if g.byte() & 1 else CODE["table_get"], (made[0], g.upto(2)), False)
+    owned = g.byte() & 1 == 0
+    g.made(CODE["table_get_owned"] if owned else CODE["table_get"], (made[0], g.upto(2)), owned)

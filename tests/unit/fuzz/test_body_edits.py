@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -49,7 +50,7 @@ def with_forms(count: int, *wanted: str) -> list[str]:
     found = []
     for seed in range(10_000):
         rng = random.Random(seed)
-        text = random_body(rng.randbytes(1 << 14).__iter__().__next__, True, 30)
+        text = random_body(partial(rng.getrandbits, 8), True, 30)
         if {str(form[0]) for form in forms(parse(text))}.issuperset(wanted):
             found.append(text)
             if len(found) == count:
@@ -62,7 +63,7 @@ def test_reaches_a_minimum(text: str) -> None:
     shrunk = shrink(running("(body (main (get 1)))", text), checking(lambda p: {"select", "gc"} <= ran_forms(p)))
     assert not shrunk.exhausted
     (body,) = shrunk.program.config.bodies
-    assert body_weight(body)[0] <= 11
+    assert body_weight(body)[0] <= 10
     assert [OPS[op[0]].name for op in shrunk.program.ops] == ["inst", "run"]
 
 
@@ -70,7 +71,7 @@ def test_reaches_a_minimum(text: str) -> None:
 def test_helpers_and_clauses_go(text: str) -> None:
     shrunk = shrink(running(text), checking(lambda p: "throw" in ran_forms(p)))
     (body,) = shrunk.program.config.bodies
-    assert body == "(body (main (throw nothing) (null extern)))" or body_weight(body)[0] <= 6
+    assert body_weight(body)[0] <= 6
     assert [OPS[op[0]].name for op in shrunk.program.ops] == ["inst", "run_exn"]
 
 
