@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from twinheap.model.builder import Builder
-from twinheap.model.ops import ANY, CODE, END, EXTERN, INT_KINDS, MAX_DEPTH, NULL
+from twinheap.model.ops import ANY, CODE, END, EXTERN, INT_KINDS, MAX_DEPTH, NULL, OPS
 from twinheap.model.program import Config
 
 CHUNK: Final = 256  # random bytes drawn at once: one call of the generator a hundred choices
@@ -23,6 +23,11 @@ PAYLOADS: Final = INT_KINDS["payload"].edges
 EXT_NEW, EXT_NEW_OWNED = CODE["ext_new"], CODE["ext_new_owned"]
 I31_NEW, I31_NEW_OWNED = CODE["i31_new"], CODE["i31_new_owned"]
 OWN, LEND, OCLONE, ODROP = CODE["own"], CODE["lend"], CODE["oclone"], CODE["odrop"]
+UNSURE: Final = frozenset(
+    spec.code for spec in OPS if spec.group == "wasm" or spec.name in ("cast", "exn_take") or "_get" in spec.name
+)
+"""Ops whose result is a handle or nothing, as the run has it."""
+
 SCOPE, SYNC, GC, STORE_NEW = CODE["scope"], CODE["sync"], CODE["gc"], CODE["store_new"]
 
 
@@ -34,13 +39,16 @@ class Place:
         "errors",
         "fills",
         "globals",
+        "instances",
         "lifo",
         "limited",
         "limiter",
         "owned",
+        "shapes",
         "slot",
         "stale",
         "tables",
+        "unsure",
     )
 
     def __init__(self, slot: int, limited: bool, limiter: int) -> None:
@@ -55,6 +63,9 @@ class Place:
         self.tables: list[int] = []
         self.fills: list[int] = []
         self.errors: list[int] = []
+        self.instances: list[int] = []
+        self.unsure: set[int] = set()  # handles that may be empty, so that what uses them is skipped
+        self.shapes: dict[int, int] = {}  # handles of structs and arrays: the number of the object's type
 
 
 class Draft:
@@ -122,6 +133,11 @@ class Draft:
                 return found
         return -2
 
+    def sure(self, type_: int) -> int:
+        """As `typed`, and mostly one that is not empty."""
+        found = self.typed(type_)
+        return found if found not in self.place.unsure or self.byte() < 24 else self.typed(type_)
+
     def value(self, type_: int) -> int:
         """A value for a container: mostly a handle of its type, sometimes null or a handle of the wrong type."""
         if self.byte() < 40:
@@ -161,6 +177,8 @@ class Draft:
         if outs is None:
             return -1
         (self.place.owned if owned else self.place.lifo).append(outs[0])
+        if code in UNSURE:
+            self.place.unsure.add(outs[0])
         return outs[0]
 
     def any_new(self, owned: bool) -> int:

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from twinheap.fuzz.body_edits import body_weight
 from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
 from twinheap.model.program import Program, results_of
 from twinheap.model.view import resolve
@@ -26,12 +27,16 @@ _GC: Final = CODE["gc"]
 _FILL: Final = CODE["fill"]
 _MAKE_OWNED: Final = frozenset({CODE["ext_new_owned"], CODE["i31_new_owned"], CODE["own"]})
 
-Weight = tuple[int, int, int, int]
+Weight = tuple[int, int, int, int, int]
 
 
 def weight(program: Program) -> Weight:
-    """How complicated `program` is: its lines, its slots, its integers, and how late the slots are that it uses."""
-    ints = _cost("limit", program.config.limit) + program.config.limiter
+    """How complicated `program` is: its lines, the forms of its bodies, its slots, its integers, and how late the
+    slots are that it uses.
+    """
+    bodies = [body_weight(text) for text in program.config.bodies]
+    config = program.config
+    ints = _cost("limit", config.limit) + config.limiter + config.engine + sum(detail for _, detail in bodies)
     late = 0
     for op in program.ops:
         spec = OPS[op[0]]
@@ -40,7 +45,7 @@ def weight(program: Program) -> Weight:
                 late += value + 1
             elif param.kind in INT_KINDS:
                 ints += _cost(param.kind, value)
-    return len(program), program.slots, ints, late
+    return len(program), sum(count for count, _ in bodies), program.slots, ints, late
 
 
 def _cost(kind: str, value: int) -> int:
@@ -167,7 +172,8 @@ def configs(program: Program) -> Iterator[Program]:
     """Store 0 with default settings, then with one of them, then with a limit of whole pages."""
     config = program.config
     limits = sorted({UNLIMITED, *INT_KINDS["limit"].edges}, key=lambda limit: _cost("limit", limit))
-    choices = [replace(config, limit=UNLIMITED, limiter=0), replace(config, limiter=0), replace(config, limit=UNLIMITED)]
+    choices = [replace(config, limit=UNLIMITED, limiter=0, engine=0), replace(config, engine=0)]
+    choices += [replace(config, limiter=0), replace(config, limit=UNLIMITED)]
     choices += [replace(config, limit=limit) for limit in limits]
     for choice in choices:
         if choice != config:

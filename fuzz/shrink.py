@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from twinheap.fuzz import edits
+from twinheap.fuzz.body_edits import body_edits, fewer_bodies
 from twinheap.fuzz.budget import Clock
 from twinheap.model.ops import INT_KINDS, UNLIMITED
 from twinheap.model.program import Program
@@ -80,6 +81,8 @@ class _Shrinker:
         """Passes, the strongest first, until none of them helps."""
         passes = (
             self._delete,
+            lambda: self._first_of(fewer_bodies),
+            lambda: self._first_of(body_edits),
             lambda: self._first_of(edits.configs),
             lambda: self._first_of(edits.unwraps),
             lambda: self._first_of(edits.nulls),

@@ -1,7 +1,8 @@
 """Signatures: one short name for all programs that show the same bug in the same way.
 
 The signature of a finding is its verdict code plus the shape of its shrunk program: op kinds and data flow, slots
-renamed by first use, constants dropped, runs collapsed. Panic texts belong to it: two panics in one op are two bugs.
+renamed by first use, constants dropped, runs collapsed, and the shapes of the Wasm bodies that it runs. Panic texts
+belong to it: two panics in one op are two bugs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from twinheap.fuzz.body_shape import body_shape
 from twinheap.model.codes import Verdict
 from twinheap.model.observation import DEAD, PANIC, Observation
 from twinheap.model.ops import END, NULL, OPS, Op
@@ -22,8 +24,12 @@ SIGNATURE_DIGITS: Final = 10
 RUN: Final = 3
 """A run of this many like ops or more collapses to this many: bugs tell one use from two, hardly nine from ten."""
 
+RUNS: Final = ("run", "run_exn")
+"""Op kinds that run a body, their second operand."""
+
 Shape = tuple[str | int, ...]
-"""One op of a shape: its kind, then slot names by first use (`NULL` for an absent one); results last."""
+"""One op of a shape: its kind, the shape of the body that it runs, slot names by first use (`NULL` for an absent one);
+results last."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -43,6 +49,8 @@ def identity_of(verdict: Verdict, program: Program, outcome: str | None) -> Iden
     """The identity of `verdict` on the judged `program`; `outcome`: what was observed at its op, None if nothing."""
     ops = program.all_ops
     kind = OPS[ops[verdict.at][0]].name if 0 <= verdict.at < len(ops) else ""
+    if kind == "run_exn":  # a body may lose its exceptions while it is shrunk
+        kind = "run"
     if verdict.code.startswith("TH2"):
         kind = ""
     return Identity(verdict.code, verdict.known, kind, _text_of(verdict.code, outcome))
@@ -82,7 +90,7 @@ def shape(program: Program) -> tuple[Shape, ...]:
     >>> shape(b.finish())
     (('i31_new_owned', 0, 1), ('i31_new_owned', 0, 2), ('i31_new_owned', 0, 3))
     """
-    shaper = _Shaper()
+    shaper = _Shaper(program.config.bodies)
     for op in program.ops:
         shaper.add(op)
     return tuple(shaper.shapes)
@@ -91,7 +99,8 @@ def shape(program: Program) -> tuple[Shape, ...]:
 class _Shaper:
     """Renames slots by first use; from the `RUN`-th op of a run on, further ones melt into the last."""
 
-    def __init__(self) -> None:
+    def __init__(self, bodies: tuple[str, ...]) -> None:
+        self.bodies = bodies
         self.names: dict[int, int] = {0: 0, NULL: NULL}
         self.shapes: list[Shape] = []
         self.next_name = 1
@@ -104,7 +113,8 @@ class _Shaper:
         slots = [value for param, value in zip(spec.params, op[1:], strict=False) if param.is_slot]
         outs = op[1 + len(spec.params) :]
         # Handles of a run may differ; containers and stores are the same ones, or it is another run.
-        like = (op[0], tuple("null" if slot == NULL else "" for slot in slots))
+        body = [body_shape(self.bodies[op[2]])] if spec.name in RUNS else []
+        like = (op[0], (*body, *("null" if slot == NULL else "" for slot in slots)))
         self.run = self.run + 1 if like == self.last and op[0] != END else 1
         self.last = like
         if self.run > RUN:
@@ -114,7 +124,7 @@ class _Shaper:
         operands = [self.names.get(slot, NULL) for slot in slots]
         results = [NULL if slot == NULL else self._fresh(slot) for slot in outs]
         self.melted = tuple(results)
-        self.shapes.append((spec.name, *operands, *results))
+        self.shapes.append((spec.name, *body, *operands, *results))
 
     def _fresh(self, slot: int) -> int:
         name = self.names[slot] = self.next_name

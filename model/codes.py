@@ -57,6 +57,8 @@ _ROWS: Final = (
     ("TH404", "protocol error", "The executor sent something that is no valid answer.", "docs/wire.md"),
     ("TH405", "memory growth", "The executor's resident memory passed its limit.", "design: targets"),
     ("TH406", "wrong store accepted", "A handle of another store was not refused.", "semantics 2.1"),
+    # TH5xx resources
+    ("TH501", "growth", "The process grew while handles were made and dropped over and over.", "semantics 2.3"),
     # TH6xx targets disagree
     ("TH601", "targets disagree: outcome", "Two targets gave different canonical outcomes.", "program-ir 8.3"),
     (

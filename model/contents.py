@@ -62,7 +62,7 @@ class Fill:
 class Future:
     """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
 
-    `due` is what was dead when it began, `live` how many objects were not: what dies meanwhile may still take room.
+    `due` is what was dead when it began, `live` what was not: what dies meanwhile may still take room.
     `fits`: in exact mode, whether the allocation will succeed. `first`: it makes the heap, so that there may be none
     if it is cancelled.
     """
@@ -80,5 +80,27 @@ class Future:
         self.fits: bool | None = None
 
 
-Content = None | Handle | Cell | Table | Raw | Error | Fill | Future
+class SegmentState:
+    """A passive element segment of a body in one instance: what is in it, nothing once it was dropped."""
+
+    __slots__ = ("refs", "used")
+
+    def __init__(self, refs: list[Ref]) -> None:
+        self.refs = refs
+        self.used = False  # items were read from it
+
+
+class Instance:
+    """An instance of the kit: its globals and tables, and the segments of each body that ran on it."""
+
+    __slots__ = ("globals", "segments", "store", "tables")
+
+    def __init__(self, store: Store, globals_: list[Cell], tables: list[Table]) -> None:
+        self.store = store
+        self.globals = globals_
+        self.tables = tables
+        self.segments: dict[int, list[SegmentState]] = {}
+
+
+Content = None | Handle | Cell | Table | Raw | Error | Fill | Future | Instance
 """What a slot other than a store's holds."""

@@ -6,10 +6,11 @@ of memory. The portable rules do not need it, and it knows nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from twinheap.model.entities import BYTES_NEEDED, EXTERNREF_BLOCK, Obj, Ref, growth
+from twinheap.model.entities import BYTES_NEEDED, FIRST_INDEX, Obj, Ref, growth
+from twinheap.model.layout import block, needed
 from twinheap.model.ops import UNLIMITED
 from twinheap.model.roots import FIRST_MARK, OwnedRoot
 from twinheap.model.space import Bump, FirstFit
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 class Exact:
     """The exact bookkeeping of one store under DRC or NULL as 42.0.2 does it.
 
-    `k1`: repeated exposure leaks one count (K1 as a prediction, for targets that have it).
+    `defects`: K1 (repeated exposure leaks one count), K7 (an empty heap grows too little) and K12 (a failed
+    initialization leaks counts) as predictions, for targets that have them.
     """
 
-    def __init__(self, store: Store, collector: str, k1: bool) -> None:
+    def __init__(self, store: Store, collector: str, defects: Collection[str]) -> None:
         self.store = store
+        self.collector = collector
         self.counting = collector == "drc"
-        self.k1 = k1
-        self.block = EXTERNREF_BLOCK[collector]
-        self.needed = BYTES_NEEDED[collector]
+        self.k1, self.k7, self.k12 = (name in defects for name in ("K1", "K7", "K12"))
         self.space: FirstFit | Bump = FirstFit() if self.counting else Bump()
         self.owned: list[OwnedRoot] = []  # the liveness list, in creation order
         self.mark = FIRST_MARK
@@ -45,12 +46,24 @@ class Exact:
             ref.count += 1
 
     def dec(self, ref: Ref) -> None:
-        """One holder less; at zero the host value is dropped and the block freed, at that moment (DRC <= 47)."""
+        """One holder less; at zero the object is freed, and what only it held, at that moment (DRC <= 47)."""
         if type(ref) is Obj:
             ref.count -= 1
             if not ref.count and self.counting:
-                self.finalized.append(ref.value)
-                self.space.release(ref.address, self.block)
+                self._free(ref)
+
+    def _free(self, obj: Obj) -> None:
+        """Without recursion, since chains are long. Finalizers of one op are a set, so their order does not matter."""
+        pending = [obj]
+        while pending:
+            dying = pending.pop()
+            if dying.kind == "extern":
+                self.finalized.append(dying.value)
+            self.space.release(dying.address, block(self.collector, dying))
+            for child in dying.children():
+                child.count -= 1
+                if not child.count:
+                    pending.append(child)
 
     def expose(self, ref: Ref) -> None:
         """`ref` may now be on a Wasm stack: it enters the OASR list, which holds one count."""
@@ -98,19 +111,33 @@ class Exact:
         self.calls.append((0, 0))
 
     def alloc(self, obj: Obj) -> bool:
-        """Steps C to E for one externref; False is out of memory. The new LIFO root's count is not included."""
-        obj.address = self.space.place(self.block)
+        """Steps C to E for one object; False is out of memory. Neither its count nor its fields' are included."""
+        size = block(self.collector, obj)
+        obj.address = self.space.place(size)
         if not obj.address:
             self.trim(eager=True)
-            if not self.grow():
+            if not self.grow(needed(self.collector, obj)):
                 self.collect()
-            obj.address = self.space.place(self.block)
+            obj.address = self.space.place(size)
         return bool(obj.address)
 
-    def grow(self) -> bool:
-        """Step D2: whether the limiter let the heap grow for one externref."""
+    def give_back(self, obj: Obj, fields: Iterable[Ref]) -> None:
+        """The initialization of a fresh object failed after `fields`, whose counts go with it, or stay (3.2, K12)."""
+        if self.counting:
+            self.space.release(obj.address, block(self.collector, obj))
+            if self.k12:
+                for ref in fields:
+                    self.inc(ref)
+
+    def grow(self, size: int) -> bool:
+        """Step D2: whether the limiter let the heap grow for a request of `size` bytes.
+
+        An empty heap grows by the reserved bytes too: without them a first request may not fit (K7).
+        """
         current = self.space.size
-        desired = current + growth(current, self.needed)
+        if not current and not self.k7:
+            size += FIRST_INDEX[self.collector]
+        desired = current + growth(current, size)
         self.calls.append((current, desired))
         if self.store.limit != UNLIMITED and desired > self.store.limit:
             return False
@@ -127,7 +154,7 @@ class Exact:
         """gc(Some(oom)): eager trim, then grow; collect only if growth fails (3.5). Without a heap: nothing (K13)."""
         if self.store.heap:
             self.trim(eager=True)
-            if not self.grow():
+            if not self.grow(BYTES_NEEDED[self.collector]):
                 self.collect()
 
     def take(self) -> tuple[list[int], list[tuple[int, int]]]:
@@ -138,4 +165,4 @@ class Exact:
 
     def release_all(self, objects: Iterable[Obj]) -> None:
         """Store drop: every remaining value is dropped (3.6)."""
-        self.finalized.extend(obj.value for obj in objects)
+        self.finalized.extend(obj.value for obj in objects if obj.kind == "extern")

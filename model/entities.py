@@ -28,7 +28,8 @@ class Obj:
     `inside`: cells of objects that are held themselves. `count`: the exact reference count; `address`: its block; both
     only in exact mode. The rest are predicates of known defects: `listed` and `tainted` (in the OASR list, and exposed
     while already there: 1.6, K1), `tabled` (was offered to a table: K14), `as_any` (was rooted as an any reference:
-    K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2).
+    K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2), `halfway` (a field of an object whose
+    initialization failed later: K12). `size`: the bytes of an object other than an externref, before rounding.
     """
 
     __slots__ = (
@@ -39,11 +40,13 @@ class Obj:
         "copied",
         "count",
         "finalized",
+        "halfway",
         "holders",
         "inside",
         "kind",
         "listed",
         "payload",
+        "size",
         "storages",
         "store",
         "tabled",
@@ -69,6 +72,8 @@ class Obj:
         self.as_any = False
         self.copied = False
         self.caught = False
+        self.halfway = False
+        self.size = 0
         self.count = 0
         self.address = 0
 
@@ -85,6 +90,7 @@ class Obj:
 Ref = None | int | Obj
 Stored = None | int | Obj
 """What a field or element holds: a reference, or a number; its storage type says which."""
+
 
 def i31_of_raw(raw: int) -> Ref:
     """The reference that a raw value without an object denotes: 0 is null, an odd one an i31 (1.2).

@@ -5,23 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.model import rules_async, rules_memory, rules_roots, rules_slots, rules_values
+from twinheap.model import (
+    rules_async,
+    rules_exceptions,
+    rules_fields,
+    rules_memory,
+    rules_objects,
+    rules_resources,
+    rules_roots,
+    rules_slots,
+    rules_values,
+    rules_wasm,
+)
 from twinheap.model.codes import Verdict
 from twinheap.model.known import known_break, known_panic
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
-from twinheap.model.world import RULES, Broken, Rule, World
+from twinheap.model.world import RULES, Broken, Lost, Rule, World
 
 _RULE_MODULES: Final = (
     rules_roots,
     rules_values,
     rules_memory,
     rules_async,
+    rules_resources,
     rules_slots,
+    rules_exceptions,
+    rules_fields,
+    rules_objects,
+    rules_wasm,
 )  # importing them registers their rules
-_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES['sync']) for spec in OPS)
+_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES["sync"]) for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 
 Behaviour = tuple[str, str, str]
@@ -62,6 +78,8 @@ def judge(
         except Broken as broken:
             known = known_break(w, broken, op)
             w.verdicts.append(Verdict(broken.code, at, broken.allowed, str(obs), known))
+            return w.verdicts
+        except Lost:
             return w.verdicts
         if behaviour is not None:
             behaviour.add((_NAMES[code], outcome if not fatal else PANIC, w.case))

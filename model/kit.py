@@ -90,7 +90,9 @@ TABLE_MINIMUM: Final = 4
 TABLE_MAXIMUM: Final = 16
 """Elements of an instance's tables at first, all null, and at most."""
 
-HIERARCHY: Final = {"extern": "extern", "exn": "exn"} | dict.fromkeys(("any", "eq", "i31", "struct", "array", "node"), "any")
+HIERARCHY: Final = {"extern": "extern", "exn": "exn"} | dict.fromkeys(
+    ("any", "eq", "i31", "struct", "array", "node"), "any"
+)
 """The hierarchy that each reference storage type belongs to."""
 
 

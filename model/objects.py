@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.entities import Obj, Ref, Stored
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, ObjectType
+from twinheap.model.kit import ObjectType
+from twinheap.model.layout import TYPES, object_bytes
 
 if TYPE_CHECKING:
     from twinheap.model.state import Store
     from twinheap.model.world import World
-
-TYPES: Final = {"struct": STRUCTS, "array": ARRAYS, "exn": TAGS}
-"""The object types of each kind."""
 
 NUMBER_OF: Final = {kind: {made.name: at for at, made in enumerate(types)} for kind, types in TYPES.items()}
 """The number of each object type by kind and name."""
@@ -27,14 +25,21 @@ def type_of(obj: Obj) -> ObjectType:
     return TYPES[obj.kind][obj.type]
 
 
-def make(w: World, store: Store, kind: str, type_: int, cells: Sequence[Stored]) -> Obj:
-    """A fresh object that nothing holds yet. Its number is negative, since it has no host value."""
+def build(w: World, store: Store, kind: str, type_: int, cells: Sequence[Stored]) -> Obj:
+    """An object to ask room for, which is not in the store yet. Its number is negative: it has no host value."""
     w.unnamed -= 1
     obj = Obj(w.unnamed, store.slot, kind, type_)
     fields = TYPES[kind][type_].fields
     obj.storages = (fields[0].storage,) * len(cells) if kind == "array" else [field.storage for field in fields]
     obj.cells = list(cells)
-    w.objects[obj.value] = obj
+    obj.size = object_bytes(w.profile.collector, kind, type_, len(cells))
+    store.bounds.mixed = True
+    return obj
+
+
+def make(w: World, store: Store, kind: str, type_: int, cells: Sequence[Stored]) -> Obj:
+    """A fresh object that nothing holds yet."""
+    obj = build(w, store, kind, type_, cells)
     store.add(obj)
     return obj
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from twinheap.model.engines import ENGINES
 from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
 
 Op = tuple[int, ...]
@@ -67,6 +68,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     # 64 KiB pages: odd limits (192 KiB) stop doubling early, 0 and under a page refuse the first growth.
     "limit": IntKind(UNLIMITED, MAX_LIMIT, (), (UNLIMITED, 0, 1, 65535, 65536, 131072, 196608, 262144)),
     "limiter": _enum("plain", "async"),
+    "engine": _enum(*(engine.name for engine in ENGINES)),
     "type": IntKind(0, 1, REF_TYPES[:2], (0, 1)),
     "cast": IntKind(EQ, ARRAY, REF_TYPES, (EQ, STRUCT, ARRAY)),
     "mutable": _enum("const", "var"),
@@ -87,6 +89,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "length": IntKind(0, MAX_LENGTH, (), (0, 1, 2, 3, 10, 1000)),
     "upper": IntKind(ANY, EQ, REF_TYPES, (ANY, EQ)),
     "form": _enum("lifo", "owned"),
+    "churn": _enum("i31", "extern", "clone", "global"),
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
     "ktable": IntKind(0, len(KIT_TABLES) - 1, (), tuple(range(len(KIT_TABLES)))),
@@ -222,6 +225,7 @@ wasm     inst_global      inst:I which:kglobal                                  
 wasm     inst_table       inst:I which:ktable                                       -> table:T
 wasm     run              inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
 wasm     run_exn          inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
+bulk     churn            store:S what:churn count:many                             ->
 """
 
 

@@ -133,6 +133,14 @@ def chain(b: Builder, store: int, count: int) -> Outs | None:
     return (b.new("O", store, STRUCT),)
 
 
+@precondition
+def churn(b: Builder, store: int, what: int, count: int) -> Outs | None:
+    if not _synchronous(b, store):
+        return None
+    b.collect_point(store)
+    return ()
+
+
 def _synchronous(b: Builder, store: int) -> bool:
     return b.ready(store) and not b.stores[store].limiter
 

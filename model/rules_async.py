@@ -5,6 +5,7 @@ How many increments there are is not predicted (7); in exact mode the sum of wha
 
 from __future__ import annotations
 
+from twinheap.model.bounds import Load
 from twinheap.model.contents import EMPTY, Future
 from twinheap.model.entities import Obj
 from twinheap.model.observation import OK, OOM, PENDING, Observation
@@ -45,7 +46,7 @@ def gc_async(w: World, obs: Observation, slot: int, pending: int) -> None:
     """A full collection in increments; cannot fail (3.5)."""
     store = store_at(w, slot)
     w.collects(store)
-    future = Future(store, list(store.dead.values()))
+    future = Future(store, store.garbage())
     w.slots[pending] = store.pending = future
     if store.counts:
         store.counts.collect()
@@ -83,8 +84,9 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
     fits = future.fits if store.counts else None
     if obs.outcome == OOM:
         w.case = "dropped" if future.error == NULL else "kept"
-        must_fit(store, fits, max(store.live, future.live))
-        refuse(w, store, obs, future.obj.value, future.error)
+        now, then = store.live, future.live
+        must_fit(store, fits, future.obj, Load(max(now.objects, then.objects), max(now.bytes, then.bytes)))
+        refuse(w, store, obs, future.obj, future.error)
         return
     w.require_values(obs, (), "TH106")
     if fits is not None:

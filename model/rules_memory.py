@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twinheap.model.bounds import Load
 from twinheap.model.contents import Error, Fill
 from twinheap.model.entities import Obj
+from twinheap.model.known import known_leak
+from twinheap.model.layout import needed
 from twinheap.model.observation import OK, OOM, OTHER, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.roots import OwnedRoot
@@ -22,16 +25,21 @@ def begin_allocation(store: Store) -> None:
             store.counts.create_heap()
 
 
-def must_fit(store: Store, fits: bool | None, live: int) -> None:
-    """An observed out of memory: exact mode knows; else it must not fit after a collection (program-ir 8.3 rule 4)."""
-    if fits or (fits is None and store.bounds.must_fit(live)):
-        raise Broken("TH301", f"ok: {live} objects are live, and one more fits")
+def must_fit(store: Store, fits: bool | None, obj: Obj, live: Load | None = None) -> None:
+    """An observed out of memory: exact mode knows; else `obj` must not fit after a collection (program-ir 8.3 rule 4).
+
+    `live`: what cannot be collected, if not just what is alive now.
+    """
+    live = live or store.live
+    if fits or (fits is None and store.must_fit(obj, live)):
+        raise Broken("TH301", f"ok: {live.objects} objects are live, and one more fits", obj)
+    store.refused(obj)
 
 
 def may_fit(store: Store, fits: bool) -> None:
     """An observed success."""
     if not fits:
-        raise Broken("TH303", f"err:oom: {store.live} objects are live, and no more fit")
+        raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
 
 
 def place(store: Store, obj: Obj) -> bool | None:
@@ -40,28 +48,39 @@ def place(store: Store, obj: Obj) -> bool | None:
 
 
 def add_object(w: World, store: Store, obj: Obj) -> None:
-    """A fresh object; its first LIFO root owns its count (1.6)."""
+    """A fresh object; its first LIFO root owns its count, and it holds what is in it (1.6)."""
     obj.count = 1
-    store.objects[obj.value] = w.objects[obj.value] = obj
+    if obj.kind == "extern":
+        w.objects[obj.value] = obj
+    elif store.counts:
+        for child in obj.children():
+            store.counts.inc(child)
+    store.add(obj)
 
 
 def check_growth(store: Store) -> None:
     """Objects were made and are held: in portable mode, they must have fitted at once."""
-    live = store.live
     if store.counts is None:
-        may_fit(store, store.bounds.may_fit(live - 1))
-    store.bounds.allocated(live)
+        may_fit(store, store.may_hold())
+    if not store.bounds.mixed:
+        store.bounds.allocated(store.live.objects)
 
 
-def refuse(w: World, store: Store, obs: Observation, value: int, error: int) -> None:
+def check_needed(store: Store, obs: Observation, obj: Obj) -> None:
+    """In exact mode, the bytes that an out-of-memory error names (1.5)."""
+    wanted = needed(store.profile.collector, obj)
+    if store.counts and obs.needed != wanted:
+        raise Broken("TH305", f"{wanted} bytes needed, not {obs.needed}")
+
+
+def refuse(w: World, store: Store, obs: Observation, obj: Obj, error: int) -> None:
     """Out of memory: the error owns the value; an error that is not kept drops it at once (1.5, 4.4)."""
-    if store.counts and obs.needed != store.counts.needed:
-        raise Broken("TH305", f"{store.counts.needed} bytes needed, not {obs.needed}")
+    check_needed(store, obs, obj)
     if error == NULL:
-        w.rejected.append(value)
+        w.rejected.append(obj.value)
     else:
-        w.slots[error] = Error(store, value)
-        store.errors.add(value)
+        w.slots[error] = Error(store, obj.value)
+        store.errors.add(obj.value)
 
 
 def _allocation(owned: bool) -> Callable[..., None]:
@@ -83,8 +102,8 @@ def _allocation(owned: bool) -> Callable[..., None]:
         fits = place(store, obj)
         if obs.outcome == OOM:
             w.case = "dropped" if error == NULL else "kept"
-            must_fit(store, fits, store.live)
-            refuse(w, store, obs, value, error)
+            must_fit(store, fits, obj)
+            refuse(w, store, obs, obj, error)
             return
         w.require(obs, OK, "there is room")
         if fits is not None:
@@ -129,7 +148,8 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
     if number:
         check_growth(store)
     if number < count:
-        must_fit(store, place(store, Obj(first + number, slot)), store.live)
+        refused = Obj(first + number, slot)
+        must_fit(store, place(store, refused), refused)
         w.rejected.append(first + number)
 
 
@@ -153,11 +173,22 @@ def free(w: World, obs: Observation, source: int, pattern: int) -> None:
 
 
 def make_due(w: World, store: Store, dead: list[Obj]) -> None:
-    """A full collection is over: what was dead when it began is due, except under NULL (4.2)."""
+    """A full collection is over: what was dead when it began is due, except under NULL (4.2).
+
+    Objects without a host value are gone without a sign; those that a known defect keeps still take room.
+    """
     store.trimmed()
     store.swept()
-    if w.profile.collector != "null" and store.heap:
-        w.due.extend(dead)
+    if w.profile.collector == "null" or not store.heap:
+        return
+    for obj in dead:
+        if obj.kind == "extern":
+            w.due.append(obj)
+        elif known_leak(w, obj):
+            store.dead.pop(obj.value, None)
+            store.leaked[obj.value] = obj
+        else:
+            store.remove(obj)
 
 
 @rule("gc", "ok/heapless ok/clean ok/garbage err:other/async-limiter")
@@ -172,7 +203,7 @@ def gc(w: World, obs: Observation, slot: int) -> None:
     w.collects(store)
     w.case = "garbage" if store.dead else "clean" if store.heap else "heapless"
     w.require(obs, OK, "a collection cannot fail")
-    dead = list(store.dead.values())
+    dead = store.garbage()
     if store.counts:
         store.counts.collect()
     make_due(w, store, dead)
@@ -201,9 +232,10 @@ def gc_for(w: World, obs: Observation, slot: int, error: int) -> None:
         return
     w.case = "heapless" if not store.heap else "own" if kept.store is store else "foreign"
     w.require(obs, OK, "a collection cannot fail")
-    dead = list(store.dead.values())
+    dead = store.garbage()
     if store.counts:
         store.counts.gc_for()
+    store.empty = store.empty and not (store.heap and store.bounds.grows_from_empty(1))
     if w.profile.collector == "copying":  # there it collects first, as from 45 on (1.5)
         make_due(w, store, dead)
     store.trimmed()

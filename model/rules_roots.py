@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.objects import is_a
 from twinheap.model.observation import OK, Observation
-from twinheap.model.ops import ANY, EQ, EXTERN
-from twinheap.model.roots import CastHandle, OwnedRoot
+from twinheap.model.ops import ANY, EQ, EXTERN, REF_TYPES
+from twinheap.model.roots import STALE, CastHandle, OwnedRoot
 from twinheap.model.state import Store
 from twinheap.model.world import World, rule
 
@@ -32,13 +33,14 @@ def store_new(w: World, obs: Observation, limit: int, limiter: int, slot: int) -
 def store_drop(w: World, obs: Observation, slot: int) -> None:
     """Every remaining host value is dropped exactly once, reachable or not; owned handles may outlive it (3.6)."""
     store = store_at(w, slot)
-    w.case = "errors" if store.errors else "values" if store.objects else "empty"
+    values = [obj for obj in store.objects.values() if obj.kind == "extern"]
+    w.case = "errors" if store.errors else "values" if values else "empty"
     w.require(obs, OK, "a store can be dropped")
     store.dropped = True
     w.rejected.extend(store.errors)
-    w.due.extend(store.objects.values())
+    w.due.extend(values)
     if store.counts:
-        store.counts.release_all(store.objects.values())
+        store.counts.release_all(values)
 
 
 @rule("set_limit", "ok/heap ok/heapless")
@@ -183,10 +185,10 @@ def cast(w: World, obs: Observation, source: int, type_: int, result: int) -> No
     if found is None:
         return
     handle, ref = found
-    fits = type_ == EQ and type(ref) is int  # an externref seen as any is neither eq nor below
+    fits = is_a(ref, REF_TYPES[type_])  # an externref seen as any is neither eq nor below
     w.require_values(obs, ("nonnull",) if fits else ("null",), "TH104")
     w.case = "no" if not fits else "yes-owned" if isinstance(handle, OwnedRoot | CastHandle) else "yes-lifo"
-    if fits and w.profile.fresh_casts:
+    if fits and type_ == EQ and w.profile.fresh_casts:
         w.put(result, handle.store.root(ref), type_)
     elif fits and isinstance(handle, OwnedRoot):
         handle.store.cast_roots.append(handle)
@@ -195,7 +197,21 @@ def cast(w: World, obs: Observation, source: int, type_: int, result: int) -> No
         w.put(result, handle, type_)
 
 
-@rule("kind", "ok/extern ok/i31 err:unrooted/stale err:unrooted/unsure skip/empty")
+@rule("upcast", "ok/lifo ok/cast ok/stale skip/empty")
+def upcast(w: World, obs: Observation, source: int, type_: int, result: int) -> None:
+    """The same root under a wider type; nobody looks whether it is still there (3.2)."""
+    if w.empty(obs, source):
+        return
+    handle = w.handle(source)
+    w.case = "stale" if handle.ref() is STALE else "cast" if isinstance(handle, CastHandle) else "lifo"
+    w.require(obs, OK, "an up-cast cannot fail")
+    w.put(result, handle, type_)
+
+
+@rule(
+    "kind",
+    "ok/extern ok/i31 ok/struct ok/array ok/exn err:unrooted/stale err:unrooted/unsure skip/empty",
+)
 def kind(w: World, obs: Observation, source: int) -> None:
     """What a reference is (1.2, 3.2)."""
     found = w.read(obs, source)
@@ -203,8 +219,8 @@ def kind(w: World, obs: Observation, source: int) -> None:
         return
     _handle, ref = found
     if isinstance(ref, Obj):
-        w.case = "extern"
-        w.require_values(obs, ("extern",), "TH104")
+        w.case = ref.kind
+        w.require_values(obs, (ref.kind,), "TH104")
     else:
         w.case = "i31"
         w.require_values(obs, ("i31", ref), "TH104")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from twinheap.model.contents import Cell, Table
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.kit import HIERARCHY
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
-from twinheap.model.ops import EXTERN, NULL, UNLIMITED
+from twinheap.model.ops import EXTERN, NULL, REF_TYPES, UNLIMITED
 from twinheap.model.roots import Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.world import World, rule
@@ -161,7 +162,7 @@ rule("table_get_owned", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_
 
 def _is_read(w: World, value: int, type_: int, count: int) -> bool:
     """Whether a value of the right type is looked at: from 46 on, only if it is written somewhere."""
-    fits = value == NULL or (w.types[value] == EXTERN) == (type_ == EXTERN)
+    fits = value == NULL or HIERARCHY[REF_TYPES[w.types[value]]] == HIERARCHY[REF_TYPES[type_]]
     return bool(count) or not (fits and w.profile.bounds_first)
 
 

@@ -7,38 +7,38 @@ from collections.abc import Callable
 from twinheap.model.contents import Raw
 from twinheap.model.entities import Obj, i31_of_raw
 from twinheap.model.observation import OK, Observation
-from twinheap.model.ops import ANY, INT_KINDS
+from twinheap.model.ops import EXTERN, INT_KINDS
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.world import Broken, World, rule
 
 
-@rule("data", "ok/lifo ok/owned ok/i31 err:unrooted/stale skip/empty")
+@rule("data", "ok/lifo ok/owned ok/i31 ok/object err:unrooted/stale skip/empty")
 def data(w: World, obs: Observation, source: int) -> None:
-    """The host value and its payload; none for an i31 (3.1)."""
+    """The host value and its payload; none for what has no host value (3.1)."""
     found = w.read(obs, source)
     if found is None:
         return
     _handle, ref = found
-    if not isinstance(ref, Obj):
-        w.case = "i31"
+    if not isinstance(ref, Obj) or ref.kind != "extern":
+        w.case = "object" if isinstance(ref, Obj) else "i31"
         w.require_values(obs, (None,), "TH101")
     elif obs.values != (ref.value, ref.payload) or obs.outcome != OK:
         same = obs.outcome == OK and obs.values[:1] == (ref.value,)
         w.require_values(obs, (ref.value, ref.payload), "TH102" if same else "TH101")
 
 
-@rule("data_set", "ok/lifo ok/owned ok/i31 err:unrooted/stale skip/empty")
+@rule("data_set", "ok/lifo ok/owned ok/i31 ok/object err:unrooted/stale skip/empty")
 def data_set(w: World, obs: Observation, source: int, number: int) -> None:
     """The mutation is visible through every alias (3.1)."""
     found = w.read(obs, source)
     if found is None:
         return
     _handle, ref = found
-    if isinstance(ref, Obj):
+    if isinstance(ref, Obj) and ref.kind == "extern":
         w.require_values(obs, (), "TH106")
         ref.payload = number
     else:
-        w.case = "i31"
+        w.case = "object" if isinstance(ref, Obj) else "i31"
         w.require_values(obs, (None,), "TH101")
 
 
@@ -53,7 +53,7 @@ def eq(w: World, obs: Observation, left: int, right: int) -> None:
         return
     (one, ref_one), (_, ref_two) = found_one, found_two
     same = ref_one == ref_two if type(ref_one) is type(ref_two) else False
-    if not w.profile.exact and w.types[left] == ANY:  # the C API compares any references as raw values
+    if not w.profile.exact and w.types[left] != EXTERN:  # the C API compares them as raw values, or in Wasm
         one.store.expose(ref_one)
         one.store.expose(ref_two)
     w.require_values(obs, (same,), "TH103")

@@ -6,48 +6,18 @@ collection. Objects that a known defect keeps are moved to `leaked`, so that eac
 
 from __future__ import annotations
 
+from typing import Final
+
+from twinheap.model.bounds import Bounds, Load
 from twinheap.model.contents import Future
 from twinheap.model.counts import Exact
-from twinheap.model.entities import Obj, Ref, Stored, capacity, largest_heap
-from twinheap.model.ops import UNLIMITED
+from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.layout import block, needed
 from twinheap.model.profiles import Profile
 from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
 
-
-class Bounds:
-    """Portable mode: between which capacities the heap is, in externrefs (program-ir 8.3 rule 4).
-
-    A heap of externrefs only ever has 64 KiB times a power of two, and stops where the next doubling passes the
-    limit. `most`: the largest capacity that any limit so far allowed. `peak`: the most objects alive at once.
-    """
-
-    def __init__(self, collector: str, limit: int, fixed: int | None) -> None:
-        self.collector = collector
-        self.fixed = fixed  # a heap of fixed size, whatever the limit
-        self.most = 0
-        self.peak = 0
-        self.unlimited = False  # there was a time without a limit
-        self.set_limit(limit)
-
-    def set_limit(self, limit: int) -> None:
-        """A new limit; the heap never shrinks."""
-        self.top: int | None = self.fixed
-        if self.fixed is None and limit != UNLIMITED:
-            self.top = capacity(self.collector, largest_heap(limit))
-        self.unlimited = self.unlimited or self.top is None
-        self.most = max(self.most, self.top or 0)
-
-    def must_fit(self, live: int) -> bool:
-        """Whether one more object fits for certain once everything dead is collected."""
-        return self.top is None or live < max(self.top, self.peak)
-
-    def may_fit(self, live: int) -> bool:
-        """Whether one more object can fit at all."""
-        return self.unlimited or live < self.most
-
-    def allocated(self, live: int) -> None:
-        """`live` objects are alive now."""
-        self.peak = max(self.peak, live)
+MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway")
+"""Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
 
 
 class Store:
@@ -71,11 +41,18 @@ class Store:
         self.cast_roots: list[OwnedRoot] = []  # owned roots that cast handles share
         self.errors: set[int] = set()  # values in kept out-of-memory errors
         self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
+        self.exception: Ref = None  # the pending exception
+        self.unsafe: set[str] = set()  # defects of frames that a run may have met (K3, K4)
+        self.reused_segments = False  # a segment whose items allocate was used again (K5)
+        self.thrown = False  # the host threw, and that was not counted (K9)
+        self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
+        self.made = False  # an allocation succeeded
+        self.empty = True  # the heap has certainly 0 bytes
         self.pending: Future | None = None
         self.seen: list[int] = []  # exact mode: finalized inside the pending operation so far
         self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it
         self.exact = profile.exact
-        self.counts = Exact(self, profile.collector, "K1" in profile.defects) if profile.exact else None
+        self.counts = Exact(self, profile.collector, profile.defects) if profile.exact else None
         self.bounds = Bounds(profile.collector, limit, profile.fixed_capacity)
 
     # --- 4.1 holders
@@ -98,6 +75,15 @@ class Store:
         """A fresh object, which nothing holds yet: its cells count once something does."""
         self.objects[obj.value] = obj
         self.dead[obj.value] = obj
+        self.bytes += self.block(obj)
+        self.made, self.empty = True, False
+
+    def remove(self, obj: Obj) -> None:
+        """The object is gone for certain."""
+        if self.objects.pop(obj.value, None) is not None:
+            self.bytes -= self.block(obj)
+        self.dead.pop(obj.value, None)
+        self.leaked.pop(obj.value, None)
 
     def write_cell(self, obj: Obj, at: int, new: Stored) -> None:
         """A cell of `obj` is overwritten. Counts are the caller's business."""
@@ -127,11 +113,8 @@ class Store:
                 self.dead[dying.value] = dying
             for child in dying.children():
                 child.inside -= 1
-                child.tainted = child.tainted or dying.tainted
-                child.caught = child.caught or dying.caught
-                child.tabled = child.tabled or dying.tabled
-                child.copied = child.copied or dying.copied
-                if not child.holders and not child.inside:
+                _spread(dying, child)
+                if not child.held:
                     pending.append(child)
 
     def _revive(self, obj: Obj) -> None:
@@ -141,7 +124,7 @@ class Store:
             self.dead.pop(revived.value, None)
             self.leaked.pop(revived.value, None)
             for child in revived.children():
-                if not child.holders and not child.inside:
+                if not child.held:
                     pending.append(child)
                 child.inside += 1
 
@@ -155,6 +138,88 @@ class Store:
                     found.add(child.value)
                     pending.append(child)
         return found
+
+    def garbage(self) -> list[Obj]:
+        """What the next full collection must free: under COPYING also what cycles hold alone, under DRC never (4.2)."""
+        if self.profile.collector == "copying" and self.bounds.mixed:
+            self._break_cycles()
+        elif self.bounds.mixed:
+            self._keep_cycles()
+        return list(self.dead.values())
+
+    def _keep_cycles(self) -> None:
+        """Dead objects on a cycle or under one stay, and take room: their counts never reach zero."""
+        counts = dict.fromkeys(self.dead, 0)
+        for obj in self.dead.values():
+            for child in obj.children():
+                if child.value in counts:
+                    counts[child.value] += 1
+        free = [obj for obj in self.dead.values() if not counts[obj.value]]
+        for obj in free:  # it grows on the way
+            del counts[obj.value]
+            for child in obj.children():
+                if child.value in counts:
+                    counts[child.value] -= 1
+                    if not counts[child.value]:
+                        free.append(child)
+        for value in counts:
+            del self.dead[value]
+
+    def _break_cycles(self) -> None:
+        found = self.reachable()
+        lost = [obj for obj in self.objects.values() if obj.held and obj.value not in found]
+        for obj in lost:
+            for child in obj.children():
+                child.inside -= 1
+                if child.value not in found:
+                    _spread(obj, child)
+        self.dead.update((obj.value, obj) for obj in lost)
+
+    # --- what fits (program-ir.md 8.3 rule 4)
+
+    def block(self, obj: Obj) -> int:
+        """The bytes that an object takes."""
+        return block(self.profile.collector, obj)
+
+    @property
+    def live(self) -> Load:
+        """What a full collection must leave (under NULL: everything, dead or not), leaks aside."""
+        if self.profile.collector == "null":
+            return Load(len(self.objects), self.bytes)
+        gone = [*self.dead.values(), *self.leaked.values()] if self.bounds.mixed else []
+        bytes_ = self.bytes - sum(map(self.block, gone)) if self.bounds.mixed else 0
+        return Load(len(self.objects) - len(self.dead) - len(self.leaked), bytes_)
+
+    def must_fit(self, obj: Obj, live: Load) -> bool:
+        """Whether a fresh `obj` fits for certain beside `live`, once everything dead is collected."""
+        return self.bounds.must_fit(live, obj.size or self.block(obj))
+
+    def may_hold(self) -> bool:
+        """Whether all that is alive can be in the heap at all."""
+        bounds = self.bounds
+        if bounds.unlimited or (bounds.mixed and bounds.may_fit(Load(0, self.bytes))):
+            return True
+        if bounds.mixed:
+            self.garbage()
+        return bounds.may_fit(self.live)
+
+    def refused(self, obj: Obj) -> None:
+        """An allocation ran out of memory; the heap may have grown all the same."""
+        if self.bounds.grows_from_empty(needed(self.profile.collector, obj)):
+            self.empty = False
+
+    def give_back(self, obj: Obj, fields: list[Ref]) -> None:
+        """A fresh object whose initialization failed after `fields`; NULL never takes a block back (3.2, K12)."""
+        self.refused(obj)
+        self.empty = False
+        if self.profile.collector == "null":
+            self.bytes += self.block(obj)
+        elif self.profile.collector == "drc":
+            for ref in fields:
+                if type(ref) is Obj:
+                    ref.halfway = True
+        if self.counts:
+            self.counts.give_back(obj, fields)
 
     # --- 2.2 LIFO roots
 
@@ -216,6 +281,12 @@ class Store:
         if self.counts:
             self.counts.expose(ref)
 
+    def read_barrier(self, ref: Stored) -> None:
+        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already."""
+        if type(ref) is Obj and not ref.listed:
+            ref.listed = True
+            self.listed.append(ref)
+
     def hold_raw(self, ref: Ref) -> None:
         """A raw value is valid until the next point where a collection may run: until then it holds."""
         self.hold(ref)
@@ -237,6 +308,17 @@ class Store:
             self.counts.inc(new)
             self.counts.dec(old)
 
+    # --- the pending exception (1.6)
+
+    def throw(self, ref: Ref) -> None:
+        """The host throws: exposed, and a holder like any slot. Where it is not counted, moments are lost (K9)."""
+        if "K9" in self.profile.defects:
+            self.thrown = True
+            self.forget_exactness()
+        self.expose(ref)
+        old, self.exception = self.exception, ref
+        self.write(old, ref)
+
     # --- collections
 
     def swept(self) -> None:
@@ -256,3 +338,10 @@ class Store:
         """From here on this store is judged portably: what happened inside is not predictable."""
         self.exact = False
         self.counts = None
+
+
+def _spread(dying: Obj, child: Obj) -> None:
+    """What a leaking object holds leaks with it."""
+    for mark in MARKS:
+        if getattr(dying, mark):
+            setattr(child, mark, True)

@@ -3,16 +3,18 @@
     twinheap program 1
     note: an owned handle outlives the scope of the handle it was made from
     S0: limit=65536 limiter=plain
+    B0: (body (main (global.set 0 (get 0)) (gc) (global.get 0)))
     scope S0:
       L1 = ext_new S0 v0
       O2 = own L1
     gc S0
     data O2
 
-First line: the version. Then `key: value` lines (free keys, order kept) and the settings of store 0 if they are not
-the default. Then ops. Slots are a letter, the kind, and their number; on input anything unique may follow the letter.
-`null` is a null reference, `none` no limit or maximum, `v0` a host value. A scope is an indented block. `#` begins a
-comment. Reading is in `text_reader.py`; what it accepts is written back in exactly one way.
+First line: the version. Then `key: value` lines (free keys, order kept), the settings of store 0 if they are not the
+default, and the Wasm bodies (docs/bodies.md), numbered from 0, in order. Then ops. Slots are a letter, the kind, and
+their number; on input anything unique may follow the letter. `null` is a null reference, `none` no limit or maximum,
+`v0` a host value. A scope is an indented block. `#` begins a comment. Reading is in `text_reader.py`; what it accepts
+is written back in exactly one way.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Final
 
 from twinheap.model.ops import BRACKETS, END, INT_KINDS, NULL, OPS, UNLIMITED, Op, Param
 from twinheap.model.program import FORMAT_VERSION, Config, Program, depths, results_of
-from twinheap.model.text_reader import META_KEY, SLOT_NAME, FormatError, Parsed, loads
+from twinheap.model.text_reader import BODY_NAME, META_KEY, SLOT_NAME, FormatError, Parsed, loads
 
 __all__ = ["SUFFIX", "FormatError", "Parsed", "digest", "dumps", "format_op", "format_ops", "loads"]
 
@@ -41,9 +43,10 @@ def dumps(program: Program, meta: Mapping[str, str] | None = None) -> str:
     """
     lines = [f"twinheap program {FORMAT_VERSION}"]
     lines += [_meta_line(key, value) for key, value in (meta or {}).items()]
-    if program.config != Config():
-        limit = _int("limit", program.config.limit)
-        lines.append(f"S0: limit={limit} limiter={_int('limiter', program.config.limiter)}")
+    config = program.config
+    if (config.limit, config.limiter) != (Config().limit, Config().limiter):
+        lines.append(f"S0: limit={_int('limit', config.limit)} limiter={_int('limiter', config.limiter)}")
+    lines += [f"B{at}: {body}" for at, body in enumerate(config.bodies)]
     kinds = kinds_of(program)
     for depth, op in depths(program.ops):
         if op[0] != END:
@@ -97,8 +100,8 @@ def _int(kind: str, value: int) -> str:
 
 
 def _meta_line(key: str, value: str) -> str:
-    if not META_KEY.fullmatch(key) or SLOT_NAME.fullmatch(key):
-        raise ValueError(f"header key {key!r}: use letters, digits, _ and -, and not the name of a slot")
+    if not META_KEY.fullmatch(key) or SLOT_NAME.fullmatch(key) or BODY_NAME.fullmatch(key):
+        raise ValueError(f"header key {key!r}: use letters, digits, _ and -, and not the name of a slot or body")
     if len(f"{key} {value}".splitlines()) != 1:
         raise ValueError(f"header {key!r}: its value must be one line")
     return f"{key}: {value}".rstrip()

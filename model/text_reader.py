@@ -12,12 +12,16 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from twinheap.model.body import BodyError, parse
+from twinheap.model.body import dumps as dump_body
+from twinheap.model.body_types import check
 from twinheap.model.builder import Builder
 from twinheap.model.ops import (
     BRACKETS,
     END,
     FORM_KINDS,
     INT_KINDS,
+    MAX_BODIES,
     NULL,
     SLOT_KINDS,
     UNLIMITED,
@@ -31,6 +35,7 @@ from twinheap.model.refusal import why_dropped
 
 META_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _META: Final = re.compile(rf"({META_KEY.pattern}):(?:\s+(.*))?")
+BODY_NAME: Final = re.compile(r"B\d+")
 SLOT_NAME: Final = re.compile(rf"[{SLOT_KINDS}]\d+")
 _NAME: Final = re.compile(rf"[{SLOT_KINDS}][A-Za-z0-9_]*")
 _FIRST: Final = re.compile(r"twinheap program (\d{1,9})")
@@ -77,32 +82,49 @@ def _check_version(line: str) -> None:
 
 
 def _header(lines: list[str]) -> tuple[dict[str, str], Config, int]:
-    """Header lines, the settings of store 0, and the index of the first line after them."""
+    """Header lines, the settings of store 0 with the bodies, and the index of the first line after them."""
     meta: dict[str, str] = {}
     config: Config | None = None
+    bodies: list[str] = []
+    start = len(lines)
     for at, line in enumerate(lines[1:], 1):
         match = _META.fullmatch(line.rstrip())
         if not match:
             if line.strip() and not line.lstrip().startswith("#"):
-                return meta, config or Config(), at
+                start = at
+                break
         elif match[1] == "S0":
             if config:
                 raise FormatError(at + 1, "S0: given twice; keep one line")
             config = _config(at + 1, match[2] or "")
+        elif BODY_NAME.fullmatch(match[1]):
+            bodies.append(_body(at + 1, match[1], len(bodies), match[2] or ""))
         elif SLOT_NAME.fullmatch(match[1]):
             raise FormatError(at + 1, f"{match[1]}: only S0 has settings here; make other stores with store_new")
         elif match[1] in meta:
             raise FormatError(at + 1, f"{match[1]}: given twice; keep one line")
         else:
             meta[match[1]] = match[2] or ""
-    return meta, config or Config(), len(lines)
+    return meta, msgspec.structs.replace(config or Config(), bodies=tuple(bodies)), start
+
+
+def _body(number: int, name: str, wanted: int, text: str) -> str:
+    """A body in the one way in which it is stored."""
+    if name != f"B{wanted}" or wanted >= MAX_BODIES:
+        raise FormatError(number, f"{name}: bodies are numbered B0 to B{MAX_BODIES - 1}, in order, each once")
+    text = text.split("#")[0].strip()
+    try:
+        check(text)
+    except BodyError as error:
+        raise FormatError(number, f"{name}: {error}") from None
+    return dump_body(parse(text))
 
 
 def _config(number: int, text: str) -> Config:
     settings = {}
     for word in text.split("#")[0].split():
         name, _, value = word.partition("=")
-        if name not in Config.__struct_fields__ or name in settings:
+        if name not in ("limit", "limiter") or name in settings:
             raise FormatError(number, f"setting {word!r}: use limit=BYTES or none, limiter=plain or async, each once")
         settings[name] = _integer(number, name, value)
     return Config(**settings)

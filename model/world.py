@@ -13,9 +13,11 @@ from typing import Final
 from twinheap.model.codes import Verdict
 from twinheap.model.contents import EMPTY, Content
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.kit import HIERARCHY
 from twinheap.model.known import known_leak
-from twinheap.model.observation import OK, SKIP, UNROOTED, Observation, Value
-from twinheap.model.ops import ANY, EXTERN, NULL, OPS
+from twinheap.model.objects import is_a
+from twinheap.model.observation import OK, SKIP, TYPE, UNROOTED, Observation, Value
+from twinheap.model.ops import ANY, EXTERN, NULL, OPS, REF_TYPES
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
 from twinheap.model.roots import STALE, CastHandle, Handle, LifoHandle, OwnedRoot, Stale
@@ -32,6 +34,10 @@ class Broken(Exception):
         self.code = code
         self.allowed = allowed
         self.obj = obj
+
+
+class Lost(Exception):
+    """The observation does not say what happened, and judging ends without a verdict (program-ir.md 8.3 rule 4)."""
 
 
 class World:
@@ -52,6 +58,8 @@ class World:
         self.gone: set[int] = set()  # values finalized without an object: rejected ones
         self.rejected: list[int] = []
         self.due: list[Obj] = []
+        self.bodies = program.config.bodies
+        self.early: set[int] = set()  # finalized in the current run, and judged already
         self.brackets: list[Store] = []  # the stores of the open scopes
         self.collecting = False  # the current op may run a collection
         self.case = ""
@@ -121,7 +129,7 @@ class World:
             self.require(obs, UNROOTED, "the handle's root is gone")
             return STALE
         self.case = _HANDLE_CLASS[type(handle)]
-        if type(handle) is CastHandle and handle.unsure and obs.outcome == UNROOTED:
+        if unsure(handle) and obs.outcome == UNROOTED:
             self.case = "unsure"
             return STALE
         return ref
@@ -135,19 +143,44 @@ class World:
         ref = self.look(obs, handle)  # type: ignore[arg-type]  # the resolver gave a handle slot
         return None if isinstance(ref, Stale) else (handle, ref)  # type: ignore[return-value]
 
+    def fits(self, obs: Observation, slot: int, storage: str) -> bool:
+        """Whether a value operand is of a reference type: by hierarchy, and where there are several, by what it is.
+
+        For a type that is not the top of its hierarchy the check reads the handle, so that a stale one does not fit
+        (semantics 7). For a numeric type nothing does.
+        """
+        hierarchy = HIERARCHY.get(storage)
+        if slot == NULL or HIERARCHY[REF_TYPES[self.types[slot]]] != hierarchy:
+            return slot == NULL and hierarchy is not None
+        if storage == hierarchy:
+            return True
+        handle = self.handle(slot)
+        if unsure(handle) and obs.outcome == TYPE:
+            return False
+        ref = handle.ref()
+        return not isinstance(ref, Stale) and is_a(ref, storage)
+
+    def check_fits(self, obs: Observation, slot: int, storage: str) -> bool:
+        """`fits`; if it does not, only the type error is right."""
+        if self.fits(obs, slot, storage):
+            return True
+        self.case = "mismatch"
+        self.require(obs, TYPE, f"the value is no {storage} reference")
+        return False
+
     def value(self, obs: Observation, slot: int, type_: int) -> Ref | Stale:
         """What a value operand denotes, for a slot of `type_`: types are checked first, then roots (semantics 7)."""
+        if not self.check_fits(obs, slot, REF_TYPES[type_]):
+            return STALE
+        return self.checked_value(obs, slot)
+
+    def checked_value(self, obs: Observation, slot: int) -> Ref | Stale:
+        """What a value operand denotes whose type was checked."""
         if slot == NULL:
             self.case = "null"
             return None
-        handle = self.handle(slot)
-        if (self.types[slot] == EXTERN) != (type_ == EXTERN):
-            self.case = "mismatch"
-            self.require(obs, "err:type", "the value has another type")
-            return STALE
-        ref = self.look(obs, handle)
-        if ref is not STALE:
-            self.case = "i31" if type(ref) is int else "object"
+        ref = self.look(obs, self.handle(slot))
+        self.case = "stale" if ref is STALE else "i31" if type(ref) is int else "object"
         return ref
 
     def empty(self, obs: Observation, *slots: int) -> bool:
@@ -175,7 +208,10 @@ class World:
     def settle(self, obs: Observation, code: int) -> None:
         """Checks what was finalized during the op, then what is due, then in exact mode the moment."""
         for value in obs.finalized:
-            self._finalized(value, code)
+            if value in self.early:
+                self.early.discard(value)
+            else:
+                self._finalized(value, code)
         for value in self.rejected:
             if value not in self.gone:
                 raise Broken("TH207", f"finalized v{value}: its allocation failed or its error was dropped")
@@ -185,6 +221,11 @@ class World:
             self._check_exact(obs)
         if self.rejected:
             self.rejected = []
+
+    def finalized_early(self, value: int) -> None:
+        """A value that the trace of a run marks as finalized before the run went on."""
+        self._finalized(value, 0)
+        self.early.add(value)
 
     def _finalized(self, value: int, code: int) -> None:
         obj = self.objects.get(value)
@@ -206,9 +247,7 @@ class World:
                 raise Broken("TH205", f"v{value} can only be finalized by a collection")
         obj.finalized = True
         store.freed_as_any = store.freed_as_any or obj.as_any
-        del store.objects[value]
-        store.dead.pop(value, None)
-        store.leaked.pop(value, None)
+        store.remove(obj)
 
     def _check_due(self, code: int) -> None:
         due, self.due = self.due, []
@@ -257,6 +296,11 @@ class World:
     def _in(self, value: int, store: Store) -> bool:
         obj = self.objects.get(value)
         return obj is not None and obj.store == store.slot
+
+
+def unsure(handle: Handle) -> bool:
+    """Whether a handle may or may not be stale."""
+    return type(handle) is CastHandle and handle.unsure
 
 
 Rule = Callable[..., None]

@@ -56,7 +56,17 @@ class PythonMachine:
         They end early with an op that panicked. For pytest and Hypothesis; the wire uses `execute`.
         """
         config = program.config
-        sent = WireProgram(0, config.limit, config.limiter, program.slots, program.values, program.all_ops, tuple((text, module_of(text)) for text in config.bodies))
+        bodies = tuple((text, module_of(text)) for text in config.bodies)
+        sent = WireProgram(
+            0,
+            config.limit,
+            config.limiter,
+            program.slots,
+            program.values,
+            program.all_ops,
+            bodies,
+            config.engine,
+        )
         try:
             return msgspec.convert(self.execute(sent, [0, 0]), tuple[Observation, ...])
         finally:

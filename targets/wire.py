@@ -75,7 +75,7 @@ class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     """A program as an executor gets it: `ops` is `Program.all_ops`, each a flat tuple as in `twinheap.model.ops`.
 
     `bodies`, left out where a program has none: for each its text, for executors that interpret it, and the module
-    made of it, in the binary format.
+    made of it, in the binary format. `engine`, left out if 0: the engine configuration.
     """
 
     number: int
@@ -85,6 +85,7 @@ class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     values: int
     ops: tuple[Op, ...]
     bodies: tuple[tuple[str, bytes], ...] = ()
+    engine: int = 0
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
@@ -142,7 +143,10 @@ def program_frame(program: Program, number: int, ops: tuple[Op, ...] | None = No
     config = program.config
     chosen = program.all_ops if ops is None else ops
     sent = (number, config.limit, config.limiter, program.slots, program.values, chosen)
-    return _ENCODER.encode((*sent, [(text, module_of(text)) for text in config.bodies]) if config.bodies else sent)
+    if not config.bodies and not config.engine:
+        return _ENCODER.encode(sent)
+    bodies = [(text, module_of(text)) for text in config.bodies]
+    return _ENCODER.encode((*sent, bodies, config.engine) if config.engine else (*sent, bodies))
 
 
 def batch_frame(batch_id: int, programs: Sequence[bytes]) -> bytes:

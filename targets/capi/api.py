@@ -72,12 +72,18 @@ class CApi:
             made: bool = extern_new(context, value + _DATA_BASE, finalizer, out)
             return made
 
+        def externref_plain(context: int, out: int) -> bool:
+            made: bool = extern_new(context, None, None, out)
+            return made
+
         def externref_data(context: int, handle: int) -> int | None:
             data: int | None = extern_data(context, handle)
             return None if data is None else data - _DATA_BASE
 
         self.externref_new = externref_new
         """(context, value id, out) -> False on any error, with the value already finalized (5.1)."""
+        self.externref_plain = externref_plain
+        """(context, out) -> False on any error; a reference without host data or finalizer (semantics.md 4.4)."""
         self.externref_data = externref_data
         """(context, handle) -> value id; None for null, i31, any-objects and errors (5.1)."""
         bound: Callable[[str], Callable[..., Any]] = library.bound
@@ -222,8 +228,8 @@ class CApi:
 def _new_engine(library: Library) -> int:
     """An engine with every proposal that references need, and the collector the release chooses by itself."""
     config = library.bound("wasm_config_new")()
-    wanted = ["wasm_reference_types", "wasm_function_references", "wasm_gc", "wasm_exceptions", "gc_support"]
-    for name in wanted:
+    wanted = ["wasm_reference_types", "wasm_function_references", "wasm_gc", "wasm_exceptions", "wasm_tail_call"]
+    for name in (*wanted, "gc_support"):
         setter = f"wasmtime_config_{name}_set"
         if library.knows(setter):
             library.bound(setter)(config, True)

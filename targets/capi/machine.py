@@ -7,23 +7,26 @@ them (docs/spec/program-ir.md 8.2).
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
-from twinheap.targets.capi.machine_slots import TYPES, SlotOps, StoreState, failure_of
-from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
+from twinheap.targets.capi.machine_reads import ReadOps
+from twinheap.targets.capi.machine_resources import ResourceOps
+from twinheap.targets.capi.machine_slots import TYPES, StoreState
+from twinheap.targets.capi.outcomes import failure_of
+from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
 
 _OOM: Final[Raw] = (OOM,)
-_EXTERN: Final[Raw] = ("ok", ("extern",))
 _USES: Final = INT_KINDS["use"].names
 
 
-class CapiMachine(SlotOps):
+class CapiMachine(ResourceOps, ReadOps):
     """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,
@@ -33,11 +36,13 @@ class CapiMachine(SlotOps):
     def __init__(self, api: CApi) -> None:
         super().__init__(api)
         self._new = api.externref_new
-        self._data = api.externref_data
-        self._to_raw = (api.externref_to_raw, api.anyref_to_raw)  # by whether the handle is an anyref
         self._from_raw = (api.externref_from_raw, api.anyref_from_raw)
-        self._clone = (api.externref_clone, api.anyref_clone)
-        self._unroot = (api.externref_unroot, api.anyref_unroot)
+        self._clone: tuple[Callable[..., Any], ...] = (api.externref_clone, api.anyref_clone)
+        self._unroot: tuple[Callable[..., Any], ...] = (api.externref_unroot, api.anyref_unroot)
+        clone, unroot = api.optional("wasmtime_exnref_clone"), api.optional("wasmtime_exnref_unroot")
+        if clone and unroot:
+            self._clone += (lambda _, handle, out: clone(handle, out),)
+            self._unroot += (lambda _, handle: unroot(handle),)
         self._from_i31 = api.anyref_from_i31
         self._other_thread = OtherThread()
 
@@ -71,6 +76,7 @@ class CapiMachine(SlotOps):
         # Every handle holds a piece of memory of its own until it is unrooted, also after its store.
         for held in self._left:
             self._release(*held)
+        super().clean_up()
         for store in self._stores:
             if store.alive:
                 self._api.store_delete(store.pointer)
@@ -143,50 +149,6 @@ class CapiMachine(SlotOps):
         self.slots[op[2]] = store, out, to == 1
         return DONE
 
-    # --- reading through handles
-
-    def op_kind(self, op: Op) -> Raw:
-        held = self.slots[op[1]]
-        if held is None:
-            return SKIPPED
-        store, handle, is_any = held
-        if is_any:
-            payload = self._api.i31_get_u(store.context, handle)
-            return _EXTERN if payload is None else ("ok", ("i31", payload))
-        if self._data(store.context, handle) is not None:
-            return _EXTERN
-        raw = self._to_raw[0](store.context, handle)
-        return ("ok", ("i31", raw >> 1)) if raw & 1 else _EXTERN if raw else NULL_REF
-
-    def op_data(self, op: Op) -> Raw:
-        held = self.slots[op[1]]
-        if held is None:
-            return SKIPPED
-        value = self._data(held[0].context, held[1])
-        return NONE if value is None else ("ok", (value, self._payloads.get(value, 0)))
-
-    def op_data_set(self, op: Op) -> Raw:
-        held = self.slots[op[1]]
-        if held is None:
-            return SKIPPED
-        value = self._data(held[0].context, held[1])
-        if value is None:
-            return NONE
-        self._payloads[value] = op[2]
-        return DONE
-
-    def op_eq(self, op: Op) -> Raw:
-        left, right = self.slots[op[1]], self.slots[op[2]]
-        if left is None or right is None:
-            return SKIPPED
-        context, is_any = left[0].context, left[2]
-        if not is_any:
-            one, two = self._data(context, left[1]), self._data(context, right[1])
-            if one is not None or two is not None:  # every object has a pointer of its own
-                return ("ok", (one == two,))
-        to_raw = self._to_raw[is_any]
-        return ("ok", (to_raw(context, left[1]) == to_raw(context, right[1]),))
-
     # --- raw values
 
     def op_to_raw(self, op: Op) -> Raw:
@@ -247,7 +209,7 @@ def _handles(held: Any) -> list[tuple[StoreState, int, bool]]:
     """The handles in a slot: (store, address, whether an anyref), or (store, addresses) of a fill."""
     if type(held) is not tuple:
         return []
-    if len(held) == 3 and type(held[2]) is bool:  # globals and tables have their type there
+    if len(held) == 3 and (type(held[2]) is bool or held[2] == 2):  # globals and tables have 0 or 1 there
         return [held]
     if type(held[1]) is list:
         return [(held[0], address, False) for address in held[1] if address]

@@ -7,11 +7,12 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any, Final
 
-from twinheap.model.observation import ABSENT, GROW, IMMUTABLE, OOB, OTHER, TYPE
+from twinheap.model.observation import ABSENT, OTHER
 from twinheap.model.ops import NULL, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.memory import is_null
-from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, VAL_HANDLE
+from twinheap.targets.capi.outcomes import failure_of
+from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXNREF, KIND_EXTERNREF, VAL_HANDLE
 from twinheap.targets.capi.valtypes import RefType
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, PythonMachine, Raw
 from twinheap.targets.wire import WireProgram
@@ -19,16 +20,10 @@ from twinheap.targets.wire import WireProgram
 TYPES: Final = (RefType.EXTERNREF, RefType.ANYREF)
 """The types of slots and raw values, as the op table numbers them."""
 
-# The class of an error by what its text says; the first that occurs counts (capi.md 5.3).
-_ERRORS: Final = (
-    ("immutable", (IMMUTABLE,)),
-    ("out of bounds", (OOB,)),
-    ("failed to grow", (GROW,)),
-    ("type mismatch", (TYPE,)),
-    ("not a reference", (TYPE,)),
-)
 _ABSENT: Final[Raw] = ("ok", (ABSENT,))
-_MISSING: Final = 0  # the address of an operand whose slot is empty
+_HIERARCHIES: Final = (False, True, 2)  # as the slots of handles say them, so that they differ from globals' types
+MISSING: Final = 0
+"""The address of an operand whose slot is empty."""
 
 
 class StoreState:
@@ -77,6 +72,8 @@ class SlotOps(PythonMachine):
         shape = api.shape
         self._externs = Cells(shape.val_size, bytes([KIND_EXTERNREF]), VAL_HANDLE)
         self._anys = Cells(shape.val_size, bytes([KIND_ANYREF]), VAL_HANDLE)
+        exns = Cells(shape.val_size, bytes([KIND_EXNREF]), VAL_HANDLE)
+        self._handles = (self._externs, self._anys, exns)  # by the third part of what a handle's slot holds
         self._items = Cells(shape.item_size)
         self._filled = Cells(shape.val_size, bytes([KIND_EXTERNREF]), VAL_HANDLE)
         self._filled_count = 0
@@ -88,7 +85,7 @@ class SlotOps(PythonMachine):
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self.slots = [None] * program.slots
-        for cells in (self._externs, self._anys, self._items):
+        for cells in (*self._handles, self._items):
             cells.reserve(program.slots)
         self._filled_count = 0
         self._payloads = {}
@@ -98,7 +95,8 @@ class SlotOps(PythonMachine):
         return self._api._finalized
 
     def complete(self, raw: Raw) -> Raw:
-        return (raw[0], raw[1] if len(raw) > 1 else (), self._api.drain())
+        earlier = raw[2] if len(raw) > 2 else []  # what host functions saw inside a run
+        return (raw[0], raw[1] if len(raw) > 1 else (), [*earlier, *self._api.drain()])
 
     def failure(self, error: Exception) -> Raw:
         raise error  # nothing here raises by design: a defect of this machine
@@ -169,28 +167,28 @@ class SlotOps(PythonMachine):
     # --- globals
 
     def _value(self, slot: int, of: int) -> int:
-        """The address of the handle to store: a null of type `of` if none is given, _MISSING for an empty slot."""
+        """The address of the handle to store: a null of type `of` if none is given, MISSING for an empty slot."""
         if slot == NULL:
             return self._nulls[of]
         held = self.slots[slot]
-        address: int = _MISSING if held is None else held[1]
+        address: int = MISSING if held is None else held[1]
         return address
 
     def _read(self, store: StoreState, of: int, out: int, result: int) -> Raw:
         """Keeps the handle that a get or from_raw wrote to `out`."""
         if is_null(out):
             return NULL_REF
-        self.slots[result] = store, out, of == 1
+        self.slots[result] = store, out, _HIERARCHIES[of]
         return NONNULL
 
     def _out(self, of: int, result: int) -> int:
         """Where a handle of type `of` for slot `result` goes."""
-        return (self._anys if of else self._externs).at[result]
+        return self._handles[of].at[result]
 
     def op_global_new(self, op: Op) -> Raw:
         _, at, of, mutable, source, result = op
         value = self._value(source, of)
-        if value == _MISSING:
+        if value == MISSING:
             return SKIPPED
         store, out = self.slots[at], self._items.at[result]
         failed = self._api.global_new(store.context, TYPES[of], bool(mutable), value, out)
@@ -214,7 +212,7 @@ class SlotOps(PythonMachine):
             return SKIPPED
         store, item, of = held
         value = self._value(op[2], of)
-        if value == _MISSING:
+        if value == MISSING:
             return SKIPPED
         failed = self._api.global_set(store.context, item, value)
         return DONE if failed is None else failure_of(failed)
@@ -224,7 +222,7 @@ class SlotOps(PythonMachine):
     def op_table_new(self, op: Op) -> Raw:
         _, at, of, minimum, maximum, source, result = op
         value = self._value(source, of)
-        if value == _MISSING:
+        if value == MISSING:
             return SKIPPED
         store, out = self.slots[at], self._items.at[result]
         most = None if maximum < 0 else maximum
@@ -251,7 +249,7 @@ class SlotOps(PythonMachine):
         if held is None:
             return SKIPPED
         value = self._value(source, held[2])
-        if value == _MISSING:
+        if value == MISSING:
             return SKIPPED
         failed = self._api.table_set(held[0].context, held[1], index, value)
         return DONE if failed is None else failure_of(failed)
@@ -262,7 +260,7 @@ class SlotOps(PythonMachine):
         if held is None:
             return SKIPPED
         value = self._value(source, held[2])
-        if value == _MISSING:
+        if value == MISSING:
             return SKIPPED
         grown = self._api.table_grow(held[0].context, held[1], delta, value)
         return failure_of(grown) if isinstance(grown, str) else ("ok", (grown,))
@@ -272,12 +270,3 @@ class SlotOps(PythonMachine):
         if held is None:
             return SKIPPED
         return ("ok", (self._api.table_size(held[0].context, held[1]),))
-
-
-def failure_of(text: str) -> Raw:
-    """The canonical outcome of an error's text.
-
-    >>> failure_of("failed to grow table by `3`"), failure_of("something else")
-    (('err:grow',), ('err:other',))
-    """
-    return next((outcome for part, outcome in _ERRORS if part in text), (OTHER,))

@@ -24,7 +24,13 @@ _GC_RETURNS = 42
 
 # Bytes before the handle in a wasmtime_val_t: the kind, padded to the alignment of the union.
 VAL_HANDLE = 8
-# The kinds of a wasmtime_val_t that hold a reference, the same in every release.
+# Bytes before the global, table or function in a wasmtime_extern_t, likewise.
+EXTERN_ITEM = 8
+# The kinds of a wasmtime_val_t, the same in every release.
+KIND_I32 = 0
+KIND_I64 = 1
+KIND_F32 = 2
+KIND_F64 = 3
 KIND_FUNCREF = 5
 KIND_EXTERNREF = 6
 KIND_ANYREF = 7
@@ -35,6 +41,8 @@ _BOOL = ctypes.c_bool
 _U32 = ctypes.c_uint32
 _U64 = ctypes.c_uint64
 _I64 = ctypes.c_int64
+_STR = ctypes.c_char_p
+_SIZE = ctypes.c_size_t
 
 Prototype = tuple[Any, tuple[Any, ...]]
 """Result type and argument types; every pointer is a c_void_p, so that an address is passed as a plain int."""
@@ -94,7 +102,7 @@ _ALWAYS: dict[str, Prototype] = {
     "wasmtime_store_delete": (None, (_PTR,)),
     "wasmtime_store_context": (_PTR, (_PTR,)),
     "wasmtime_store_limiter": (None, (_PTR, _I64, _I64, _I64, _I64, _I64)),
-    "wasmtime_module_new": (_PTR, (_PTR, ctypes.c_char_p, ctypes.c_size_t, _PTR)),
+    "wasmtime_module_new": (_PTR, (_PTR, _STR, _SIZE, _PTR)),
     "wasmtime_module_delete": (None, (_PTR,)),
     "wasmtime_module_serialize": (_PTR, (_PTR, _PTR)),
     "wasmtime_module_imports": (None, (_PTR, _PTR)),
@@ -125,6 +133,23 @@ _ALWAYS: dict[str, Prototype] = {
     "wasmtime_table_set": (_PTR, (_PTR, _PTR, _U64, _PTR)),
     "wasmtime_table_size": (_U64, (_PTR, _PTR)),
     "wasmtime_table_grow": (_PTR, (_PTR, _PTR, _U64, _PTR, _PTR)),
+    "wasm_valtype_new": (_PTR, (ctypes.c_uint8,)),
+    "wasm_valtype_vec_new": (None, (_PTR, _SIZE, _PTR)),
+    "wasm_functype_new": (_PTR, (_PTR, _PTR)),
+    "wasm_functype_delete": (None, (_PTR,)),
+    "wasm_trap_message": (None, (_PTR, _PTR)),
+    "wasm_trap_delete": (None, (_PTR,)),
+    "wasmtime_trap_new": (_PTR, (_STR, _SIZE)),
+    "wasmtime_caller_context": (_PTR, (_PTR,)),
+    "wasmtime_config_wasm_tail_call_set": (None, (_PTR, _BOOL)),
+    "wasmtime_linker_new": (_PTR, (_PTR,)),
+    "wasmtime_linker_clone": (_PTR, (_PTR,)),
+    "wasmtime_linker_delete": (None, (_PTR,)),
+    "wasmtime_linker_define_func": (_PTR, (_PTR, _STR, _SIZE, _STR, _SIZE, _PTR, _PTR, _PTR, _PTR)),
+    "wasmtime_linker_define_instance": (_PTR, (_PTR, _PTR, _STR, _SIZE, _PTR)),
+    "wasmtime_linker_instantiate": (_PTR, (_PTR, _PTR, _PTR, _PTR, _PTR)),
+    "wasmtime_instance_export_get": (_BOOL, (_PTR, _PTR, _STR, _SIZE, _PTR)),
+    "wasmtime_func_call": (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR, _SIZE, _PTR)),
 }
 
 # What came later: name -> (first release, prototype). A library of that release without it does not fit.
@@ -147,6 +172,33 @@ _LATER: dict[str, tuple[int, Prototype]] = {
     "wasmtime_eqref_i31_get_s": (44, (_BOOL, (_PTR, _PTR, _PTR))),
     "wasmtime_context_has_exception": (44, (_BOOL, (_PTR,))),
     "wasmtime_exnref_to_raw": (45, (_U32, (_PTR, _PTR))),
+    "wasmtime_exnref_clone": (45, (None, (_PTR, _PTR))),
+    "wasmtime_exnref_unroot": (45, (None, (_PTR,))),
+    "wasmtime_exnref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_exnref_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_exnref_field_count": (45, (_SIZE, (_PTR, _PTR))),
+    "wasmtime_context_set_exception": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_context_take_exception": (45, (_BOOL, (_PTR, _PTR))),
+    "wasm_tagtype_new": (45, (_PTR, (_PTR,))),
+    "wasmtime_tag_new": (45, (_PTR, (_PTR, _PTR, _PTR))),
+    "wasmtime_valtype_new": (45, (None, (_PTR, _PTR))),
+    "wasmtime_valtype_to_wasm": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_wasm_valtype_equal": (45, (_BOOL, (_PTR, _PTR))),
+    "wasmtime_struct_ref_pre_new": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_struct_ref_pre_delete": (45, (None, (_PTR,))),
+    "wasmtime_struct_type_delete": (45, (None, (_PTR,))),
+    "wasmtime_structref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_structref_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_structref_set_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
+    "wasmtime_structref_type": (46, (_PTR, (_PTR, _PTR))),
+    "wasmtime_array_ref_pre_new": (45, (_PTR, (_PTR, _PTR))),
+    "wasmtime_array_ref_pre_delete": (45, (None, (_PTR,))),
+    "wasmtime_array_type_delete": (45, (None, (_PTR,))),
+    "wasmtime_arrayref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _U32, _PTR))),
+    "wasmtime_arrayref_get": (45, (_PTR, (_PTR, _PTR, _U32, _PTR))),
+    "wasmtime_arrayref_set": (45, (_PTR, (_PTR, _PTR, _U32, _PTR))),
+    "wasmtime_arrayref_len": (45, (_PTR, (_PTR, _PTR, _PTR))),
+    "wasmtime_arrayref_type": (46, (_PTR, (_PTR, _PTR))),
 }
 
 

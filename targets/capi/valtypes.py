@@ -45,6 +45,11 @@ class ValTypes:
         self._types = _read_types(library, engine, failed)
         self._globals: dict[tuple[RefType, bool], int] = {}
 
+    def copy(self, of: RefType) -> int:
+        """A wasm_valtype_t* that the caller must delete."""
+        made: int = self._copy(self._types[of])
+        return made
+
     def global_type(self, of: RefType, mutable: bool) -> int:
         """The wasm_globaltype_t*; it belongs to this object, which keeps the few there can be."""
         key = (of, mutable)

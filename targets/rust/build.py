@@ -85,7 +85,7 @@ def _lay_out(folder: Path, flavour: Flavour, sources: dict[str, bytes]) -> None:
         if not place.is_file() or place.read_bytes() != content:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
-    for stray in set(folder.glob("src/**/*.rs")) - {folder / name for name in wanted}:
+    for stray in set(folder.glob("src/**/*.*")) - {folder / name for name in wanted}:
         stray.unlink()
 
 

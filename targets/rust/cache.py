@@ -25,6 +25,8 @@ from twinheap.targets.rust.flavour import Flavour, RustError
 BINARY: Final = "twinheap-executor"
 MANIFEST: Final = "Cargo.toml"
 LOCK: Final = "Cargo.lock"
+SOURCES: Final = (".rs", ".wat")
+"""The endings of the files that the crate is made of."""
 _RECORD: Final = "record.json"
 
 
@@ -60,7 +62,7 @@ def crate() -> dict[str, bytes]:
             for item in place.iterdir():
                 if item.is_dir():
                     pending.append((f"{path}/{item.name}", item))
-                elif item.name.endswith(".rs"):
+                elif item.name.endswith(SOURCES):
                     found[f"{path}/{item.name}"] = item.read_bytes()
     except OSError as error:
         raise RustError(f"the executor's sources are not installed ({error.strerror}): reinstall TwinHeap") from None

@@ -36,9 +36,13 @@ VOCABULARY = frozenset(
     f"twinheap.model.{name}"
     for name in (
         "body",
+        "body_env",
+        "body_forms",
+        "body_rules",
         "body_types",
         "builder",
         "bytecode",
+        "engines",
         "kit",
         "observation",
         "ops",
@@ -51,6 +55,8 @@ VOCABULARY = frozenset(
         "text_reader",
         "view",
         "wat",
+        "wat_code",
+        "wat_control",
     )
 )
 """The modules of the model that say what a program and an observation are; nothing in them knows how to judge."""

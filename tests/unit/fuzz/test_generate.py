@@ -121,7 +121,17 @@ def test_a_focused_profile_has_more_of_its_subject() -> None:
         ops = [op for number in range(150) for op in generate(12, number, profile).ops]
         return sum(OPS[op[0]].group == group for op in ops) / len(ops)
 
-    for name, group in (("raw", "raw"), ("tables", "tables"), ("async", "async"), ("scopes", "scopes"), ("oom", "oom")):
+    for name, group in (
+        ("raw", "raw"),
+        ("tables", "tables"),
+        ("async", "async"),
+        ("scopes", "scopes"),
+        ("oom", "oom"),
+        ("objects", "structs"),
+        ("objects", "arrays"),
+        ("wasm", "wasm"),
+        ("bodies", "wasm"),
+    ):
         assert share(PROFILES[name], group) > 1.5 * share(DEFAULT, group), name
 
 
@@ -132,7 +142,7 @@ def test_what_no_target_supports_is_hardly_offered() -> None:
 
 
 def test_profiles_by_name() -> None:
-    assert profile_named("host") is DEFAULT
+    assert profile_named("default") is DEFAULT
     with pytest.raises(ValueError, match="known: default, raw"):
         profile_named("raws")
 

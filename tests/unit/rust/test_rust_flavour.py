@@ -59,7 +59,7 @@ def test_what_is_no_checkout_is_refused(tmp_path: Path, content: str | None) -> 
 
 def test_all_sources_are_there() -> None:
     sources = cache.crate()
-    on_disk = {str(path.relative_to(CRATE)) for path in CRATE.glob("src/**/*.rs")}
+    on_disk = {str(path.relative_to(CRATE)) for path in CRATE.glob("src/**/*.*")}
     assert sources.keys() == on_disk | {"Cargo.toml", "Cargo.lock", "build.rs"}
     assert cache.digest(sources) != cache.digest({**sources, "build.rs": b""})
 

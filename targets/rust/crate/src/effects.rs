@@ -35,6 +35,11 @@ impl Log {
         self.note(|effects| effects.limiter.push((current, desired)));
     }
 
+    /// The values finalized during this op, but for the first so many.
+    pub fn finalized_since(&self, first: usize) -> Vec<u32> {
+        self.effects().finalized.get(first..).unwrap_or_default().to_vec()
+    }
+
     /// The effects since the last call. Nearly every op has none, and takes no lock.
     pub fn take(&self) -> Effects {
         if !self.any.load(Ordering::Acquire) {

@@ -7,6 +7,7 @@ use wasmtime::{
 };
 
 use crate::compat;
+use crate::kit::{self, Types};
 
 /// The identity function, with a nullable and with a non-null reference (docs/spec/semantics.md 3.3).
 const IDENTITY: &str = r#"(module
@@ -24,19 +25,29 @@ pub struct Options {
 /// What programs run in.
 pub struct Environment {
     pub engine: Engine,
+    pub types: Types,
+    /// The module of an instance.
+    pub instance: Module,
     identity: Module,
 }
 
 impl Environment {
     pub fn new(options: Options) -> Result<Environment> {
         let mut config = Config::new();
-        config.wasm_reference_types(true).wasm_function_references(true).wasm_gc(true).collector(options.collector.1);
+        config
+            .wasm_reference_types(true)
+            .wasm_function_references(true)
+            .wasm_gc(true)
+            .wasm_exceptions(true)
+            .collector(options.collector.1);
         if let Some(every) = options.zeal {
             compat::set_zeal(&mut config, every)?;
         }
         let engine = Engine::new(&config)?;
         let identity = Module::new(&engine, IDENTITY)?;
-        Ok(Environment { engine, identity })
+        let instance = Module::new(&engine, kit::WAT)?;
+        let types = Types::new(&engine)?;
+        Ok(Environment { engine, types, instance, identity })
     }
 
     /// The kit in a store.

@@ -3,24 +3,26 @@
 use std::ops::Deref;
 
 use wasmtime::{
-    AnyRef, ArrayRef, AsContextMut, EqRef, ExternRef, GcRef, OwnedRooted, Ref, Result, RootScope, Rooted, RootedGcRef,
-    StructRef, Val,
+    AnyRef, ArrayRef, AsContextMut, EqRef, ExnRef, ExternRef, GcRef, OwnedRooted, Ref, Result, RootScope, Rooted,
+    RootedGcRef, StorageType, StructRef, Val,
 };
 
 use crate::outcome::{Reply, Value};
 
 /// Something of each type of reference. The types are those that the op table numbers.
 #[derive(Clone, Copy)]
-pub enum Typed<E, A, Q, S, R> {
+pub enum Typed<E, A, Q, S, R, X> {
     Extern(E),
     Any(A),
     Eq(Q),
     Struct(S),
     Array(R),
+    Exn(X),
 }
 
 /// A LIFO handle.
-pub type Lifo = Typed<Rooted<ExternRef>, Rooted<AnyRef>, Rooted<EqRef>, Rooted<StructRef>, Rooted<ArrayRef>>;
+pub type Lifo =
+    Typed<Rooted<ExternRef>, Rooted<AnyRef>, Rooted<EqRef>, Rooted<StructRef>, Rooted<ArrayRef>, Rooted<ExnRef>>;
 
 /// An owned handle.
 pub type Owned = Typed<
@@ -29,11 +31,18 @@ pub type Owned = Typed<
     OwnedRooted<EqRef>,
     OwnedRooted<StructRef>,
     OwnedRooted<ArrayRef>,
+    OwnedRooted<ExnRef>,
 >;
 
 /// An operand: a handle of either kind, where it is.
-pub type Handle<'a> =
-    Typed<Root<'a, ExternRef>, Root<'a, AnyRef>, Root<'a, EqRef>, Root<'a, StructRef>, Root<'a, ArrayRef>>;
+pub type Handle<'a> = Typed<
+    Root<'a, ExternRef>,
+    Root<'a, AnyRef>,
+    Root<'a, EqRef>,
+    Root<'a, StructRef>,
+    Root<'a, ArrayRef>,
+    Root<'a, ExnRef>,
+>;
 
 /// A handle of either kind to a reference of one type.
 pub enum Root<'a, T: GcRef> {
@@ -50,6 +59,7 @@ macro_rules! map {
             Typed::Eq($name) => Typed::Eq($body),
             Typed::Struct($name) => Typed::Struct($body),
             Typed::Array($name) => Typed::Array($body),
+            Typed::Exn($name) => Typed::Exn($body),
         }
     };
 }
@@ -99,6 +109,51 @@ impl Lifo {
     pub fn to_owned_rooted(self, mut store: impl AsContextMut) -> Result<Owned> {
         Ok(map!(self, rooted => rooted.to_owned_rooted(&mut store)?))
     }
+
+    /// The same root as an any reference; none if it is of another hierarchy.
+    pub fn to_any(self) -> Option<Rooted<AnyRef>> {
+        match self {
+            Typed::Extern(_) | Typed::Exn(_) => None,
+            Typed::Any(rooted) => Some(rooted),
+            Typed::Eq(rooted) => Some(rooted.to_anyref()),
+            Typed::Struct(rooted) => Some(rooted.to_anyref()),
+            Typed::Array(rooted) => Some(rooted.to_anyref()),
+        }
+    }
+
+    /// The same root as an eq reference; none if its static type is not below that.
+    pub fn to_eq(self) -> Option<Rooted<EqRef>> {
+        match self {
+            Typed::Eq(rooted) => Some(rooted),
+            Typed::Struct(rooted) => Some(rooted.to_eqref()),
+            Typed::Array(rooted) => Some(rooted.to_eqref()),
+            Typed::Extern(_) | Typed::Any(_) | Typed::Exn(_) => None,
+        }
+    }
+
+    /// The reference as a value of a field, element, global or table.
+    pub fn to_ref(self) -> Ref {
+        match self {
+            Typed::Extern(rooted) => Ref::Extern(Some(rooted)),
+            Typed::Exn(rooted) => Ref::Exn(Some(rooted)),
+            _ => Ref::Any(self.to_any()),
+        }
+    }
+
+    /// What a field, element, global or table of static type `of` gave, as a handle of that type; none for null. It
+    /// is the root that reading made.
+    pub fn read(store: impl AsContextMut, value: Ref, of: i64) -> Result<Option<Lifo>> {
+        let any = match value {
+            Ref::Extern(rooted) => return Ok(rooted.map(Typed::Extern)),
+            Ref::Exn(rooted) => return Ok(rooted.map(Typed::Exn)),
+            Ref::Any(Some(rooted)) => rooted,
+            _ => return Ok(None),
+        };
+        match of {
+            EQ | STRUCT | ARRAY => Typed::Any(Root::Lifo(&any)).cast(store, of),
+            _ => Ok(Some(Typed::Any(any))),
+        }
+    }
 }
 
 impl Owned {
@@ -113,10 +168,13 @@ impl Owned {
     }
 }
 
-/// The static types that `cast` names, as the op table numbers them.
-const EQ: i64 = 2;
-const STRUCT: i64 = 3;
-const ARRAY: i64 = 4;
+/// Static types, as the op table numbers them.
+pub const EXTERN: i64 = 0;
+pub const ANY: i64 = 1;
+pub const EQ: i64 = 2;
+pub const STRUCT: i64 = 3;
+pub const ARRAY: i64 = 4;
+pub const EXN: i64 = 5;
 
 impl Handle<'_> {
     /// What the reference is: its kind, and the payload of an i31.
@@ -141,6 +199,7 @@ impl Handle<'_> {
             }
             Typed::Struct(handle) => handle.ty(&mut store).map(|_| Reply::One(Value::Text("struct"))),
             Typed::Array(handle) => handle.ty(&mut store).map(|_| Reply::One(Value::Text("array"))),
+            Typed::Exn(handle) => handle.ty(&mut store).map(|_| Reply::One(Value::Text("exn"))),
         }
     }
 
@@ -164,6 +223,7 @@ impl Handle<'_> {
             (Typed::Eq(one), Typed::Eq(two)) => one.ref_eq(store, two),
             (Typed::Struct(one), Typed::Struct(two)) => one.ref_eq(store, two),
             (Typed::Array(one), Typed::Array(two)) => one.ref_eq(store, two),
+            (Typed::Exn(one), Typed::Exn(two)) => one.ref_eq(store, two),
             _ => return None,
         })
     }
@@ -177,35 +237,56 @@ impl Handle<'_> {
         }
     }
 
-    /// The reference as an element of a table; an owned one gets a root in the current scope.
-    pub fn to_ref(&self, mut store: impl AsContextMut) -> Ref {
+    /// A LIFO handle: the one that it is, or a new root in the current scope.
+    pub fn rooted(&self, mut store: impl AsContextMut) -> Lifo {
+        map!(self, handle => handle.rooted(&mut store))
+    }
+
+    /// Whether a LIFO handle needs a root that this one does not have.
+    pub fn is_owned(&self) -> bool {
         match self {
-            Typed::Extern(handle) => Ref::Extern(Some(handle.rooted(&mut store))),
-            _ => Ref::Any(self.to_any(&mut store)),
+            Typed::Extern(handle) => matches!(handle, Root::Owned(_)),
+            Typed::Any(handle) => matches!(handle, Root::Owned(_)),
+            Typed::Eq(handle) => matches!(handle, Root::Owned(_)),
+            Typed::Struct(handle) => matches!(handle, Root::Owned(_)),
+            Typed::Array(handle) => matches!(handle, Root::Owned(_)),
+            Typed::Exn(handle) => matches!(handle, Root::Owned(_)),
         }
     }
 
-    /// The reference as the value of a global; an owned one gets a root in the current scope.
-    pub fn to_val(&self, mut store: impl AsContextMut) -> Val {
-        match self {
-            Typed::Extern(handle) => Val::ExternRef(Some(handle.rooted(&mut store))),
-            _ => Val::AnyRef(self.to_any(&mut store)),
-        }
+    /// The type of a field or of the elements; none without a field of that number. Fails for a handle that is stale.
+    pub fn storage(&self, store: impl AsContextMut, field: usize) -> Result<Option<StorageType>> {
+        let found = match self {
+            Typed::Struct(handle) => handle.ty(store)?.field(field),
+            Typed::Array(handle) => Some(handle.ty(store)?.field_type()),
+            Typed::Exn(handle) => handle.ty(store)?.field(field),
+            _ => None,
+        };
+        Ok(found.map(|field| field.element_type().clone()))
     }
 
-    fn to_any(&self, mut store: impl AsContextMut) -> Option<Rooted<AnyRef>> {
-        match self {
-            Typed::Extern(_) => None,
-            Typed::Any(handle) => Some(handle.rooted(&mut store)),
-            Typed::Eq(handle) => Some(handle.rooted(&mut store).to_anyref()),
-            Typed::Struct(handle) => Some(handle.rooted(&mut store).to_anyref()),
-            Typed::Array(handle) => Some(handle.rooted(&mut store).to_anyref()),
-        }
+    /// A field or element; reading a reference makes a root in the current scope. None of a handle without fields.
+    pub fn get(&self, store: impl AsContextMut, field: usize) -> Option<Result<Val>> {
+        Some(match self {
+            Typed::Struct(handle) => handle.field(store, field),
+            Typed::Array(handle) => handle.get(store, field as u32),
+            Typed::Exn(handle) => handle.field(store, field),
+            _ => return None,
+        })
+    }
+
+    /// Sets a field or element. None of a handle without fields that can be set.
+    pub fn set(&self, store: impl AsContextMut, field: usize, value: Val) -> Option<Result<()>> {
+        Some(match self {
+            Typed::Struct(handle) => handle.set_field(store, field, value),
+            Typed::Array(handle) => handle.set(store, field as u32, value),
+            _ => return None,
+        })
     }
 }
 
 fn i31_reply(payload: u32) -> Reply {
-    Reply::Two(Value::Text("i31"), Value::Int(i64::from(payload)))
+    Reply::Two([Value::Text("i31"), Value::Int(i64::from(payload))])
 }
 
 fn kind_of_any(any: &AnyRef, mut store: impl AsContextMut) -> Result<Reply> {

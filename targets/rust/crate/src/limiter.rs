@@ -8,18 +8,21 @@ use std::task::{Context, Poll};
 use wasmtime::{ResourceLimiter, ResourceLimiterAsync, Result};
 
 use crate::effects::Log;
+use crate::host::Activity;
 
 /// What a store carries.
 pub struct Limits {
     /// Bytes that the GC heap may have.
     pub bytes: Option<usize>,
-    log: Arc<Log>,
+    pub log: Arc<Log>,
+    /// The run of a body that is under way.
+    pub activity: Activity,
 }
 
 impl Limits {
     /// `limit`: bytes, or negative for none.
     pub fn new(limit: i64, log: &Arc<Log>) -> Self {
-        Limits { bytes: usize::try_from(limit).ok(), log: Arc::clone(log) }
+        Limits { bytes: usize::try_from(limit).ok(), log: Arc::clone(log), activity: Activity::default() }
     }
 
     fn answer(&self, current: usize, desired: usize, maximum: Option<usize>) -> bool {

@@ -1,17 +1,24 @@
 //! The machine: runs one program after the other and writes the observations of each.
 
+mod bodies;
 mod dispatch;
+mod exceptions;
 mod futures;
 mod memory;
+mod objects;
 mod operands;
+mod rooting;
 mod roots;
 mod slots;
 mod values;
+mod wasm;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
+use self::bodies::Modules;
 use self::operands::Slot;
+use self::wasm::Inst;
 use crate::effects::Log;
 use crate::engine::Environment;
 use crate::limiter::Limits;
@@ -28,6 +35,7 @@ pub struct Machine<'e> {
     environment: &'e Environment,
     observer: Observer,
     progress: Progress,
+    modules: Modules,
     run: Run,
 }
 
@@ -38,6 +46,9 @@ struct Run {
     slots: Vec<Slot>,
     /// By value id: whether it is not with the host.
     given: Vec<bool>,
+    /// The modules of the program's bodies, in the binary format.
+    bodies: Vec<Vec<u8>>,
+    instances: Vec<Inst>,
     log: Arc<Log>,
     /// Index of the op that runs.
     at: usize,
@@ -48,7 +59,13 @@ struct Run {
 
 impl<'e> Machine<'e> {
     pub fn new(environment: &'e Environment, observer: Observer) -> Self {
-        Machine { environment, observer, progress: Progress::default(), run: Run::default() }
+        Machine {
+            environment,
+            observer,
+            progress: Progress::default(),
+            modules: Modules::default(),
+            run: Run::default(),
+        }
     }
 
     /// Notes the place in `progress` from here on.
@@ -89,6 +106,8 @@ impl<'e> Machine<'e> {
         run.slots.resize_with(program.slots.max(1), || Slot::Empty);
         run.given.clear();
         run.given.resize(program.values, false);
+        run.bodies.clone_from(&program.bodies);
+        run.instances.clear();
         run.seen.clear();
         run.count = 0;
         run.at = 0;
@@ -176,6 +195,8 @@ fn trouble_of(stop: Stop) -> Trouble {
     match stop {
         Stop::Misuse(trouble) => trouble,
         Stop::Failed(error) => Trouble(format!("outside of any op: {error:#}")),
-        Stop::Empty | Stop::OutOfMemory { .. } => Trouble::new("a scope on a slot that holds no store"),
+        Stop::Empty | Stop::OutOfMemory { .. } | Stop::Ended { .. } => {
+            Trouble::new("a scope on a slot that holds no store")
+        }
     }
 }

@@ -5,6 +5,8 @@ mod compat;
 mod effects;
 mod engine;
 mod handles;
+mod host;
+mod kit;
 mod limiter;
 mod machine;
 mod msgpack;

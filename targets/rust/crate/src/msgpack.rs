@@ -104,6 +104,18 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(length)?).map_err(|_| Malformed("a string is not UTF-8"))
     }
 
+    /// Bytes.
+    pub fn bytes(&mut self) -> Read<&'a [u8]> {
+        let head = self.byte()?;
+        let length = match head {
+            0xc4 => self.length(1)?,
+            0xc5 => self.length(2)?,
+            0xc6 => self.length(4)?,
+            _ => return Err(Malformed("bytes were expected")),
+        };
+        self.take(length)
+    }
+
     /// A string, or nothing for nil.
     pub fn text_or_nil(&mut self) -> Read<Option<&'a str>> {
         if self.rest.first() == Some(&0xc0) {
@@ -126,6 +138,7 @@ impl<'a> Reader<'a> {
             0x90..=0x9f | 0xdc | 0xdd => self.array()?,
             0xa0..=0xbf | 0xd9..=0xdb => return self.text().map(drop),
             0xc0 | 0xc2 | 0xc3 => return self.byte().map(drop),
+            0xc4..=0xc6 => return self.bytes().map(drop),
             0xca => return self.take(5).map(drop),
             0xcb => return self.take(9).map(drop),
             _ => return self.int().map(drop),

@@ -3,7 +3,7 @@
 //! The parent's codes are mapped by name, so that a parent with more op kinds, or in another order, is understood.
 
 /// Operands and results of the longest op.
-pub const MAX_ARGS: usize = 6;
+pub const MAX_ARGS: usize = 9;
 
 /// One op of a program: operands, then results, as docs/wire.md orders them. Unused places hold zeros.
 #[derive(Clone, Copy)]
@@ -89,6 +89,30 @@ op_kinds! {
     Fill "fill" 4,
     Free "free" 2,
     WrongStore "wrong_store" 3,
+    Upcast "upcast" 3,
+    StructNew "struct_new" 9,
+    StructGet "struct_get" 5,
+    StructGetNumber "struct_get_number" 2,
+    StructSet "struct_set" 3,
+    StructSetNumber "struct_set_number" 3,
+    ArrayNew "array_new" 7,
+    ArrayNewFixed "array_new_fixed" 8,
+    ArrayGet "array_get" 5,
+    ArrayGetNumber "array_get_number" 2,
+    ArraySet "array_set" 3,
+    ArraySetNumber "array_set_number" 3,
+    ArrayLen "array_len" 1,
+    ExnNew "exn_new" 6,
+    ExnGet "exn_get" 5,
+    Throw "throw" 1,
+    ExnTake "exn_take" 3,
+    ExnPending "exn_pending" 1,
+    Chain "chain" 3,
+    Inst "inst" 2,
+    InstGlobal "inst_global" 3,
+    InstTable "inst_table" 3,
+    Run "run" 9,
+    RunExn "run_exn" 9,
 }
 
 impl OpKind {

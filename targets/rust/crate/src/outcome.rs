@@ -13,14 +13,21 @@ pub enum Value {
     Bool(bool),
     Int(i64),
     Text(&'static str),
+    /// In the trace of a run: an i31 that was seen, by its unsigned payload.
+    I31(u32),
+    /// In the trace of a run: a number that was noted.
+    Note(i32),
+    /// In the trace of a run: a value that was finalized.
+    Gone(u32),
 }
 
 /// What an op that succeeded gives.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Reply {
     Done,
     One(Value),
-    Two(Value, Value),
+    Two([Value; 2]),
+    Many(Vec<Value>),
 }
 
 impl Reply {
@@ -33,6 +40,15 @@ impl Reply {
     pub fn int(value: impl Into<i64>) -> Reply {
         Reply::One(Value::Int(value.into()))
     }
+
+    fn values(&self) -> &[Value] {
+        match self {
+            Reply::Done => &[],
+            Reply::One(value) => std::slice::from_ref(value),
+            Reply::Two(values) => values,
+            Reply::Many(values) => values,
+        }
+    }
 }
 
 /// Why an op gives nothing.
@@ -41,6 +57,8 @@ pub enum Stop {
     Empty,
     /// Out of memory; the error is already put where it belongs.
     OutOfMemory { needed: i64 },
+    /// Wasm ended with this outcome, after this trace; `needed` if it was for want of memory.
+    Ended { outcome: &'static str, trace: Vec<Value>, needed: i64 },
     /// An error of the runtime.
     Failed(Error),
     /// The parent asked for what no program can say.
@@ -65,6 +83,7 @@ impl Stop {
 const TEXTS: &[(&str, &str)] = &[
     ("has been unrooted", "err:unrooted"),
     ("immutable", "err:immutable"),
+    ("not mutable", "err:immutable"),
     ("out of bounds", "err:oob"),
     ("failed to grow", "err:grow"),
     ("type mismatch", "err:type"),
@@ -73,7 +92,7 @@ const TEXTS: &[(&str, &str)] = &[
 
 /// The canonical outcome of an error of the runtime: the outermost text decides, since a type check that meets a stale
 /// handle is a type mismatch over the unrooted error (docs/spec/semantics.md 7).
-fn outcome_of(error: &Error) -> &'static str {
+pub fn outcome_of(error: &Error) -> &'static str {
     if matches!(error.downcast_ref(), Some(Trap::TableOutOfBounds)) {
         return "err:oob";
     }
@@ -99,33 +118,28 @@ pub struct Observer {
 impl Observer {
     /// Writes what one op did. Gives the trouble back if it was no outcome at all.
     pub fn write(&self, writer: &mut Writer, outcome: Outcome, effects: &Effects) -> Result<(), Trouble> {
-        let mut needed = 0;
-        let (name, reply) = match &outcome {
-            Ok(reply) => ("ok", *reply),
-            Err(Stop::Empty) => ("skip", Reply::Done),
-            Err(Stop::OutOfMemory { needed: bytes }) => {
-                needed = if self.exact { *bytes } else { 0 };
-                ("err:oom", Reply::Done)
-            }
-            Err(Stop::Failed(error)) => (outcome_of(error), Reply::Done),
-            Err(Stop::Misuse(_)) => ("", Reply::Done),
+        let (name, reply, needed) = match outcome {
+            Ok(reply) => ("ok", reply, 0),
+            Err(Stop::Empty) => ("skip", Reply::Done, 0),
+            Err(Stop::OutOfMemory { needed }) => ("err:oom", Reply::Done, needed),
+            Err(Stop::Ended { outcome, trace, needed }) => (outcome, Reply::Many(trace), needed),
+            Err(Stop::Failed(error)) => (outcome_of(&error), Reply::Done, 0),
+            Err(Stop::Misuse(trouble)) => return Err(trouble),
         };
-        if let Err(Stop::Misuse(trouble)) = outcome {
-            return Err(trouble);
-        }
-        self.fields(writer, name, reply, effects, needed);
+        self.fields(writer, name, &reply, effects, if self.exact { needed } else { 0 });
         Ok(())
     }
 
     /// Writes the observation of the op that panicked.
     pub fn write_panic(&self, writer: &mut Writer, outcome: &str, effects: &Effects) {
-        self.fields(writer, outcome, Reply::Done, effects, 0);
+        self.fields(writer, outcome, &Reply::Done, effects, 0);
     }
 
-    fn fields(&self, writer: &mut Writer, name: &str, reply: Reply, effects: &Effects, needed: i64) {
+    fn fields(&self, writer: &mut Writer, name: &str, reply: &Reply, effects: &Effects, needed: i64) {
         let limiter: &[_] = if self.exact { &effects.limiter } else { &[] };
-        let fields = match (reply, effects.finalized.is_empty(), limiter.is_empty(), needed) {
-            (Reply::Done, true, true, 0) => 1,
+        let values = reply.values();
+        let fields = match (values.is_empty(), effects.finalized.is_empty(), limiter.is_empty(), needed) {
+            (true, true, true, 0) => 1,
             (_, true, true, 0) => 2,
             (_, false, true, 0) => 3,
             (_, _, false, 0) => 4,
@@ -134,7 +148,8 @@ impl Observer {
         writer.array(fields);
         writer.text(name);
         if fields > 1 {
-            write_values(writer, reply);
+            writer.array(values.len());
+            values.iter().for_each(|value| write_value(writer, *value));
         }
         if fields > 2 {
             writer.array(effects.finalized.len());
@@ -154,26 +169,14 @@ impl Observer {
     }
 }
 
-fn write_values(writer: &mut Writer, reply: Reply) {
-    match reply {
-        Reply::Done => writer.array(0),
-        Reply::One(value) => {
-            writer.array(1);
-            write_value(writer, value);
-        }
-        Reply::Two(one, two) => {
-            writer.array(2);
-            write_value(writer, one);
-            write_value(writer, two);
-        }
-    }
-}
-
 fn write_value(writer: &mut Writer, value: Value) {
     match value {
         Value::None => writer.nil(),
         Value::Bool(value) => writer.bool(value),
         Value::Int(value) => writer.int(value),
         Value::Text(text) => writer.text(text),
+        Value::I31(payload) => writer.text(&format!("i31:{payload}")),
+        Value::Note(number) => writer.text(&format!("n:{number}")),
+        Value::Gone(value) => writer.text(&format!("f:{value}")),
     }
 }

@@ -9,11 +9,13 @@ use std::future::Future;
 use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use wasmtime::{AsContextMut, ExternRef, Result, RootScope, Rooted, Store, StoreContextMut};
 
 use crate::engine::{Environment, Kit};
+use crate::kit::Makers;
 use crate::limiter::Limits;
 use crate::outcome::Stop;
 
@@ -43,6 +45,7 @@ struct Entry {
     pending: Option<Pending>,
     scopes: u32,
     kit: Option<Kit>,
+    makers: Rc<Makers>,
 }
 
 /// The stores of one program, by order of creation.
@@ -73,7 +76,8 @@ impl Stores {
         let mut owner = NonNull::from(Box::leak(store));
         // SAFETY: just leaked, so it is there until `close` takes it back, and nothing else refers to it.
         let context = unsafe { owner.as_mut() }.as_context_mut();
-        self.entries.push(Some(Entry { owner, context: Some(context), pending: None, scopes: 0, kit: None }));
+        let makers = Rc::default();
+        self.entries.push(Some(Entry { owner, context: Some(context), pending: None, scopes: 0, kit: None, makers }));
         self.entries.len() - 1
     }
 
@@ -99,6 +103,11 @@ impl Stores {
         let kit = environment.kit(self.context(store)?)?;
         self.entry(store)?.kit = Some(kit.clone());
         Ok(kit)
+    }
+
+    /// What a store needs to make objects.
+    pub fn makers(&mut self, store: usize) -> Result<Rc<Makers>, Stop> {
+        Ok(Rc::clone(&self.entry(store)?.makers))
     }
 
     /// Drops a store, and its future if one is pending.

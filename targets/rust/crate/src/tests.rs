@@ -1,8 +1,14 @@
-//! Tests of what needs no engine: the wire against byte fixtures that the Python side shares, outcomes, panic texts.
+//! Tests of what needs no program: the wire and the kit against fixtures that the Python side shares, outcomes, panic
+//! texts.
 
 use std::path::PathBuf;
 
+use wasmtime::{StorageType, Val, ValType};
+
+use crate::compat;
 use crate::effects::Effects;
+use crate::engine::{Environment, Options};
+use crate::kit;
 use crate::msgpack::{Malformed, Reader, Writer};
 use crate::ops::OpKind;
 use crate::outcome::{bytes_needed, Observer, Reply, Stop, Value};
@@ -144,7 +150,7 @@ fn results_are_the_frames_that_python_reads() {
     let outcomes = [
         (Ok(Reply::Done), none()),
         (Err(Stop::Empty), none()),
-        (Ok(Reply::Two(Value::Text("i31"), Value::Int(0x7fff_ffff))), none()),
+        (Ok(Reply::Two([Value::Text("i31"), Value::Int(0x7fff_ffff)])), none()),
         (Ok(Reply::NONE), none()),
         (Ok(Reply::One(Value::Bool(true))), none()),
         (Ok(Reply::Done), Effects { finalized: vec![0, 300], limiter: vec![] }),
@@ -193,4 +199,67 @@ fn every_op_kind_has_a_name_of_its_own() {
     for kind in OpKind::ALL {
         assert_eq!(OpKind::named(kind.name()), Some(*kind));
     }
+}
+
+/// `tests/unit/rust` compares the same listing with the model's tables.
+#[test]
+fn the_types_of_the_kit_are_those_of_the_model() {
+    let engine = Environment::new(Options { collector: compat::COLLECTORS[0], zeal: None }).unwrap();
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/kit.txt");
+    assert_eq!(engine.types.listing(), std::fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn numbers_of_fields_are_stored_as_the_model_says() {
+    let cases = [
+        (StorageType::I8, 300, 44),
+        (StorageType::I16, 0x1_8001, 0x8001),
+        (StorageType::ValType(ValType::I32), 0x7fff_ffff, 0x7fff_ffff),
+        (StorageType::ValType(ValType::I64), 1, 0x1_0000_0001),
+        (StorageType::ValType(ValType::F32), 0x7fff_ffff, 0xff_ffff),
+        (StorageType::ValType(ValType::F64), 0x7fff_ffff, 0x7fff_ffff),
+    ];
+    for (storage, number, stored) in cases {
+        assert_eq!(kit::number_of(&storage, &kit::number_for(&storage, number)), Some(stored), "{storage}");
+    }
+    assert_eq!(kit::number_of(&StorageType::I8, &Val::null_any_ref()), None);
+}
+
+#[test]
+fn bodies_come_as_a_text_and_a_module() {
+    let body = |write: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = encoded(|writer| {
+            writer.array(3);
+            writer.text("batch");
+            writer.int(1);
+            writer.array(1);
+            writer.array(7);
+            [3, -1, 0, 1, 0].into_iter().for_each(|number| writer.int(number));
+            writer.array(0);
+            writer.array(1);
+            writer.array(2);
+            writer.text("(body)");
+        });
+        write(&mut bytes);
+        bytes
+    };
+    for head in [&[0xc4, 2][..], &[0xc5, 0, 2], &[0xc6, 0, 0, 0, 2]] {
+        let bytes = body(&|bytes| bytes.extend([head, &[7, 8]].concat()));
+        let Order::Batch { mut programs, .. } = wire::decode_order(&bytes).unwrap() else { panic!("it is a batch") };
+        let mut program = Program::default();
+        assert!(programs.next_into(&codes(), &mut program).unwrap());
+        assert_eq!(program.bodies, [[7, 8]]);
+    }
+    let bytes = body(&|bytes| bytes.push(0xc0));
+    let Order::Batch { mut programs, .. } = wire::decode_order(&bytes).unwrap() else { panic!("it is a batch") };
+    assert!(programs.next_into(&codes(), &mut Program::default()).is_err());
+}
+
+#[test]
+fn a_trace_is_written_as_words_and_values() {
+    let trace = vec![Value::Int(3), Value::I31(0x7fff_ffff), Value::Note(-1), Value::Gone(2), Value::Text("null")];
+    let stop = Stop::Ended { outcome: "trap:cast", trace, needed: 0 };
+    let bytes =
+        encoded(|writer| assert!(Observer { exact: true }.write(writer, Err(stop), &Effects::default()).is_ok()));
+    assert_eq!(bytes, b"\x92\xa9trap:cast\x95\x03\xaei31:2147483647\xa4n:-1\xa3f:2\xa4null");
 }

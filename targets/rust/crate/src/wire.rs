@@ -140,7 +140,7 @@ impl Programs<'_> {
     }
 }
 
-/// A program: the settings of store 0, the number of slots and host values, and the ops.
+/// A program: the settings of store 0, the number of slots and host values, the ops, and the modules of its bodies.
 #[derive(Default)]
 pub struct Program {
     pub number: u32,
@@ -149,12 +149,14 @@ pub struct Program {
     pub slots: usize,
     pub values: usize,
     pub ops: Vec<Op>,
+    pub bodies: Vec<Vec<u8>>,
 }
 
 impl Program {
     fn decode(&mut self, reader: &mut Reader, codes: &Codes) -> Result<(), Trouble> {
-        if reader.array()? != 6 {
-            return Err(Trouble::new("a program has six fields"));
+        let fields = reader.array()?;
+        if !(6..=7).contains(&fields) {
+            return Err(Trouble::new("a program has six fields, or seven with bodies"));
         }
         let number = reader.int()?;
         self.number =
@@ -166,6 +168,14 @@ impl Program {
         self.ops.clear();
         for _ in 0..reader.array()? {
             self.ops.push(decode_op(reader, codes)?);
+        }
+        self.bodies.clear();
+        for _ in 0..if fields == 7 { reader.array()? } else { 0 } {
+            if reader.array()? != 2 {
+                return Err(Trouble::new("a body is a text and a module"));
+            }
+            reader.text()?; // for executors that interpret it
+            self.bodies.push(reader.bytes()?.to_vec());
         }
         Ok(())
     }

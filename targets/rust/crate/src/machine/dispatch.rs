@@ -7,7 +7,7 @@ use crate::outcome::{Outcome, Reply};
 impl Machine<'_> {
     /// Performs any op but a bracket.
     pub(super) fn dispatch(&mut self, op: &Op) -> Outcome {
-        let [a, b, c, d, e, f] = op.args;
+        let [a, b, c, d, e, f, g, h, i] = op.args;
         match op.kind {
             OpKind::Scope | OpKind::End => unreachable!("brackets are seen to by run_ops"),
             OpKind::StoreNew => self.store_new(a, b, c),
@@ -62,6 +62,24 @@ impl Machine<'_> {
             OpKind::Fill => self.fill(a, b, c, d),
             OpKind::Free => self.free(a, b),
             OpKind::WrongStore => self.wrong_store(a, b, c),
+            OpKind::Upcast => self.upcast(a, b, c),
+            OpKind::StructNew => self.struct_new(a, b, c, [d, e, f, g], (h, i)),
+            OpKind::StructGet | OpKind::ArrayGet | OpKind::ExnGet => self.get(a, b, c, (d, e)),
+            OpKind::StructGetNumber | OpKind::ArrayGetNumber => self.get_number(a, b),
+            OpKind::StructSet | OpKind::ArraySet => self.set(a, b, c),
+            OpKind::StructSetNumber | OpKind::ArraySetNumber => self.set_number(a, b, c),
+            OpKind::ArrayNew => self.array_new(a, b, (c, d, e), (f, g)),
+            OpKind::ArrayNewFixed => self.array_new_fixed(a, b, c, [d, e, f], (g, h)),
+            OpKind::ArrayLen => self.array_len(a),
+            OpKind::ExnNew => self.exn_new(a, b, [c, d], (e, f)),
+            OpKind::Throw => self.throw(a),
+            OpKind::ExnTake => self.exn_take(a, b, c),
+            OpKind::ExnPending => self.exn_pending(a),
+            OpKind::Chain => self.chain(a, b, c),
+            OpKind::Inst => self.inst(a, b),
+            OpKind::InstGlobal => self.inst_global(a, b, c),
+            OpKind::InstTable => self.inst_table(a, b, c),
+            OpKind::Run | OpKind::RunExn => self.run_body((a, b), c, [d, e, f], g, (h, i)),
         }
     }
 }

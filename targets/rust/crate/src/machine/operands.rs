@@ -23,6 +23,8 @@ pub(super) enum Slot {
     Error(usize, Kept),
     Pending(usize),
     Fill(Vec<Option<OwnedRooted<ExternRef>>>),
+    /// By place in the table of instances.
+    Inst(usize),
 }
 
 /// A kept out-of-memory error; split once a collection was asked for its sake.

@@ -6,9 +6,8 @@ use wasmtime::{
 };
 
 use super::operands::{handle_at, slot_at, Scope, Slot, NULL};
-use super::values::EXTERN;
 use super::Machine;
-use crate::handles::{Lifo, Typed};
+use crate::handles::{Lifo, Typed, EXN, EXTERN};
 use crate::outcome::{Outcome, Reply, Stop};
 
 impl Machine<'_> {
@@ -24,8 +23,9 @@ impl Machine<'_> {
         let mut scope = RootScope::new(self.run.stores.context(store)?);
         let value = match handle {
             None if of == EXTERN => Ref::Extern(None),
+            None if of == EXN => Ref::Exn(None),
             None => Ref::Any(None),
-            Some(handle) => handle.to_ref(&mut scope),
+            Some(handle) => handle.rooted(&mut scope).to_ref(),
         };
         Ok(write(&mut scope, value)?)
     }
@@ -50,14 +50,14 @@ impl Machine<'_> {
     }
 
     pub(super) fn global_get(&mut self, source: i64, result: i64) -> Outcome {
-        let (store, _, global) = self.global(source)?;
-        let value = global.get(self.run.stores.context(store)?);
-        self.put_lifo(result, store, rooted_val(value))
+        let (store, of, global) = self.global(source)?;
+        let value = read_global(&mut self.run.stores.context(store)?, &global, of)?;
+        self.put_lifo(result, store, value)
     }
 
     pub(super) fn global_get_owned(&mut self, source: i64, result: i64) -> Outcome {
-        let (store, _, global) = self.global(source)?;
-        self.keep_owned(store, result, |scope| Ok(rooted_val(global.get(scope))))
+        let (store, of, global) = self.global(source)?;
+        self.keep_owned(store, result, |scope| Ok(read_global(scope, &global, of)?))
     }
 
     pub(super) fn global_set(&mut self, target: i64, source: i64) -> Outcome {
@@ -85,20 +85,22 @@ impl Machine<'_> {
     }
 
     pub(super) fn table_get(&mut self, source: i64, index: i64, result: i64) -> Outcome {
-        let (store, _, table) = self.table(source)?;
-        match table.get(self.run.stores.context(store)?, index as u64) {
-            None => Ok(Reply::ABSENT),
-            Some(found) => self.put_lifo(result, store, rooted_ref(found)),
-        }
+        let (store, of, table) = self.table(source)?;
+        let mut context = self.run.stores.context(store)?;
+        let Some(found) = table.get(&mut context, index as u64) else { return Ok(Reply::ABSENT) };
+        let found = Lifo::read(&mut context, found, of)?;
+        self.put_lifo(result, store, found)
     }
 
     pub(super) fn table_get_owned(&mut self, source: i64, index: i64, result: i64) -> Outcome {
-        let (store, _, table) = self.table(source)?;
+        let (store, of, table) = self.table(source)?;
         let mut absent = false;
         let reply = self.keep_owned(store, result, |scope| {
-            let found = table.get(scope, index as u64);
-            absent = found.is_none();
-            Ok(found.and_then(rooted_ref))
+            let Some(found) = table.get(&mut *scope, index as u64) else {
+                absent = true;
+                return Ok(None);
+            };
+            Ok(Lifo::read(scope, found, of)?)
         })?;
         Ok(if absent { Reply::ABSENT } else { reply })
     }
@@ -186,14 +188,10 @@ fn ref_type(of: i64) -> RefType {
     }
 }
 
-fn rooted_ref(value: Ref) -> Option<Lifo> {
-    match value {
-        Ref::Extern(rooted) => rooted.map(Typed::Extern),
-        Ref::Any(rooted) => rooted.map(Typed::Any),
-        _ => None,
+/// What a global of static type `of` holds, with a new root in the current scope.
+pub(super) fn read_global(store: &mut impl AsContextMut, global: &Global, of: i64) -> wasmtime::Result<Option<Lifo>> {
+    match global.get(&mut *store).ref_() {
+        Some(value) => Lifo::read(store, value, of),
+        None => Ok(None),
     }
-}
-
-fn rooted_val(value: Val) -> Option<Lifo> {
-    value.ref_().and_then(rooted_ref)
 }

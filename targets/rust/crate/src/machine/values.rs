@@ -1,16 +1,13 @@
 //! Reading through handles: kind, data, identity, raw values; and the op that ends a program.
 
-use wasmtime::{AnyRef, ExternRef, Global, GlobalType, Mutability, ValType};
+use wasmtime::{AnyRef, ExternRef, Global, GlobalType, Mutability, Val, ValType};
 
 use super::operands::{handle_at, lifo_at, slot_at, Scope, Slot};
 use super::roots::mistyped;
 use super::Machine;
 use crate::effects::HostValue;
-use crate::handles::{Lifo, Typed};
+use crate::handles::{Lifo, Typed, EXTERN};
 use crate::outcome::{Outcome, Reply, Stop, Value};
-
-/// The type of raw values that are externrefs, as the op table numbers it; the other one is any.
-pub(super) const EXTERN: i64 = 0;
 
 /// What `wrong_store` does, as the op table numbers it.
 const USE_DATA: i64 = 0;
@@ -31,7 +28,7 @@ impl Machine<'_> {
         Ok(match handle.data(&context)?.map(|data| data.downcast_ref::<HostValue>()) {
             None => Reply::NONE,
             Some(None) => Reply::One(Value::Text("foreign")), // no program wraps anything else
-            Some(Some(value)) => Reply::Two(Value::Int(i64::from(value.id)), Value::Int(value.payload)),
+            Some(Some(value)) => Reply::Two([Value::Int(i64::from(value.id)), Value::Int(value.payload)]),
         })
     }
 
@@ -120,8 +117,8 @@ impl Machine<'_> {
             }
             _ => {
                 let of = if matches!(handle, Typed::Extern(_)) { ValType::EXTERNREF } else { ValType::ANYREF };
-                let value = handle.to_val(&mut context);
-                Global::new(context, GlobalType::new(of, Mutability::Const), value)?;
+                let value = handle.rooted(&mut context).to_ref();
+                Global::new(context, GlobalType::new(of, Mutability::Const), Val::from(value))?;
             }
         }
         Ok(Reply::Done)

@@ -1,0 +1,243 @@
+"""The edits that a shrinker tries on the bodies of a program: each makes one of them simpler, and all of them valid.
+
+As in `edits.py`, what counts as simpler is a number tuple, `body_weight`, so that shrinking ends. Edits are made
+without asking whether they fit; a candidate that breaks a static rule of bodies is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from msgspec.structs import replace
+
+from twinheap.fuzz.body_places import (
+    CALLS,
+    Path,
+    functions,
+    mapped,
+    named,
+    places,
+    renumbered,
+    replaced,
+    statements_of,
+)
+from twinheap.model.body import BodyError, Tree, dumps, features_of, forms, parse
+from twinheap.model.body_types import check, env_of, subtype, type_of
+from twinheap.model.ops import CODE, Op
+from twinheap.model.program import Program
+from twinheap.model.view import resolve
+
+NUMERIC: Final = ("i32", "i64", "f32", "f64")
+RANKS: Final = {"null": 0, **dict.fromkeys(NUMERIC, 0), "get": 1, "i31": 2, "struct.new_default": 2, "drop": 2}
+RANKS_MORE: Final = {"global.get": 3, "call_ref": 5, "call_indirect": 5, "tail_ref": 5, "tail_indirect": 5}
+OTHER_RANK: Final = 4
+PLAIN: Final = {name: name.split("_")[0] for name in ("call_ref", "call_indirect", "tail_ref", "tail_indirect")}
+FEW_VARIABLES: Final = 3  # that stand for an expression of their type
+
+_RUN, _RUN_EXN = CODE["run"], CODE["run_exn"]
+_BODY_AT: Final = 2  # where runs name their body
+
+Edit = Callable[[Tree, str], Iterator[Tree]]
+
+
+def body_weight(text: str) -> tuple[int, int]:
+    """How complicated a body is: its forms, then its integers and what its forms are.
+
+    >>> body_weight("(body (main (global.get 0)))") > body_weight("(body (main (null extern)))")
+    True
+    """
+    count = detail = 0
+    for form in forms(parse(text)):
+        count += 1
+        name = str(form[0])
+        detail += RANKS.get(name, RANKS_MORE.get(name, OTHER_RANK))
+        detail += len(form) if name in ("local", "param") else 0
+        detail += sum(abs(part) for part in form if isinstance(part, int))
+    return count, detail
+
+
+# --- programs
+
+
+def body_edits(program: Program) -> Iterator[Program]:
+    """Every simpler program that one edit of one body gives, the strongest edits first."""
+    for edit in EDITS:
+        for at, text in enumerate(program.config.bodies):
+            before = body_weight(text)
+            for tree in edit(parse(text), text):
+                candidate = dumps(tree)
+                if body_weight(candidate) < before and _valid(candidate):
+                    yield with_body(program, at, candidate)
+
+
+def _valid(text: str) -> bool:
+    try:
+        check(text)
+    except BodyError:
+        return False
+    return True
+
+
+def with_body(program: Program, at: int, text: str) -> Program:
+    """`program` with another text for a body; its runs become those of bodies with or without exceptions."""
+    bodies = (*program.config.bodies[:at], text, *program.config.bodies[at + 1 :])
+    code = _RUN_EXN if features_of(text) else _RUN
+    ops = [(code, *op[1:]) if op[0] in (_RUN, _RUN_EXN) and op[_BODY_AT] == at else op for op in program.ops]
+    return resolve(replace(program.config, bodies=bodies), ops)
+
+
+def fewer_bodies(program: Program) -> Iterator[Program]:
+    """Without the bodies that nothing runs, and with equal ones only once."""
+    bodies = program.config.bodies
+    used = sorted({op[_BODY_AT] for op in program.ops if op[0] in (_RUN, _RUN_EXN)})
+    kept = list(dict.fromkeys(bodies[at] for at in used))
+    if len(kept) == len(bodies):
+        return
+
+    def moved(op: Op) -> Op:
+        if op[0] not in (_RUN, _RUN_EXN):
+            return op
+        return (*op[:_BODY_AT], kept.index(bodies[op[_BODY_AT]]), *op[_BODY_AT + 1 :])
+
+    yield resolve(replace(program.config, bodies=tuple(kept)), [moved(op) for op in program.ops])
+
+
+# --- statements
+
+
+def deletions(body: Tree, text: str) -> Iterator[Tree]:
+    """Runs of statements deleted, long ones first."""
+    lists = [(place.path, statements_of(place.form)) for place in places(body)]
+    longest = max((len(listed) for _, listed in lists), default=0)
+    size = longest
+    while size:
+        for path, listed in lists:
+            for start in range(listed.stop - size, listed.start - 1, -size):
+                yield _without(body, path, start, start + size)
+        size //= 2
+
+
+def _without(body: Tree, path: Path, start: int, stop: int) -> Tree:
+    for at in range(stop - 1, start - 1, -1):
+        body = replaced(body, (*path, at))
+    return body
+
+
+def unwraps(body: Tree, text: str) -> Iterator[Tree]:
+    """A statement replaced by those in it, or by an expression in it, dropped."""
+    for place in places(body):
+        if place.kind != "statement":
+            continue
+        form = place.form
+        inner = _forms(form[at] for at in statements_of(form))
+        if form[0] == "block":
+            inner = [_unlabelled(one, 0) for one in inner]
+        if inner:
+            yield replaced(body, place.path, *inner)
+        if form[0] == "if":
+            for arm in _forms(form[2:]):
+                yield replaced(body, place.path, *_forms(arm[1:]))
+        for expression in _expressions_in(form):
+            yield replaced(body, place.path, ("drop", expression))
+            if expression[0] == "then":
+                yield replaced(body, place.path, *_forms(expression[1:-1]))
+
+
+def _forms(parts: Iterable[str | int | Tree]) -> list[Tree]:
+    return [part for part in parts if isinstance(part, tuple)]
+
+
+def _unlabelled(form: Tree, depth: int) -> Tree:
+    """A statement that was in a block which is gone: branches to it become nothing, those beyond it one less."""
+    if form[0] in ("br", "br_if", "br_table"):
+        labels = [part for part in form[1:] if isinstance(part, int)]
+        if depth in labels:
+            return ("do",)
+        return tuple(part - 1 if isinstance(part, int) and part > depth else part for part in form)
+    inner = depth + (form[0] == "block")
+    return tuple(_unlabelled(part, inner) if isinstance(part, tuple) else part for part in form)
+
+
+# --- expressions
+
+
+def expressions(body: Tree, text: str) -> Iterator[Tree]:
+    """An expression replaced by null, zero, a variable, or an expression in it."""
+    env = env_of(text)
+    for place in places(body):
+        if place.kind not in ("expression", "item"):
+            continue
+        scope = env.scope(place.function)
+        type_ = type_of(place.form, scope)
+        yield replaced(body, place.path, (type_, 0) if type_ in NUMERIC else ("null", type_))
+        fitting = [v for v, found in enumerate(scope.variables) if found == type_ or subtype(found, type_)]
+        for variable in fitting[:FEW_VARIABLES]:
+            yield replaced(body, place.path, ("get", variable))
+        for inner in _expressions_in(place.form):
+            if subtype(type_of(inner, scope), type_):
+                yield replaced(body, place.path, inner)
+
+
+def _expressions_in(form: Tree) -> Iterator[Tree]:
+    for inner in places(("body", form)):
+        if inner.kind == "expression":
+            yield inner.form
+
+
+# --- what is named
+
+
+def unused(body: Tree, text: str) -> Iterator[Tree]:
+    """Helpers, segments, locals and parameters that nothing names, deleted."""
+    parts = [part for part in body[1:] if isinstance(part, tuple)]
+    for of, kind in (("func", "F"), ("segment", "S")):
+        numbers = named(parts, kind)
+        at = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == of]
+        for number in range(len(at) - 1, -1, -1):
+            if number not in numbers:
+                yield renumbered(replaced(body, (at[number],)), kind, number)
+    for at, number, function in functions(body):
+        yield from _unused_variables(body, at, number, function)
+
+
+def _unused_variables(body: Tree, at: int, number: int | None, function: Tree) -> Iterator[Tree]:
+    used = named((function,), "V")
+    variable = 0 if function[0] == "func" else 4
+    for where, head in enumerate(function):
+        if not isinstance(head, tuple) or head[0] not in ("param", "local"):
+            continue
+        for place in range(1, len(head)):
+            if variable not in used:
+                shorter = (*head[:place], *head[place + 1 :])
+                less = replaced(function, (where,), *([shorter] if len(shorter) > 1 else []))
+                changed = replaced(body, (at,), renumbered(less, "V", variable))
+                yield _without_argument(changed, number, place) if head[0] == "param" else changed
+            variable += 1
+
+
+def _without_argument(body: Tree, number: int | None, place: int) -> Tree:
+    """Calls of a helper without one argument."""
+
+    def change(form: Tree) -> Tree:
+        if form[0] in CALLS and form[1] == number:
+            return (*form[: 1 + place], *form[2 + place :])
+        return form
+
+    return mapped(body, change)
+
+
+def names(body: Tree, text: str) -> Iterator[Tree]:
+    """Smaller integers, and the plain form of calls."""
+    for place in places(body):
+        form = place.form
+        if form[0] in PLAIN:
+            yield replaced(body, place.path, (PLAIN[str(form[0])], *form[1:]))
+        for at, part in enumerate(form):
+            if isinstance(part, int):
+                for smaller in sorted({0, 1, part // 2, part - 1, -part} - {part}, key=abs):
+                    if abs(smaller) <= abs(part):
+                        yield replaced(body, place.path, (*form[:at], smaller, *form[at + 1 :]))
+
+
+EDITS: Final[tuple[Edit, ...]] = (deletions, unwraps, expressions, unused, names)

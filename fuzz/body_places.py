@@ -1,0 +1,129 @@
+"""Where the forms of a body are: statements, expressions and what they name, for edits that leave the rest as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from twinheap.model.body import Tree
+
+Path = tuple[int, ...]
+"""Where a form is: the index of the part to go into, again and again; () is the body itself."""
+
+CALLS: Final = frozenset({"call", "call_ref", "call_indirect", "tail", "tail_ref", "tail_indirect"})
+HEADS: Final = frozenset({"param", "result", "local"})
+VARIABLES: Final = frozenset({"get", "set", "tee"})
+SEGMENT_AT: Final = {"table.init": 2, "array.new_elem": 2, "array.init_elem": 2, "elem.drop": 1}
+"""Where forms name a segment."""
+_LISTS: Final = {"do": 1, "block": 1, "repeat": 2, "try": 2, "then": 1}
+"""Where the statements of a form begin."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A form in a body. `kind`: "statement", "expression", "item" (of a segment) or "" for all else.
+
+    `function`: the number of the helper that it is in; None in `main` and in segments.
+    """
+
+    path: Path
+    form: Tree
+    kind: str
+    function: int | None
+
+
+def functions(body: Tree) -> Iterator[tuple[int, int | None, Tree]]:
+    """The index of each function in the body, its number (None: `main`), and the function."""
+    number = 0
+    for at, part in enumerate(body):
+        if isinstance(part, tuple) and part[0] in ("func", "main"):
+            yield at, number if part[0] == "func" else None, part
+            number += 1
+
+
+def statements_of(form: Tree) -> range:
+    """The indexes of the statements of a form; items, for a segment."""
+    name, count = form[0], len(form)
+    if name == "segment":
+        return range(2, count)
+    if name in ("func", "main"):
+        heads = [part[0] for part in form[1:] if isinstance(part, tuple) and part[0] in HEADS]
+        return range(1 + len(heads), count - (name == "main" or "result" in heads))
+    start = _LISTS.get(str(name))
+    return range(0) if start is None else range(start, count - (name == "then"))
+
+
+def places(body: Tree) -> Iterator[Place]:
+    """Every place in a body, outer ones first."""
+    number = 0
+    for at, part in enumerate(body):
+        if isinstance(part, tuple):
+            yield from _inside(part, (at,), "", number if part[0] == "func" else None)
+            number += part[0] == "func"
+
+
+def _inside(form: Tree, path: Path, kind: str, function: int | None) -> Iterator[Place]:
+    yield Place(path, form, kind, function)
+    listed = statements_of(form)
+    for at, part in enumerate(form):
+        if not isinstance(part, tuple) or part[0] in HEADS or (form[0] == "try" and at == 1):
+            continue
+        if at in listed:
+            kind = "item" if form[0] == "segment" else "statement"
+        else:
+            kind = "" if form[0] == "if" and at >= 2 else "expression"
+        yield from _inside(part, (*path, at), kind, function)
+
+
+def replaced(body: Tree, path: Path, *forms: Tree) -> Tree:
+    """The body with the form at `path` replaced by any number of forms."""
+    at, rest = path[0], path[1:]
+    if not rest:
+        return (*body[:at], *forms, *body[at + 1 :])
+    inner = body[at]
+    assert isinstance(inner, tuple)
+    return (*body[:at], replaced(inner, rest, *forms), *body[at + 1 :])
+
+
+def mapped(form: Tree, change: Callable[[Tree], Tree]) -> Tree:
+    """A form with every form in it changed, inner ones first."""
+    return change(tuple(mapped(part, change) if isinstance(part, tuple) else part for part in form))
+
+
+def numbered(form: Tree) -> Iterator[tuple[str, int]]:
+    """The kind and the index of each variable ("V"), helper ("F") and segment ("S") that the form itself names."""
+    name = str(form[0])
+    if name in VARIABLES:
+        yield "V", 1
+    elif name in CALLS:
+        yield "F", 1
+    elif name in SEGMENT_AT:
+        yield "S", SEGMENT_AT[name]
+    elif name.startswith("catch"):
+        yield from (("V", at) for at, part in enumerate(form) if isinstance(part, int))
+
+
+def named(forms: Sequence[Tree], kind: str) -> frozenset[int]:
+    """The numbers of one kind that are named anywhere in some forms."""
+    found: set[int] = set()
+
+    def note(form: Tree) -> Tree:
+        found.update(int(str(form[at])) for of, at in numbered(form) if of == kind)
+        return form
+
+    for form in forms:
+        mapped(form, note)
+    return frozenset(found)
+
+
+def renumbered(form: Tree, kind: str, gone: int) -> Tree:
+    """A form in which what comes after number `gone` of a kind comes one earlier."""
+
+    def change(inner: Tree) -> Tree:
+        at = {at for of, at in numbered(inner) if of == kind}
+        return tuple(
+            part - 1 if n in at and isinstance(part, int) and part > gone else part for n, part in enumerate(inner)
+        )
+
+    return mapped(form, change)

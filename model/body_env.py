@@ -1,0 +1,138 @@
+"""What a body declares: segments, helpers and `main` with their variables (docs/bodies.md).
+
+The forms inside are `body_types.py`'s business.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NoReturn
+
+import msgspec
+
+from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
+from twinheap.model.body_forms import REFERENCE_TYPES, TYPES
+
+MAIN_PARAMS: Final = ("extern", "extern", "any", "i32")
+"""Variables 0 to 3 of `main`."""
+
+MAIN_RESULT: Final = "extern"
+MAX_VARIABLES: Final = 100
+"""Parameters and locals of a function: more than registers and stack slots; Wasm itself allows 1000 parameters."""
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A passive element segment: the type of its items, and the expressions that make them."""
+
+    type: str
+    items: tuple[Tree, ...]
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A helper or `main`: the types of its parameters, of its result and of its locals, and its statements.
+
+    `parts`: the last one is an expression if there is a result.
+    """
+
+    params: tuple[str, ...]
+    result: str | None
+    locals: tuple[str, ...]
+    parts: tuple[Tree, ...]
+
+    @property
+    def statements(self) -> tuple[Tree, ...]:
+        """Its parts without the final expression."""
+        return self.parts[:-1] if self.result else self.parts
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a form may name: segments and helpers by number, variables, and the result of its own function."""
+
+    segments: tuple[str, ...]
+    functions: tuple[Function, ...]
+    variables: tuple[str, ...]
+    result: str | None
+
+
+class Env(msgspec.Struct, frozen=True):
+    """What a body declares."""
+
+    segments: tuple[Segment, ...]
+    functions: tuple[Function, ...]
+    main: Function
+
+    def scope(self, number: int | None = None) -> Scope:
+        """What forms may name in helper `number`, or in `main`: only helpers with smaller numbers are called."""
+        function = self.main if number is None else self.functions[number]
+        types = tuple(segment.type for segment in self.segments)
+        return Scope(types, self.functions[:number], function.params + function.locals, function.result)
+
+
+def wrong(form: object, why: str) -> NoReturn:
+    """Raises BodyError about a form."""
+    text = dumps(form) if isinstance(form, tuple) else str(form)
+    raise BodyError(f"{text if len(text) <= 100 else text[:97] + '...'}: {why}")
+
+
+@lru_cache(maxsize=CACHED)
+def env_of(text: str) -> Env:
+    """What a text declares. Raises BodyError if it is no body; the forms inside functions are not looked at."""
+    tree = parse(text)
+    parts = [part for part in tree[1:] if isinstance(part, tuple)]
+    heads = [part[0] for part in parts]
+    segments = [part for part in parts if part[0] == "segment"]
+    helpers = [part for part in parts if part[0] == "func"]
+    if (
+        tree[0] != "body"
+        or len(parts) != len(tree) - 1
+        or heads != [*["segment"] * len(segments), *["func"] * len(helpers), "main"]
+    ):
+        raise BodyError("a body is (body (segment ...) ... (func ...) ... (main ...)), in this order, one main")
+    return Env(
+        tuple(_segment(part) for part in segments),
+        tuple(_function(part, (), None) for part in helpers),
+        _function(parts[-1], MAIN_PARAMS, MAIN_RESULT),
+    )
+
+
+def _segment(form: Tree) -> Segment:
+    type_ = form[1] if len(form) > 1 else None
+    if type_ not in REFERENCE_TYPES or type_ == "exn":
+        wrong(form, "a segment begins with a reference type other than exn")
+    items = tuple(part for part in form[2:] if isinstance(part, tuple))
+    if len(items) != len(form) - 2:
+        wrong(form, "the items of a segment are expressions")
+    return Segment(str(type_), items)
+
+
+def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Function:
+    """`params` and `result`: those of `main`, which declares only locals."""
+    parts = list(form[1:])
+    if form[0] == "func":
+        params = _declared(form, parts, "param")
+        results = _declared(form, parts, "result")
+        if len(results) > 1:
+            wrong(form, "a helper has at most one result")
+        result = results[0] if results else None
+    locals_ = _declared(form, parts, "local")
+    if len(params) + len(locals_) > MAX_VARIABLES:
+        wrong(form, f"more than {MAX_VARIABLES} parameters and locals")
+    forms = tuple(part for part in parts if isinstance(part, tuple))
+    if len(forms) != len(parts):
+        wrong(form, "a function is made of forms")
+    if result and not forms:
+        wrong(form, f"its last part must be an expression of type {result}")
+    return Function(params, result, locals_, forms)
+
+
+def _declared(form: Tree, parts: list[str | int | Tree], word: str) -> tuple[str, ...]:
+    """Takes `(word TYPE ...)` from the front of `parts`."""
+    if not parts or not isinstance(parts[0], tuple) or parts[0][0] != word:
+        return ()
+    declared = parts.pop(0)
+    assert isinstance(declared, tuple)
+    names = [str(name) for name in declared[1:]]
+    for name in names:
+        if name not in TYPES:
+            wrong(form, f"{name} is no type; use one of {' '.join(TYPES)}")
+    return tuple(names)

@@ -1,0 +1,201 @@
+"""The forms of bodies as tables: what each takes and gives, and the types (docs/bodies.md, wasm-ops.md 6.1).
+
+`STATEMENTS` and `EXPRESSIONS` hold every form by name. A `Shape` reads like a line of docs/bodies.md: immediates in
+capitals, then what the operands must be, then what the form gives. `body_types.py` holds texts to it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, ObjectType
+
+NUMBER_TYPES: Final = ("i32", "i64", "f32", "f64")
+OBJECT_TYPES: Final[dict[str, ObjectType]] = {made.name: made for made in (*STRUCTS, *ARRAYS)}
+"""Struct and array types by name."""
+
+TAG_TYPES: Final[dict[str, ObjectType]] = {made.name: made for made in TAGS}
+STRUCT_NAMES: Final = tuple(made.name for made in STRUCTS)
+ARRAY_NAMES: Final = tuple(made.name for made in ARRAYS)
+
+_PARENTS: Final[dict[str, str | None]] = (
+    {"extern": None, "exn": None, "any": None, "eq": "any", "i31": "eq", "struct": "eq", "array": "eq"}
+    | {made.name: made.parent or "struct" for made in STRUCTS}
+    | dict.fromkeys(ARRAY_NAMES, "array")
+)
+REFERENCE_TYPES: Final = tuple(_PARENTS)
+"""Every reference type by name; all nullable."""
+
+TYPES: Final = REFERENCE_TYPES + NUMBER_TYPES
+"""Every type that a variable, parameter or expression can have."""
+
+
+def _supertypes(name: str) -> tuple[str, ...]:
+    parent = _PARENTS[name]
+    return (name, *(_supertypes(parent) if parent else ()))
+
+
+SUPERTYPES: Final = {name: _supertypes(name) for name in REFERENCE_TYPES} | {name: (name,) for name in NUMBER_TYPES}
+"""Each type with those above it, itself first, the top of its hierarchy last."""
+
+
+def subtype(one: str, other: str) -> bool:
+    """Whether a value of type `one` will do where `other` is wanted.
+
+    >>> subtype("sub", "box"), subtype("sub", "eq"), subtype("box", "sub"), subtype("i31", "extern")
+    (True, True, False, False)
+    """
+    return other in SUPERTYPES[one]
+
+
+def top_of(name: str) -> str:
+    """The top of a reference type's hierarchy: `any`, `extern` or `exn`."""
+    return SUPERTYPES[name][-1]
+
+
+def value_type(storage: str) -> str:
+    """The type of what a field of a storage type takes and gives: packed ones are i32."""
+    return "i32" if storage in ("i8", "i16") else storage
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A form: its immediates, its operands' types, and its result's (None: a statement).
+
+    Immediates: V variable, K global, T and T2 table, S segment, F helper, L label, N number, REF reference type,
+    STRUCT, ARRAY and ARRAY2 type, FIELD, TAG. With `!` it must be mutable. Operands: a type name; `*` anything, `ref`
+    any reference, `number` any number; `same` exactly the type before it; `like` one of REF's hierarchy; `=X` the type
+    of the immediate X, or several: the fields of STRUCT and TAG (`=FIELDS`), the parameters of F (`=PARAMS`), any
+    number of elements (`=ELEMENTS`). Result: a type, `=X`, or `=1`, the type of the first `*` or `ref` operand.
+    """
+
+    name: str
+    immediates: tuple[str, ...]
+    operands: tuple[str, ...]
+    result: str | None
+
+
+_IMMEDIATES: Final = frozenset(
+    {"V", "K", "T", "T2", "S", "F", "L", "N", "REF", "STRUCT", "ARRAY", "ARRAY2", "FIELD", "TAG"}
+)
+
+_SHAPES: Final = """
+set V =V
+global.set K =K
+table.set T i32 =T
+table.fill T i32 =T i32
+table.copy T T2 i32 i32 i32
+table.init T S i32 i32 i32
+elem.drop S
+struct.set STRUCT FIELD! =STRUCT =FIELD
+array.set ARRAY! =ARRAY i32 =ELEMENT
+array.fill ARRAY! =ARRAY i32 =ELEMENT i32
+array.copy ARRAY! ARRAY2 =ARRAY i32 =ARRAY2 i32 i32
+array.init_elem ARRAY! S =ARRAY i32 i32 i32
+array.init_data ARRAY! =ARRAY i32 i32 i32
+drop *
+br L
+br_if L i32
+tail F =PARAMS
+tail_ref F =PARAMS
+tail_indirect F =PARAMS
+throw TAG =FIELDS
+throw_ref exn
+unreachable
+see extern
+note i32
+gc
+clear
+call F =PARAMS
+call_ref F =PARAMS
+call_indirect F =PARAMS
+call F =PARAMS -> =F
+call_ref F =PARAMS -> =F
+call_indirect F =PARAMS -> =F
+get V -> =V
+tee V =V -> =V
+null REF -> =REF
+i32 N -> i32
+i64 N -> i64
+f32 N -> f32
+f64 N -> f64
+add i32 i32 -> i32
+to_i32 number -> i32
+i31 i32 -> i31
+i31.get_s i31 -> i32
+i31.get_u i31 -> i32
+global.get K -> =K
+table.get T i32 -> =T
+table.size T -> i32
+table.grow T =T i32 -> i32
+select * same i32 -> =1
+if_else i32 * same -> =1
+struct.new STRUCT =FIELDS -> =STRUCT
+struct.new_default STRUCT -> =STRUCT
+struct.get STRUCT FIELD =STRUCT -> =FIELD
+array.new ARRAY =ELEMENT i32 -> =ARRAY
+array.new_default ARRAY i32 -> =ARRAY
+array.new_fixed ARRAY =ELEMENTS -> =ARRAY
+array.new_elem ARRAY S i32 i32 -> =ARRAY
+array.new_data ARRAY i32 i32 -> =ARRAY
+array.get ARRAY =ARRAY i32 -> =ELEMENT
+array.len array -> i32
+is_null ref -> i32
+ref_eq eq eq -> i32
+test REF like -> i32
+cast REF like -> =REF
+on_cast REF like =REF -> =REF
+as_non_null ref -> =1
+to_any extern -> any
+to_extern any -> extern
+new -> extern
+pass extern -> extern
+"""
+
+
+def _shape(line: str) -> Shape:
+    left, arrow, result = line.partition("->")
+    name, *words = left.split()
+    immediates = tuple(word for word in words if word.rstrip("!") in _IMMEDIATES)
+    return Shape(name, immediates, tuple(words[len(immediates) :]), result.strip() if arrow else None)
+
+
+def _listed() -> list[Shape]:
+    return [_shape(line) for line in _SHAPES.strip().splitlines()]
+
+
+CONTROL: Final = ("do", "block", "br_table", "if", "repeat", "return", "try")
+"""Statements that hold statements, or otherwise fit no shape."""
+
+STATEMENTS: Final[dict[str, Shape | None]] = {
+    **{shape.name: shape for shape in _listed() if shape.result is None},
+    **dict.fromkeys(CONTROL),
+}
+"""Every statement by name; None for those of `CONTROL`. Calls are of helpers without a result."""
+
+EXPRESSIONS: Final[dict[str, Shape | None]] = {
+    **{shape.name: shape for shape in _listed() if shape.result is not None},
+    "then": None,
+}
+"""Every expression by name; None for `then`. Calls are of helpers with a result."""
+
+CATCHES: Final = {
+    "catch": (True, False),
+    "catch_ref": (True, True),
+    "catch_all": (False, False),
+    "catch_all_ref": (False, True),
+}
+"""The catch clauses of `try`: whether each names a tag and takes its payload, and whether it takes the exception."""
+
+CONSTANT: Final = frozenset(
+    {"null", "i31", "struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed"}
+    | {"to_any", "to_extern", *NUMBER_TYPES}
+)
+"""What the items of segments are made of."""
+
+ALLOCATES: Final = frozenset(
+    {"struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed"}
+    | {"array.new_elem", "array.new_data", "throw", "new"}
+)
+"""Forms that allocate."""

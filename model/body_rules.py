@@ -1,0 +1,172 @@
+"""What forms say beside their operands: immediates in range, and rules beyond types (docs/bodies.md).
+
+Used by `body_types.py`; nothing here looks into operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twinheap.model.body import Tree
+from twinheap.model.body_env import Scope, wrong
+from twinheap.model.body_forms import (
+    ARRAY_NAMES,
+    OBJECT_TYPES,
+    REFERENCE_TYPES,
+    STRUCT_NAMES,
+    TAG_TYPES,
+    Shape,
+    subtype,
+    value_type,
+)
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+
+_INT_RANGE: Final = range(-(2**31), 2**31)
+_NUMBERED: Final = {"V": "variable", "K": "global", "T": "table", "T2": "table", "S": "segment", "F": "helper"}
+_NAMED: Final = {
+    "REF": REFERENCE_TYPES,
+    "STRUCT": STRUCT_NAMES,
+    "ARRAY": ARRAY_NAMES,
+    "ARRAY2": ARRAY_NAMES,
+    "TAG": tuple(TAG_TYPES),
+}
+
+
+def bound_of(shape: Shape, form: Tree) -> dict[str, str | int]:
+    """The immediates of a form by their names in its shape."""
+    names = (name.rstrip("!") for name in shape.immediates)
+    return {name: part for name, part in zip(names, form[1:], strict=False) if not isinstance(part, tuple)}
+
+
+def types_for(wanted: str, bound: dict[str, str | int], scope: Scope, spare: int) -> list[str]:
+    """The types that a `=X` of a shape stands for, or `wanted` itself. `spare`: how many parts there are to fill."""
+    match wanted:
+        case "=V":
+            return [scope.variables[int(bound["V"])]]
+        case "=K":
+            return [KIT_GLOBALS[int(bound["K"])]]
+        case "=T":
+            return [KIT_TABLES[int(bound["T"])]]
+        case "=STRUCT" | "=ARRAY" | "=ARRAY2" | "=REF":
+            return [str(bound[wanted[1:]])]
+        case "=FIELD":
+            return [value_type(OBJECT_TYPES[str(bound["STRUCT"])].fields[int(bound["FIELD"])].storage)]
+        case "=ELEMENT" | "=ELEMENTS":
+            element = value_type(OBJECT_TYPES[str(bound["ARRAY"])].fields[0].storage)
+            return [element] * (spare if wanted == "=ELEMENTS" else 1)
+        case "=FIELDS":
+            made = OBJECT_TYPES[str(bound["STRUCT"])] if "STRUCT" in bound else TAG_TYPES[str(bound["TAG"])]
+            return [value_type(field.storage) for field in made.fields]
+        case "=PARAMS":
+            return list(scope.functions[int(bound["F"])].params)
+        case "=F":
+            result = scope.functions[int(bound["F"])].result
+            return [result] if result else []
+        case _:
+            return [wanted]
+
+
+def _limits(scope: Scope, labels: int) -> dict[str, int]:
+    """How many there are of what an immediate numbers."""
+    return {
+        "V": len(scope.variables),
+        "K": len(KIT_GLOBALS),
+        "T": len(KIT_TABLES),
+        "T2": len(KIT_TABLES),
+        "S": len(scope.segments),
+        "F": len(scope.functions),
+        "L": labels,
+    }
+
+
+def immediates_of(shape: Shape, form: Tree, scope: Scope, labels: int) -> dict[str, str | int]:
+    """The immediates of a form by their names, each checked to be there and in range."""
+    bound = bound_of(shape, form)
+    if len(bound) != len(shape.immediates) or len(form) - 1 < len(bound):
+        wrong(form, f"it begins with {' '.join(shape.immediates)}")
+    limits = _limits(scope, labels)
+    for name, value in bound.items():
+        if name in _NAMED:
+            if value not in _NAMED[name]:
+                wrong(form, f"{value}: use one of {' '.join(_NAMED[name])}")
+        elif name == "FIELD":
+            if value not in range(len(OBJECT_TYPES[str(bound["STRUCT"])].fields)):
+                wrong(form, f"{bound['STRUCT']} has no field {value}")
+        elif name == "N":
+            if value not in _INT_RANGE:
+                wrong(form, "numbers are -2^31 to 2^31-1")
+        elif value not in range(limits[name]):
+            what = _NUMBERED.get(name, "enclosing block")
+            wrong(form, f"there is no {what} {value} here, but {limits[name]} of them, numbered from 0")
+    for name in shape.immediates:
+        if name.endswith("!"):
+            _check_mutable(form, bound)
+    return bound
+
+
+def _check_mutable(form: Tree, bound: dict[str, str | int]) -> None:
+    made = OBJECT_TYPES[str(bound.get("STRUCT") or bound["ARRAY"])]
+    if not made.fields[int(bound.get("FIELD", 0))].mutable:
+        wrong(form, f"{made.name} cannot be changed there")
+
+
+# --- rules beyond the types of operands
+
+
+def _fits(form: Tree, storage: str, got: str) -> None:
+    """References of type `got` go where `storage` is."""
+    if storage not in REFERENCE_TYPES or not subtype(got, storage):
+        wrong(form, f"elements of type {got} do not fit into {storage}")
+
+
+def _element(bound: dict[str, str | int], name: str = "ARRAY") -> str:
+    return OBJECT_TYPES[str(bound[name])].fields[0].storage
+
+
+def _copied(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
+    into, from_ = _element(bound), _element(bound, "ARRAY2")
+    if into != from_:
+        _fits(form, into, from_)
+
+
+def _from_segment(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    into = KIT_TABLES[int(bound["T"])] if "T" in bound else _element(bound)
+    _fits(form, into, scope.segments[int(bound["S"])])
+
+
+def _from_data(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
+    if _element(bound) in REFERENCE_TYPES:
+        wrong(form, "data segments give numbers, and this array holds references")
+
+
+def _between_tables(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
+    _fits(form, KIT_TABLES[int(bound["T"])], KIT_TABLES[int(bound["T2"])])
+
+
+def _tail(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    result = scope.functions[int(bound["F"])].result
+    if (result is None) != (scope.result is None) or (result and scope.result and not subtype(result, scope.result)):
+        wrong(form, f"the helper gives {result or 'nothing'}, and this function {scope.result or 'nothing'}")
+
+
+def _testable(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
+    if bound["REF"] == "exn":
+        wrong(form, "exceptions are not tested or cast")
+
+
+EXTRA: Final[dict[str, Callable[[Tree, dict[str, str | int], Scope], None]]] = {
+    "table.copy": _between_tables,
+    "table.init": _from_segment,
+    "array.copy": _copied,
+    "array.new_elem": _from_segment,
+    "array.init_elem": _from_segment,
+    "array.new_data": _from_data,
+    "array.init_data": _from_data,
+    "tail": _tail,
+    "tail_ref": _tail,
+    "tail_indirect": _tail,
+    "test": _testable,
+    "cast": _testable,
+    "on_cast": _testable,
+}

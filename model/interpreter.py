@@ -1,0 +1,263 @@
+"""Bodies run in the model: control, calls and exceptions (docs/bodies.md; wasm-ops.md 6.1, 6.5).
+
+The tree of a body is evaluated as it stands, operands from left to right; `interpreter_forms.py` holds the other forms.
+Values are None (null), an int (a number, or the payload of an i31), or an `Obj`; types were checked (`body_types.py`).
+Frames are no holders: what only they know may be finalized, unless it is used later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twinheap.model.body import Tree, forms
+from twinheap.model.body_env import Env
+from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
+from twinheap.model.body_types import type_of
+from twinheap.model.contents import Instance, SegmentState
+from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.objects import type_of as object_type
+from twinheap.model.run_heap import Heap, Thrown, Trap
+from twinheap.model.world import Lost
+
+MAX_STEPS: Final = 200_000
+"""Forms that one run may evaluate: beyond it the model would be slower than the target."""
+
+Form = Callable[["Machine", Tree], Stored]
+FORMS: Final[dict[str, Form]] = {}
+"""How each form is evaluated; statements give None."""
+
+
+def form(*names: str) -> Callable[[Form], Form]:
+    """Registers the evaluation of forms."""
+
+    def register(function: Form) -> Form:
+        for name in names:
+            FORMS[name] = function
+        return function
+
+    return register
+
+
+class _Branch(Exception):
+    """A `br`: how many blocks it still leaves."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.depth = depth
+
+
+class _Return(Exception):
+    """A `return` with its value, or a tail call with its helper and arguments."""
+
+    def __init__(self, value: Stored = None, helper: int | None = None, args: tuple[Stored, ...] = ()) -> None:
+        super().__init__()
+        self.value, self.helper, self.args = value, helper, args
+
+
+class Machine:
+    """One run of a body. `variables` and `operands`: those of the function on top."""
+
+    def __init__(self, env: Env, instance: Instance, heap: Heap) -> None:
+        self.env = env
+        self.instance = instance
+        self.heap = heap
+        self.segments: list[SegmentState] = []
+        self.variables: list[Stored] = []
+        self.operands: list[Stored] = []
+        self.scope = env.scope()
+        self.steps = 0
+        heap.on_top = lambda: [*self.variables, *self.operands]
+
+    def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
+        """Calls `main`. Raises Trap, Thrown, OutOfMemory; Broken and Lost."""
+        try:
+            self.segments = self._instantiate(body)
+            result = self.call(None, args)
+        except RecursionError:
+            raise Lost from None
+        self.heap.use(result)
+        return result
+
+    def _instantiate(self, body: int) -> list[SegmentState]:
+        """The segments of a body, evaluated once for each instance (K5); each undropped one holds its objects."""
+        found = self.instance.segments.get(body)
+        if found is None:
+            found = [SegmentState([self.value(item) for item in segment.items]) for segment in self.env.segments]
+            for segment in found:
+                for ref in segment.refs:
+                    self.heap.store.hold(ref)
+            self.instance.segments[body] = found
+        return found
+
+    def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
+        """Runs a helper or `main`, and those that it calls in its place."""
+        while True:
+            function = self.env.main if helper is None else self.env.functions[helper]
+            before = self.variables, self.operands, self.scope
+            self.heap.frames.append([*self.variables, *self.operands])
+            zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
+            self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
+            try:
+                result: Stored = None
+                for part in function.parts:
+                    result = self.value(part)
+                return result if function.result else None
+            except _Return as left:
+                if left.helper is None:
+                    return left.value
+                helper, args = left.helper, left.args
+            finally:
+                self.variables, self.operands, self.scope = before
+                self.heap.frames.pop()
+
+    def value(self, tree: Tree) -> Stored:
+        """Evaluates a form."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise Lost
+        return FORMS[tree[0]](self, tree)  # type: ignore[index]  # the first part of a form is its name
+
+    def operands_of(self, tree: Tree, start: int = 1) -> list[Stored]:
+        """The values of a form's parts from `start` on."""
+        mark = len(self.operands)
+        for part in tree[start:]:
+            self.operands.append(self.value(part))  # type: ignore[arg-type]
+        values = self.operands[mark:]
+        del self.operands[mark:]
+        return values
+
+    def type_of(self, tree: Tree) -> str:
+        """The type of an expression of the function on top."""
+        return type_of(tree, self.scope)
+
+    def used_segment(self, number: int) -> None:
+        """Items of a segment are used: where they are evaluated each time, those that allocate are others (K5)."""
+        segment = self.segments[number]
+        allocates = any(part[0] in ALLOCATES for item in self.env.segments[number].items for part in forms(item))
+        if allocates and segment.used:
+            self.heap.store.reused_segments = True
+        segment.used = True
+
+    def block(self, parts: Tree) -> None:
+        """Statements in order."""
+        for part in parts:
+            self.value(part)  # type: ignore[arg-type]
+
+
+@form("do")
+def _do(m: Machine, tree: Tree) -> None:
+    m.block(tree[1:])
+
+
+@form("then")
+def _then(m: Machine, tree: Tree) -> Stored:
+    m.block(tree[1:-1])
+    return m.value(tree[-1])  # type: ignore[arg-type]
+
+
+@form("block")
+def _block(m: Machine, tree: Tree) -> None:
+    mark = len(m.operands)
+    try:
+        m.block(tree[1:])
+    except _Branch as branch:
+        if branch.depth:
+            raise _Branch(branch.depth - 1) from None
+        del m.operands[mark:]
+
+
+@form("br")
+def _br(_m: Machine, tree: Tree) -> None:
+    raise _Branch(int(tree[1]))  # type: ignore[arg-type]
+
+
+@form("br_if")
+def _br_if(m: Machine, tree: Tree) -> None:
+    if m.value(tree[2]):  # type: ignore[arg-type]
+        raise _Branch(int(tree[1]))  # type: ignore[arg-type]
+
+
+@form("br_table")
+def _br_table(m: Machine, tree: Tree) -> None:
+    index = unsigned(m.value(tree[1]))  # type: ignore[arg-type]
+    raise _Branch(int(tree[min(index + 2, len(tree) - 1)]))  # type: ignore[arg-type]
+
+
+@form("if")
+def _if(m: Machine, tree: Tree) -> None:
+    if m.value(tree[1]):  # type: ignore[arg-type]
+        m.value(tree[2])  # type: ignore[arg-type]
+    elif len(tree) > 3:
+        m.value(tree[3])  # type: ignore[arg-type]
+
+
+@form("if_else")
+def _if_else(m: Machine, tree: Tree) -> Stored:
+    return m.value(tree[2] if m.value(tree[1]) else tree[3])  # type: ignore[arg-type]
+
+
+@form("repeat")
+def _repeat(m: Machine, tree: Tree) -> None:
+    for _ in range(int(tree[1])):  # type: ignore[arg-type]
+        m.block(tree[2:])
+
+
+@form("return")
+def _return(m: Machine, tree: Tree) -> None:
+    raise _Return(m.value(tree[1]) if len(tree) > 1 else None)  # type: ignore[arg-type]
+
+
+@form("call", "call_ref", "call_indirect")
+def _call(m: Machine, tree: Tree) -> Stored:
+    args = m.operands_of(tree, 2)
+    return m.call(int(tree[1]), tuple(args))  # type: ignore[arg-type]
+
+
+@form("tail", "tail_ref", "tail_indirect")
+def _tail(m: Machine, tree: Tree) -> None:
+    raise _Return(helper=int(tree[1]), args=tuple(m.operands_of(tree, 2)))  # type: ignore[arg-type]
+
+
+@form("throw")
+def _throw(m: Machine, tree: Tree) -> None:
+    obj = m.heap.alloc("exn", str(tree[1]), m.operands_of(tree, 2))
+    m.heap.throw(obj)
+    raise Thrown(obj)
+
+
+@form("throw_ref")
+def _throw_ref(m: Machine, tree: Tree) -> None:
+    obj = m.value(tree[1])  # type: ignore[arg-type]
+    if not isinstance(obj, Obj):
+        raise Trap("null_ref")
+    m.heap.throw(obj)
+    raise Thrown(obj)
+
+
+@form("try")
+def _try(m: Machine, tree: Tree) -> None:
+    clause: Tree = tree[1]  # type: ignore[assignment]
+    tagged, taken = CATCHES[str(clause[0])]
+    mark, frame = len(m.operands), m.variables
+    try:
+        m.block(tree[2:])
+    except Thrown as thrown:
+        obj = thrown.obj
+        if tagged and object_type(obj) is not TAG_TYPES[str(clause[1])]:
+            raise
+        assert m.variables is frame
+        del m.operands[mark:]
+        m.heap.caught(obj)
+        given: list[Stored] = [*obj.cells] if tagged else []
+        for ref in given:
+            m.heap.read(ref)
+        targets = clause[2:] if tagged else clause[1:]
+        for target, ref in zip(targets, [*given, obj] if taken else given, strict=True):
+            m.variables[int(target)] = ref  # type: ignore[arg-type]
+
+
+def unsigned(number: Stored) -> int:
+    """An i32 as an unsigned number: indexes, lengths and counts are."""
+    assert isinstance(number, int)
+    return number & 0xFFFFFFFF

@@ -1,0 +1,280 @@
+"""Bodies run in the model: structs, arrays, tables and segments (docs/bodies.md; wasm-ops.md 6.2, 6.4).
+
+Bounds and nulls are looked at before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from twinheap.model.body import Tree
+from twinheap.model.body_forms import OBJECT_TYPES
+from twinheap.model.contents import Table
+from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.interpreter import Machine, form, unsigned
+from twinheap.model.kit import NUMBERS
+from twinheap.model.run_heap import Trap
+
+DATA: Final = bytes(range(64))
+"""The data segment of every body."""
+
+
+def packed(storage: str, value: Stored) -> Stored:
+    """What a field holds after `value` was stored there: packed ones keep their low bits, and are read unsigned."""
+    if storage in ("i8", "i16"):
+        return unsigned(value) & (0xFF if storage == "i8" else 0xFFFF)
+    return value
+
+
+def _object(value: Stored) -> Obj:
+    if not isinstance(value, Obj):
+        raise Trap("null_ref")
+    return value
+
+
+def _within(start: int, count: int, length: int, code: str) -> None:
+    if start + count > length:
+        raise Trap(code)
+
+
+def _name(tree: Tree, at: int = 1) -> str:
+    return str(tree[at])
+
+
+def _int(tree: Tree, at: int = 1) -> int:
+    part = tree[at]
+    assert isinstance(part, int)
+    return part
+
+
+def _element(tree: Tree) -> str:
+    return OBJECT_TYPES[_name(tree)].fields[0].storage
+
+
+# --- structs
+
+
+@form("struct.new")
+def _struct_new(m: Machine, tree: Tree) -> Stored:
+    values = m.operands_of(tree, 2)
+    fields = OBJECT_TYPES[_name(tree)].fields
+    cells = [packed(field.storage, value) for field, value in zip(fields, values, strict=True)]
+    return m.heap.alloc("struct", _name(tree), cells)
+
+
+@form("struct.new_default")
+def _struct_new_default(m: Machine, tree: Tree) -> Stored:
+    cells = [None if field.is_reference else 0 for field in OBJECT_TYPES[_name(tree)].fields]
+    return m.heap.alloc("struct", _name(tree), cells)
+
+
+@form("struct.get")
+def _struct_get(m: Machine, tree: Tree) -> Stored:
+    obj = _object(m.operands_of(tree, 3)[0])
+    return _read(m, obj, _int(tree, 2))
+
+
+@form("struct.set")
+def _struct_set(m: Machine, tree: Tree) -> None:
+    obj, value = m.operands_of(tree, 3)
+    _write(m, _object(obj), _int(tree, 2), value)
+
+
+def _read(m: Machine, obj: Obj, at: int) -> Stored:
+    value = obj.cells[at]
+    if isinstance(value, Obj):
+        m.heap.use(value)  # its container was alive until now
+        m.heap.read(value)
+    return value
+
+
+def _write(m: Machine, obj: Obj, at: int, value: Stored) -> None:
+    m.heap.set_cell(obj, at, packed(obj.storages[at], value))
+
+
+# --- arrays
+
+
+@form("array.new")
+def _array_new(m: Machine, tree: Tree) -> Stored:
+    value, length = m.operands_of(tree, 2)
+    return m.heap.array_of(_name(tree), unsigned(length), packed(_element(tree), value))
+
+
+@form("array.new_default")
+def _array_new_default(m: Machine, tree: Tree) -> Stored:
+    (length,) = m.operands_of(tree, 2)
+    return m.heap.array_of(_name(tree), unsigned(length), 0 if _element(tree) in NUMBERS else None)
+
+
+@form("array.new_fixed")
+def _array_new_fixed(m: Machine, tree: Tree) -> Stored:
+    return m.heap.alloc("array", _name(tree), [packed(_element(tree), value) for value in m.operands_of(tree, 2)])
+
+
+@form("array.get")
+def _array_get(m: Machine, tree: Tree) -> Stored:
+    value, index = m.operands_of(tree, 2)
+    obj, at = _object(value), unsigned(index)
+    _within(at, 1, len(obj.cells), "array_oob")
+    return _read(m, obj, at)
+
+
+@form("array.set")
+def _array_set(m: Machine, tree: Tree) -> None:
+    array, index, value = m.operands_of(tree, 2)
+    obj, at = _object(array), unsigned(index)
+    _within(at, 1, len(obj.cells), "array_oob")
+    _write(m, obj, at, value)
+
+
+@form("array.len")
+def _array_len(m: Machine, tree: Tree) -> Stored:
+    return len(_object(m.operands_of(tree)[0]).cells)
+
+
+@form("array.fill")
+def _array_fill(m: Machine, tree: Tree) -> None:
+    array, index, value, count = m.operands_of(tree, 2)
+    _fill(m, _object(array), unsigned(index), [value] * _fitting(array, index, count))
+
+
+def _fitting(array: Stored, index: Stored, count: Stored) -> int:
+    """`count`, which is in range from `index` on."""
+    _within(unsigned(index), unsigned(count), len(_object(array).cells), "array_oob")
+    return unsigned(count)
+
+
+def _fill(m: Machine, obj: Obj, start: int, values: Sequence[Stored]) -> None:
+    for at, value in enumerate(values, start):
+        _write(m, obj, at, value)
+
+
+@form("array.copy")
+def _array_copy(m: Machine, tree: Tree) -> None:
+    into, at, from_, start, count = m.operands_of(tree, 3)
+    target, source = _object(into), _object(from_)
+    number = _fitting(target, at, count)
+    _fitting(source, start, count)
+    first = unsigned(start)
+    _fill(m, target, unsigned(at), source.cells[first : first + number])
+
+
+# --- segments
+
+
+def _items(m: Machine, number: int, start: int, count: int) -> list[Ref]:
+    """A part of a segment, which is empty once it was dropped."""
+    segment = m.segments[number]
+    _within(start, count, len(segment.refs), "table_oob")
+    m.used_segment(number)
+    return segment.refs[start : start + count]
+
+
+def _data(storage: str, start: int, count: int) -> list[Stored]:
+    """Numbers from the data segment, little-endian."""
+    width = NUMBERS[storage]
+    _within(start, count * width, len(DATA), "memory_oob")
+    places = range(start, start + count * width, width)
+    return [int.from_bytes(DATA[at : at + width], "little") for at in places]
+
+
+@form("array.new_elem")
+def _array_new_elem(m: Machine, tree: Tree) -> Stored:
+    start, count = map(unsigned, m.operands_of(tree, 3))
+    return m.heap.alloc("array", _name(tree), _items(m, _int(tree, 2), start, count))
+
+
+@form("array.new_data")
+def _array_new_data(m: Machine, tree: Tree) -> Stored:
+    start, count = map(unsigned, m.operands_of(tree, 2))
+    return m.heap.alloc("array", _name(tree), _data(_element(tree), start, count))
+
+
+@form("array.init_elem")
+def _array_init_elem(m: Machine, tree: Tree) -> None:
+    array, index, start, count = m.operands_of(tree, 3)
+    number = _fitting(array, index, count)
+    _fill(m, _object(array), unsigned(index), _items(m, _int(tree, 2), unsigned(start), number))
+
+
+@form("array.init_data")
+def _array_init_data(m: Machine, tree: Tree) -> None:
+    array, index, start, count = m.operands_of(tree, 2)
+    number = _fitting(array, index, count)
+    _fill(m, _object(array), unsigned(index), _data(_element(tree), unsigned(start), number))
+
+
+@form("elem.drop")
+def _elem_drop(m: Machine, tree: Tree) -> None:
+    m.heap.drop_segment(m.segments[_int(tree)])
+
+
+# --- tables
+
+
+def _table(m: Machine, tree: Tree, at: int = 1) -> Table:
+    return m.instance.tables[_int(tree, at)]
+
+
+def _replace(m: Machine, table: Table, start: int, refs: Sequence[Ref]) -> None:
+    for at, ref in enumerate(refs, start):
+        m.heap.set_element(table, at, ref)
+
+
+@form("table.get")
+def _table_get(m: Machine, tree: Tree) -> Stored:
+    table, index = _table(m, tree), unsigned(m.operands_of(tree, 2)[0])
+    _within(index, 1, len(table.refs), "table_oob")
+    m.heap.read(table.refs[index])
+    return table.refs[index]
+
+
+@form("table.set")
+def _table_set(m: Machine, tree: Tree) -> None:
+    index, ref = m.operands_of(tree, 2)
+    table = _table(m, tree)
+    _within(unsigned(index), 1, len(table.refs), "table_oob")
+    m.heap.set_element(table, unsigned(index), ref)
+
+
+@form("table.size")
+def _table_size(m: Machine, tree: Tree) -> Stored:
+    return len(_table(m, tree).refs)
+
+
+@form("table.grow")
+def _table_grow(m: Machine, tree: Tree) -> Stored:
+    ref, delta = m.operands_of(tree, 2)
+    table = _table(m, tree)
+    size = len(table.refs)
+    if size + unsigned(delta) > table.maximum:
+        return -1
+    m.heap.grow(table, unsigned(delta), ref)
+    return size
+
+
+@form("table.fill")
+def _table_fill(m: Machine, tree: Tree) -> None:
+    index, ref, count = m.operands_of(tree, 2)
+    table = _table(m, tree)
+    _within(unsigned(index), unsigned(count), len(table.refs), "table_oob")
+    _replace(m, table, unsigned(index), [ref] * unsigned(count))
+
+
+@form("table.copy")
+def _table_copy(m: Machine, tree: Tree) -> None:
+    into, from_ = _table(m, tree), _table(m, tree, 2)
+    at, start, count = map(unsigned, m.operands_of(tree, 3))
+    _within(at, count, len(into.refs), "table_oob")
+    _within(start, count, len(from_.refs), "table_oob")
+    _replace(m, into, at, from_.refs[start : start + count])
+
+
+@form("table.init")
+def _table_init(m: Machine, tree: Tree) -> None:
+    at, start, count = map(unsigned, m.operands_of(tree, 3))
+    table = _table(m, tree)
+    _within(at, count, len(table.refs), "table_oob")
+    _replace(m, table, at, _items(m, _int(tree, 2), start, count))

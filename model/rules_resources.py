@@ -1,0 +1,34 @@
+"""The rule on resources: what is made and dropped over and over must not make the process grow (semantics.md 2.3, K8)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinheap.model.observation import OK, Observation
+from twinheap.model.rules_memory import begin_allocation
+from twinheap.model.rules_roots import store_at
+from twinheap.model.world import Broken, World, rule
+
+SLACK: Final = 16 * 1024
+"""Bytes by which the process may grow whatever it does: tables that double at a power of two, other threads."""
+
+SHARE: Final = 8
+"""Bytes a round trip that are allowed beside: a root takes more in every list that keeps it."""
+
+
+@rule("churn", "ok/i31 ok/extern ok/clone ok/global")
+def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
+    """Makes and drops `count` roots; the bytes by which the process grew in the second half are bounded (TH501)."""
+    store = store_at(w, slot)
+    w.collects(store)
+    name = w.case = ("i31", "extern", "clone", "global")[what]
+    grown = obs.values[0] if len(obs.values) == 1 else None
+    if obs.outcome != OK or type(grown) is not int:
+        raise Broken("TH109", "ok: a number of bytes")
+    if name == "extern":
+        begin_allocation(store)
+    store.forget_exactness()  # the moments of trims and collections inside are not predicted
+    if name == "extern" and w.profile.collector == "null":  # nothing is ever reclaimed
+        return
+    if grown > SLACK + SHARE * count:
+        raise Broken("TH501", f"at most {SLACK + SHARE * count} bytes more after {count} handles were made and dropped")

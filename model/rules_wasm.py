@@ -1,0 +1,160 @@
+"""Rules for instances of the kit and runs of bodies (semantics.md 1.1, 3.3; wasm-ops.md 6; docs/bodies.md)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinheap.model import interpreter_forms, interpreter_objects
+from twinheap.model.body_types import env_of
+from twinheap.model.contents import Cell, Instance, Table
+from twinheap.model.entities import Obj, Ref
+from twinheap.model.interpreter import Machine
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
+from twinheap.model.known_bodies import unsafe_in
+from twinheap.model.observation import EXN, NONNULL, OK, TRAP, Observation
+from twinheap.model.ops import EXTERN, NULL, REF_TYPES
+from twinheap.model.roots import Stale
+from twinheap.model.rules_roots import own_in_scope, store_at
+from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_trace import Trace
+from twinheap.model.state import Store
+from twinheap.model.world import Broken, World, rule
+
+FORMS_FROM: Final = (interpreter_forms, interpreter_objects)  # importing them registers the forms
+
+
+@rule("inst", "ok/first ok/heap")
+def inst(w: World, obs: Observation, slot: int, result: int) -> None:
+    """An instance: it makes the heap, and from here on moments are not predicted (1.1; program-ir.md 8.3 rule 3)."""
+    store = store_at(w, slot)
+    w.collects(store)
+    w.case = "heap" if store.heap else "first"
+    w.require(obs, OK, "the kit can be instantiated")
+    store.heap = True
+    store.forget_exactness()
+    cells = [Cell(store, REF_TYPES.index(storage), True, None) for storage in KIT_GLOBALS]
+    tables = [Table(store, REF_TYPES.index(name), TABLE_MAXIMUM, [None] * TABLE_MINIMUM) for name in KIT_TABLES]
+    w.slots[result] = Instance(store, cells, tables)
+
+
+@rule("inst_global", "ok/export skip/empty")
+def inst_global(w: World, obs: Observation, source: int, which: int, result: int) -> None:
+    """The same global that bodies see: exported ones alias (wasm-ops.md 6.3)."""
+    if not w.empty(obs, source):
+        w.case = "export"
+        w.require(obs, OK, "the kit exports it")
+        w.slots[result] = _instance(w, source).globals[which]
+
+
+@rule("inst_table", "ok/export skip/empty")
+def inst_table(w: World, obs: Observation, source: int, which: int, result: int) -> None:
+    """The same table that bodies see."""
+    if not w.empty(obs, source):
+        w.case = "export"
+        w.require(obs, OK, "the kit exports it")
+        w.slots[result] = _instance(w, source).tables[which]
+
+
+def _instance(w: World, slot: int) -> Instance:
+    instance = w.slots[slot]
+    assert isinstance(instance, Instance)
+    return instance
+
+
+def _arguments(w: World, obs: Observation, store: Store, slots: tuple[int, ...]) -> list[Ref] | None:
+    """The references that the handles denote, each exposed in turn; None if one is stale (3.3)."""
+    refs: list[Ref] = []
+    for slot in slots:
+        ref = None if slot == NULL else w.look(obs, w.handle(slot))
+        if isinstance(ref, Stale):
+            return None
+        store.expose(ref)
+        refs.append(ref)
+    return refs
+
+
+def _run(
+    w: World,
+    obs: Observation,
+    source: int,
+    body: int,
+    value: int,
+    a: int,
+    b: int,
+    c: int,
+    selector: int,
+    form: int,
+    result: int,
+) -> None:
+    """The body runs in the model, beside the trace; then its result is rooted."""
+    if w.empty(obs, source, a, b, c):
+        return
+    instance = _instance(w, source)
+    store = instance.store
+    w.acting = store
+    w.collects(store)
+    args = _arguments(w, obs, store, (a, b, c))
+    if args is None:
+        return
+    store.unsafe |= unsafe_in(w.bodies[body])
+    trace = Trace(w, obs)
+    heap = Heap(w, instance, trace, value)
+    machine = Machine(env_of(w.bodies[body]), instance, heap)
+    ended = _ending(w, obs, heap, machine, body, (*args, selector))
+    if isinstance(ended, _Error):
+        return
+    trace.check_over()
+    if not store.may_hold():
+        raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
+    if ended is not None:
+        w.put(result, own_in_scope(store, ended) if form else store.root(ended), EXTERN)
+
+
+class _Error:
+    """The run ended otherwise than with a result, as it should."""
+
+
+def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int, args: tuple[Ref, ...]) -> Ref | _Error:
+    """Runs the body; checks the outcome, and of `ok` whether there is a result."""
+    try:
+        ref = machine.run(body, args)
+        heap.show()
+    except OutOfMemory:
+        w.case = "oom"
+        return _Error()
+    except Trap as trap:
+        return _failed(w, obs, heap, TRAP + trap.code)
+    except Thrown:
+        return _failed(w, obs, heap, EXN)
+    w.case = "null" if ref is None else "i31" if not isinstance(ref, Obj) else "object"
+    w.require(obs, OK, "the body runs to its end")
+    if (heap.trace.result == NONNULL) != (ref is not None):
+        raise Broken("TH105", f"{'null' if ref is None else NONNULL} as the result of the run")
+    return ref
+
+
+def _failed(w: World, obs: Observation, heap: Heap, outcome: str) -> _Error:
+    """A trap, or an exception that nothing catches: it stays pending (capi.md 5.2)."""
+    w.case = "code" if outcome.startswith(TRAP) else "uncaught"
+    if outcome != obs.outcome:
+        try:
+            heap.show()
+        except OutOfMemory:
+            w.case = "oom"
+            return _Error()
+        w.require(obs, outcome, "the body ends so")
+    heap.trace.check_over()
+    return _Error()
+
+
+TRAPS: Final = ("table_oob", "null_ref", "cast", "array_oob", "memory_oob", "too_large", "unreachable")
+"""Traps that a body can meet: its indirect calls are right, and not deep."""
+
+_CASES = " ".join(
+    [
+        "ok/null ok/i31 ok/object err:oom/oom err:unrooted/stale err:unrooted/unsure skip/empty",
+        *(f"trap:{code}/code" for code in TRAPS),
+    ]
+)
+rule("run", _CASES)(_run)
+rule("run_exn", f"{_CASES} exn/uncaught")(_run)

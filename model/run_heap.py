@@ -1,0 +1,251 @@
+"""What a run of a body does to its store: allocations, writes, uses (semantics.md 1.6, 4; wasm-ops.md 6.1).
+
+An observed out of memory does not say which allocation failed. The first that may have is where the trace is over; from
+there on the run goes on in earnest, but every change can be taken back, until it would show. If it changed something
+between two allocations, both of which may have failed, the state is not known, and judging ends (`Lost`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from twinheap.model.bounds import Load
+from twinheap.model.contents import Cell, Instance, SegmentState, Table
+from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.layout import object_bytes
+from twinheap.model.objects import NUMBER_OF, build
+from twinheap.model.observation import OOM
+from twinheap.model.ops import RUN_VALUES
+from twinheap.model.run_trace import Trace
+from twinheap.model.state import Store
+from twinheap.model.world import Broken, Lost, World
+
+MAX_CELLS: Final = 100_000
+"""Elements of one array that the model keeps: larger ones fit only into heaps of many pages."""
+
+MAX_NULL_BYTES: Final = 1 << 26  # NULL refuses larger objects (1.3)
+MAX_BYTES: Final = 1 << 32
+SLACK: Final = 64  # more than headers and rounding
+TOO_LARGE: Final = "too_large"
+
+
+class Trap(Exception):
+    """A Wasm trap: its code (docs/bodies.md)."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Thrown(Exception):
+    """A Wasm exception on its way; it is the store's pending exception."""
+
+    def __init__(self, obj: Obj) -> None:
+        super().__init__()
+        self.obj = obj
+
+
+class OutOfMemory(Exception):
+    """The observed out of memory, which happened where it may."""
+
+
+class Heap:
+    """The store of a run as its code sees it.
+
+    `frames`: the variables and operands of the functions on the stack, `on_top` those of the last one.
+    """
+
+    def __init__(self, w: World, instance: Instance, trace: Trace, first: int) -> None:
+        self.w = w
+        self.store: Store = instance.store
+        self.trace = trace
+        self.values = iter(range(first, first + RUN_VALUES))
+        self.frames: list[list[Stored]] = []
+        self.on_top: Callable[[], list[Stored]] = list
+        outcome = trace.obs.outcome
+        self.failing = outcome == OOM or (w.profile.collector == "null" and outcome == f"trap:{TOO_LARGE}")
+        self.undo: list[tuple[bool, Callable[[], object]]] | None = None
+        self.excused = False  # an allocation that may have failed need not have fitted
+        self.candidates: list[Obj] = []
+
+    # --- out of memory (1.5; program-ir.md 8.3 rule 4)
+
+    def _may_fail(self, obj: Obj) -> None:
+        """An allocation: if the run ended out of memory, it may be the one that failed."""
+        if not self.failing or not self.trace.over:
+            return
+        if self._changed:
+            raise Lost
+        self.undo = []
+        self.candidates.append(obj)
+        self.excused = self.excused or not self.store.must_fit(obj, self._live(obj))
+
+    @property
+    def _changed(self) -> bool:
+        return any(effect for effect, _ in self.undo or ())
+
+    def _live(self, obj: Obj) -> Load:
+        """What no collection can free: what is held, and what frames and `obj` may still need."""
+        store = self.store
+        if self.w.profile.collector == "null":
+            return store.live
+        needed = self._closure([*obj.cells, *self.on_top(), *(cell for frame in self.frames for cell in frame)])
+        extra = [kept for kept in needed if not kept.held or kept.value in store.leaked]
+        live = store.live
+        return Load(live.objects + len(extra), live.bytes + sum(store.block(kept) for kept in extra))
+
+    def show(self) -> None:
+        """From here on what happens would show: it was an allocation before that failed."""
+        if self.undo is None:
+            return
+        undo, self.undo = self.undo, None
+        for _, back in reversed(undo):
+            back()
+        failed = self.candidates[-1]
+        if not self.excused:
+            raise Broken("TH301", f"ok: {self.store.live.objects} objects are live, and one more fits", failed)
+        self.store.refused(failed)
+        if failed.kind == "extern":
+            gone = failed.value in self.trace.obs.finalized
+            # It is dropped with the error (4.4); under NULL it may stay until the store is dropped (1.5).
+            if gone or (len(self.candidates) == 1 and self.w.profile.collector != "null"):
+                self.w.rejected.append(failed.value)
+        raise OutOfMemory
+
+    def _change(self, effect: bool, back: Callable[[], object]) -> None:
+        if self.undo is not None:
+            self.undo.append((effect, back))
+
+    # --- allocation
+
+    def alloc(self, kind: str, name: str, cells: Sequence[Stored]) -> Obj:
+        """A fresh struct, array or exception, which is listed at birth (1.6)."""
+        if self.w.early:
+            for cell in cells:
+                self.use(cell)
+        obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
+        self._may_fail(obj)
+        self.store.add(obj)
+        self.read(obj)
+        return obj
+
+    def array_of(self, name: str, length: int, cell: Stored) -> Obj:
+        """A fresh array of one value: lengths are unsigned, and some are too large for any heap (6.4)."""
+        size = object_bytes(self.w.profile.collector, "array", NUMBER_OF["array"][name], length)
+        null = self.w.profile.collector == "null"
+        if size >= MAX_BYTES or (null and size >= MAX_NULL_BYTES):
+            if not null:
+                self.show()
+            elif self._changed:
+                raise Lost
+            raise Trap(TOO_LARGE)
+        if length > MAX_CELLS:
+            raise Lost
+        return self.alloc("array", name, [cell] * length)
+
+    def new(self) -> Obj | None:
+        """The host function `new`: an externref with the next value; exposed, since a host function gives it."""
+        value = next(self.values, None)
+        if value is None:
+            return None
+        obj = Obj(value, self.store.slot)
+        self._may_fail(obj)
+        self.w.objects[value] = obj
+        self.store.add(obj)
+        self._change(False, lambda: self._forget(obj))
+        self.store.expose(obj)
+        return obj
+
+    def _forget(self, obj: Obj) -> None:
+        self.store.remove(obj)
+        del self.w.objects[obj.value]
+
+    # --- uses
+
+    def read(self, ref: Stored) -> None:
+        """A Wasm read barrier: the reference is listed, without taint (1.6)."""
+        self.store.read_barrier(ref)
+
+    def use(self, ref: Stored) -> None:
+        """A frame's value is stored, seen, passed or returned: it, and what it holds, must not be finalized (4.4)."""
+        if not self.w.early or type(ref) is not Obj:
+            return
+        for obj in self._closure([ref]):
+            if obj.finalized:
+                raise Broken("TH201", f"v{obj.value} is live: a frame still uses it", obj)
+
+    @staticmethod
+    def _closure(refs: Iterable[Stored]) -> list[Obj]:
+        found = {ref.value: ref for ref in refs if type(ref) is Obj}
+        pending = list(found.values())
+        while pending:
+            for child in pending.pop().children():
+                if child.value not in found:
+                    found[child.value] = child
+                    pending.append(child)
+        return list(found.values())
+
+    # --- writes
+
+    def set_global(self, cell: Cell, new: Ref) -> None:
+        """A write to a global."""
+        self.use(new)
+        old, cell.ref = cell.ref, new
+        self.store.write(old, new)
+        self._change(True, lambda: self.set_global(cell, old))
+
+    def set_element(self, table: Table, at: int, new: Ref) -> None:
+        """A write to a table."""
+        self.use(new)
+        old, table.refs[at] = table.refs[at], new
+        self.store.write(old, new)
+        self._change(True, lambda: self.set_element(table, at, old))
+
+    def grow(self, table: Table, delta: int, ref: Ref) -> None:
+        """New elements at the end of a table."""
+        for _ in range(delta):
+            self.use(ref)
+            self.store.write(None, ref)
+            table.refs.append(ref)
+        self._change(bool(delta), lambda: self._shrink(table, delta))
+
+    def _shrink(self, table: Table, delta: int) -> None:
+        for _ in range(delta):
+            self.store.write(table.refs.pop(), None)
+
+    def set_cell(self, obj: Obj, at: int, new: Stored) -> None:
+        """A write to a field or element. Into what only frames know it changes nothing that lasts."""
+        self.use(new)
+        old = obj.cells[at]
+        self._change(obj.held, lambda: self.store.write_cell(obj, at, old))
+        self.store.write_cell(obj, at, new)
+
+    def drop_segment(self, segment: SegmentState) -> None:
+        """The segment is empty from now on, and holds nothing."""
+        refs, segment.refs = segment.refs, []
+        for ref in refs:
+            self.store.let_go(ref)
+        self._change(bool(refs), lambda: self._refill(segment, refs))
+
+    def _refill(self, segment: SegmentState, refs: list[Ref]) -> None:
+        segment.refs = refs
+        for ref in refs:
+            self.store.hold(ref)
+
+    def throw(self, obj: Obj) -> None:
+        """The exception becomes the pending one, and the one before is let go: without its count on <= 45 (K2)."""
+        self.use(obj)
+        self._pend(obj)
+
+    def caught(self, obj: Obj) -> None:
+        """The pending slot is emptied: without its count on <= 45 (K2)."""
+        obj.caught = True
+        self._pend(None)
+
+    def _pend(self, new: Ref) -> None:
+        old, self.store.exception = self.store.exception, new
+        if type(old) is Obj and new is not None:
+            old.caught = True
+        self.store.write(old, new)
+        self._change(True, lambda: self._pend(old))

@@ -1,0 +1,254 @@
+"""The code of a body as Wasm in the text format: statements and expressions (docs/bodies.md).
+
+A body is nearly Wasm in folded form already: most forms are one instruction with other immediates, which a table
+says. What is more than that has a method: control flow, calls, and the forms whose type the text format wants to know.
+Used by `wat.py`, which makes modules of it. Implements docs/spec/wasm-ops.md 6.2 to 6.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twinheap.model.body import Tree
+from twinheap.model.kit import ARRAYS, HIERARCHY, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
+
+TYPES: Final = {made.name: made for made in (*STRUCTS, *ARRAYS)}
+"""The object types of the kit, by name."""
+
+HOST: Final = {
+    "see": " (param externref)",
+    "note": " (param i32)",
+    "gc": "",
+    "clear": "",
+    "new": " (result externref)",
+    "pass": " (param externref) (result externref)",
+}
+"""The host functions that a body may import from "host", with their types in the text format."""
+
+TAG_TYPES: Final = {tag.name: tuple(field.storage for field in tag.fields) for tag in TAGS}
+"""The types of each tag's payload, by the tag's name."""
+
+_TAGS: Final = tuple(TAG_TYPES)
+_NUMBERS: Final = ("i32", "i64", "f32", "f64")
+_PACKED: Final = ("i8", "i16")
+
+# Forms that are one instruction: its name, the kinds of the immediates that come first (`v` variable, `k` global, `t`
+# table, `s` segment, `y` type, `f` field, `g` tag), and the type: of the variable, global, table, type, field, or of
+# operand 0 (`0`), or by name.
+_PLAIN: Final = {
+    name: (instruction, kinds.strip("-"), of.strip("-"))
+    for name, instruction, kinds, of in (
+        line.split()
+        for line in """
+set local.set v -
+get local.get v v
+tee local.tee v v
+global.set global.set k -
+global.get global.get k k
+table.set table.set t -
+table.get table.get t t
+table.fill table.fill t -
+table.copy table.copy tt -
+table.init table.init ts -
+table.size table.size t i32
+table.grow table.grow t i32
+elem.drop elem.drop s -
+struct.new struct.new y y
+struct.new_default struct.new_default y y
+struct.get struct.get yf f
+struct.set struct.set yf -
+array.new array.new y y
+array.new_default array.new_default y y
+array.new_elem array.new_elem ys y
+array.get array.get y e
+array.set array.set y -
+array.fill array.fill y -
+array.copy array.copy yy -
+array.init_elem array.init_elem ys -
+array.len array.len - i32
+drop drop - -
+return return - -
+unreachable unreachable - -
+throw throw g -
+throw_ref throw_ref - -
+add i32.add - i32
+i31 ref.i31 - i31
+i31.get_s i31.get_s - i32
+i31.get_u i31.get_u - i32
+is_null ref.is_null - i32
+ref_eq ref.eq - i32
+as_non_null ref.as_non_null - 0
+to_any any.convert_extern - any
+to_extern extern.convert_any - extern
+""".strip().splitlines()
+    )
+}
+
+_TO_I32: Final = {"i32": "", "i64": "i32.wrap_i64", "f32": "i32.trunc_sat_f32_s", "f64": "i32.trunc_sat_f64_s"}
+
+Code = tuple[str, str]
+"""The text of a statement or expression, and the name of its type, empty if it has none."""
+
+Form = str | int | Tree
+
+
+def heap_type(name: str) -> str:
+    """A reference type's name in the text format, as `ref.null` wants it."""
+    return "$" + name if name in TYPES else name
+
+
+def value_type(name: str) -> str:
+    """A type's name in the text format; references are nullable."""
+    return name if name in _NUMBERS else f"(ref null {heap_type(name)})"
+
+
+def params(names: tuple[str, ...]) -> str:
+    """The parameters of a function or tag."""
+    return "".join(f" (param {value_type(name)})" for name in names)
+
+
+def signature(names: tuple[str, ...], result: str) -> str:
+    """The parameters and the result of a function; no result if that is empty."""
+    return params(names) + (f" (result {value_type(result)})" if result else "")
+
+
+class Uses:
+    """What the functions of a module use of what is outside them."""
+
+    def __init__(self, helpers: list[tuple[tuple[str, ...], str]]) -> None:
+        self.helpers = helpers
+        """The types of the helpers' parameters and of their results."""
+        self.imports: dict[str, str] = {}
+        """Names with `$`, and the import."""
+        self.data = False
+        self.references = False
+        """Whether a helper is called by reference or through the table."""
+
+    def kit(self, kind: str, number: int, of: str) -> str:
+        """The name of a global, table or tag of the kit; `of` is its type, with a `$` where its name goes."""
+        name = f"${kind}{number}"
+        self.imports[name] = f'(import "kit" "{kind}{number}" ({of.replace("$", name + " ", 1)}))'
+        return name
+
+    def host(self, name: str) -> str:
+        """The name of a host function."""
+        self.imports[f"${name}"] = f'(import "host" "{name}" (func ${name}{HOST[name]}))'
+        return f"${name}"
+
+
+class Function:
+    """The code of one function, or of the items of a segment: its variables and the blocks around the current form."""
+
+    def __init__(self, uses: Uses, variables: tuple[str, ...]) -> None:
+        self._uses = uses
+        self._variables = variables
+        self._labels: list[str] = []  # of the language's blocks, the innermost last
+        self._made = 0  # labels so far
+        self._depth = 0  # enclosing repeats
+        self.counters = 0
+        """How many counters the function's repeats need."""
+
+    def code(self, form: Form) -> Code:
+        """The code of a statement or expression."""
+        if not isinstance(form, tuple):
+            raise TypeError(f"a form was expected, not {form!r}")
+        name = str(form[0])
+        if name in _PLAIN:
+            return self._plain(*_PLAIN[name], form[1:])
+        if name in HOST:
+            return self._host(name, form[1:])
+        if name in _NUMBERS:
+            return f"({name}.const {form[1]})", name
+        special: Callable[..., Code] = getattr(self, f"_{name.replace('.', '_')}")
+        return special(*form[1:])
+
+    def _texts(self, forms: tuple[Form, ...]) -> str:
+        return "".join(" " + self.code(form)[0] for form in forms)
+
+    def _label(self) -> str:
+        self._made += 1
+        return f"$b{self._made}"
+
+    # --- one instruction
+
+    def _plain(self, instruction: str, kinds: str, of: str, parts: tuple[Form, ...]) -> Code:
+        immediates = [self._immediate(kind, part) for kind, part in zip(kinds, parts, strict=False)]
+        operands = [self.code(part) for part in parts[len(kinds) :]]
+        type_ = of
+        if of == "v":
+            type_ = self._variables[_number(parts[0])]
+        elif of == "k":
+            type_ = KIT_GLOBALS[_number(parts[0])]
+        elif of == "t":
+            type_ = KIT_TABLES[_number(parts[0])]
+        elif of == "y":
+            type_ = str(parts[0])
+        elif of == "0":
+            type_ = operands[0][1]
+        elif of in ("f", "e"):
+            storage = TYPES[str(parts[0])].fields[_number(parts[1]) if of == "f" else 0].storage
+            type_ = "i32" if storage in _PACKED else storage
+            instruction += "_u" if storage in _PACKED else ""
+        return _folded(instruction, *immediates, *(text for text, _ in operands)), type_
+
+    def _immediate(self, kind: str, part: Form) -> str:
+        if kind == "k":
+            number = _number(part)
+            return self._uses.kit("g", number, f"global $(mut {value_type(KIT_GLOBALS[number])})")
+        if kind == "t":
+            return self._table(_number(part))
+        if kind == "g":
+            return self._tag(str(part))
+        return {"s": "$s", "y": "$"}.get(kind, "") + str(part)
+
+    def _table(self, number: int) -> str:
+        return self._uses.kit("t", number, f"table $0 {value_type(KIT_TABLES[number])}")
+
+    def _tag(self, name: str) -> str:
+        return self._uses.kit("tag", _TAGS.index(name), f"tag ${params(TAG_TYPES[name])}")
+
+    def _host(self, name: str, parts: tuple[Form, ...]) -> Code:
+        return f"(call {self._uses.host(name)}{self._texts(parts)})", "extern" if "result" in HOST[name] else ""
+
+    # --- numbers, types, segments
+
+    def _to_i32(self, number: Form) -> Code:
+        text, of = self.code(number)
+        instruction = _TO_I32[of]
+        return (_folded(instruction, text) if instruction else text), "i32"
+
+    def _null(self, of: str) -> Code:
+        return f"(ref.null {heap_type(of)})", of
+
+    def _test(self, of: str, value: Form) -> Code:
+        return f"(ref.test (ref {heap_type(of)}){self._texts((value,))})", "i32"
+
+    def _cast(self, of: str, value: Form) -> Code:
+        return f"(ref.cast (ref null {heap_type(of)}){self._texts((value,))})", of
+
+    def _on_cast(self, of: str, value: Form, other: Form) -> Code:
+        label, top = self._label(), "any" if of in TYPES else HIERARCHY[of]
+        branch = f"(br_on_cast {label} (ref null {top}) (ref {heap_type(of)}){self._texts((value,))})"
+        return f"(block {label} (result {value_type(of)}) (drop {branch}){self._texts((other,))})", of
+
+    def _array_new_fixed(self, of: str, *values: Form) -> Code:
+        return f"(array.new_fixed ${of} {len(values)}{self._texts(values)})", of
+
+    def _array_new_data(self, of: str, *operands: Form) -> Code:
+        self._uses.data = True
+        return f"(array.new_data ${of} $data{self._texts(operands)})", of
+
+    def _array_init_data(self, of: str, *operands: Form) -> Code:
+        self._uses.data = True
+        return f"(array.init_data ${of} $data{self._texts(operands)})", ""
+
+
+def _number(part: Form) -> int:
+    if not isinstance(part, int):
+        raise TypeError(f"a number was expected, not {part!r}")
+    return part
+
+
+def _folded(instruction: str, *parts: str) -> str:
+    return f"({' '.join((instruction, *parts))})"

@@ -1,0 +1,236 @@
+"""Wasmtime's C API as a machine: structs, arrays and exceptions of the host (docs/spec/capi.md 5.4, from 46 on).
+
+What a handle's object lacks is an observation of its own, `absent`: nothing is read or rooted then. There is no
+function for arrays of different elements, so `array_new_fixed` is not offered.
+"""
+
+# ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field
+from twinheap.model.observation import ABSENT, EXN
+from twinheap.model.ops import OPS, REF_TYPES, Op
+from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.machine_slots import MISSING, StoreState
+from twinheap.targets.capi.machine_wasm import WasmOps
+from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
+from twinheap.targets.capi.outcomes import failure_of
+from twinheap.targets.capi.shapes import VAL_HANDLE
+from twinheap.targets.machine import DONE, NULL_REF, SKIPPED, Raw
+
+_GROUPS: Final = frozenset({"structs", "arrays", "exceptions"})
+_NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
+_STRUCT, _ARRAY, _EXN = range(3)  # as `Objects` numbers what has fields
+_NODE: Final = next(at for at, made in enumerate(STRUCTS) if made.name == "node")
+_TAG_OF_COUNT: Final = {len(tag.fields): tag for tag in TAGS}
+_MOST: Final = max(len(made.fields) for made in (*STRUCTS, *TAGS))
+
+
+class ObjectOps(WasmOps):
+    """The ops of the groups structs, arrays and exceptions, and `chain`."""
+
+    def __init__(self, api: CApi) -> None:
+        super().__init__(api)
+        size = api.shape.val_size
+        self._scratch = ctypes.create_string_buffer(size * _MOST)
+        self._scratch_at = tuple(ctypes.addressof(self._scratch) + size * at for at in range(_MOST))
+        self._links = (api.memory.take_any(), api.memory.take_any())
+
+    @property
+    def supported(self) -> frozenset[str]:
+        if self._api.shape.major >= FIRST:
+            return super().supported
+        return super().supported - {spec.name for spec in OPS if spec.group in _GROUPS} - {"chain"}
+
+    @cached_property
+    def _objects(self) -> Objects:
+        """Made when the first program needs it: it takes a module to compile."""
+        return Objects(self._api)
+
+    def clean_up(self) -> None:
+        if "_objects" in self.__dict__:
+            self._objects.forget()
+        super().clean_up()
+
+    # --- new objects
+
+    def _fields(self, fields: Sequence[Field], number: int, slots: tuple[int, ...]) -> int | None:
+        """The address of the values of a new object's fields; None if an operand's slot is empty."""
+        rest = iter(slots)
+        for field, at in zip(fields, self._scratch_at, strict=False):
+            if not field.is_reference:
+                write_number(at, field.storage, number)
+                continue
+            source = self._value(next(rest), int(HIERARCHY[field.storage] == "any"))
+            if source == MISSING:
+                return None
+            ctypes.memmove(at, source - VAL_HANDLE, self._api.shape.val_size)
+        return self._scratch_at[0]
+
+    def _made(self, failed: str | None, store: StoreState, kind: int, result: int) -> Raw:
+        if failed is not None:
+            return failure_of(failed)
+        self.slots[result] = store, self._out(2 if kind == _EXN else 1, result), 2 if kind == _EXN else True
+        return DONE
+
+    def op_struct_new(self, op: Op) -> Raw:
+        _, at, struct, number, a, b, c, d, _, result = op
+        values = self._fields(STRUCTS[struct].fields, number, (a, b, c, d))
+        if values is None:
+            return SKIPPED
+        store = self.slots[at]
+        failed = self._objects.struct_new(store, store.context, struct, values, self._out(1, result))
+        return self._made(failed, store, _STRUCT, result)
+
+    def op_array_new(self, op: Op) -> Raw:
+        _, at, array, length, number, value, _, result = op
+        values = self._fields(ARRAYS[array].fields, number, (value,))
+        if values is None:
+            return SKIPPED
+        store = self.slots[at]
+        failed = self._objects.array_new(store, store.context, array, values, length, self._out(1, result))
+        return self._made(failed, store, _ARRAY, result)
+
+    def op_exn_new(self, op: Op) -> Raw:
+        _, at, tag, a, b, _, result = op
+        values = self._fields(TAGS[tag].fields, 0, (a, b))
+        if values is None:
+            return SKIPPED
+        store = self.slots[at]
+        failed = self._objects.exn_new(store, store.context, tag, values, self._out(2, result))
+        return self._made(failed, store, _EXN, result)
+
+    def op_chain(self, op: Op) -> Raw:
+        _, at, count, result = op
+        store = self.slots[at]
+        made, before = 0, self._nulls[1]
+        size, unroot = self._api.shape.val_size, self._api.anyref_unroot
+        for made in range(count + 1):
+            link = self._links[made % 2]
+            ctypes.memmove(self._scratch_at[0], before - VAL_HANDLE, size)
+            ctypes.memmove(self._scratch_at[1], self._nulls[0] - VAL_HANDLE, size)
+            if made == count or self._objects.struct_new(store, store.context, _NODE, self._scratch_at[0], link):
+                break
+            if made:
+                unroot(store.context, before)
+            before = link
+        if made:
+            out = self._out(1, result)
+            ctypes.memmove(out - VAL_HANDLE, before - VAL_HANDLE, size)
+            self.slots[result] = store, out, True
+        return ("ok", (made,))
+
+    # --- fields and elements
+
+    def _field(self, kind: int, held: Any, index: int) -> Field | None:
+        """The field, or the elements wherever they end; None if there is no such field."""
+        context, handle = held[0].context, held[1]
+        if kind == _EXN:
+            fields = _TAG_OF_COUNT[self._objects.field_count(context, handle)].fields
+        else:
+            fields = self._objects.type_of(kind, context, handle).fields
+        place = 0 if kind == _ARRAY else index
+        return fields[place] if place < len(fields) else None
+
+    def _has(self, kind: int, held: Any, index: int, wanted: str | None) -> bool:
+        """Whether a field holds references of a hierarchy, or numbers; also if it does not exist at all."""
+        field = self._field(kind, held, index)
+        length = self._objects.length(held[0].context, held[1]) if kind == _ARRAY else None
+        beyond = field is None or (isinstance(length, int) and index >= length)
+        return beyond or (field is not None and HIERARCHY.get(field.storage) == wanted)
+
+    def _get(self, kind: int, at: int, index: int, of: int | None, result: int) -> Raw:
+        """Reads a reference of hierarchy `of` into a slot, or a number if that is None."""
+        held = self.slots[at]
+        if held is None:
+            return SKIPPED
+        if not self._has(kind, held, index, None if of is None else REF_TYPES[of]):
+            return _NOT_THERE
+        out = self._scratch_at[0] + VAL_HANDLE if of is None else self._out(of, result)
+        failed = self._objects.get(kind, held[0].context, held[1], index, out - VAL_HANDLE)
+        if failed is not None:
+            return failure_of(failed)
+        if of is None:
+            return ("ok", (read_number(out - VAL_HANDLE),))
+        return self._read(held[0], of, out, result)
+
+    def op_struct_get(self, op: Op) -> Raw:
+        return self._get(_STRUCT, op[1], op[2], op[3], op[5])
+
+    def op_array_get(self, op: Op) -> Raw:
+        return self._get(_ARRAY, op[1], op[2], op[3], op[5])
+
+    def op_exn_get(self, op: Op) -> Raw:
+        return self._get(_EXN, op[1], op[2], op[3], op[5])
+
+    def op_struct_get_number(self, op: Op) -> Raw:
+        return self._get(_STRUCT, op[1], op[2], None, 0)
+
+    def op_array_get_number(self, op: Op) -> Raw:
+        return self._get(_ARRAY, op[1], op[2], None, 0)
+
+    def _set(self, kind: int, op: Op) -> Raw:
+        _, at, index, source = op
+        held = self.slots[at]
+        # Nobody looks at a null's hierarchy but the field's type: it is the field's own.
+        field = None if held is None else self._field(kind, held, index)
+        value = self._value(source, int(field is not None and HIERARCHY.get(field.storage) == "any"))
+        if held is None or value == MISSING:
+            return SKIPPED
+        failed = self._objects.set(kind, held[0].context, held[1], index, value - VAL_HANDLE)
+        return DONE if failed is None else failure_of(failed)
+
+    def op_struct_set(self, op: Op) -> Raw:
+        return self._set(_STRUCT, op)
+
+    def op_array_set(self, op: Op) -> Raw:
+        return self._set(_ARRAY, op)
+
+    def _set_number(self, kind: int, op: Op) -> Raw:
+        _, at, index, number = op
+        held = self.slots[at]
+        if held is None:
+            return SKIPPED
+        field = self._field(kind, held, index)
+        value = self._scratch_at[0]
+        write_number(value, "i32" if field is None else field.storage, number)
+        failed = self._objects.set(kind, held[0].context, held[1], index, value)
+        return DONE if failed is None else failure_of(failed)
+
+    def op_struct_set_number(self, op: Op) -> Raw:
+        return self._set_number(_STRUCT, op)
+
+    def op_array_set_number(self, op: Op) -> Raw:
+        return self._set_number(_ARRAY, op)
+
+    def op_array_len(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        length = self._objects.length(held[0].context, held[1])
+        return failure_of(length) if isinstance(length, str) else ("ok", (length,))
+
+    # --- exceptions
+
+    def op_throw(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        self._objects.throw(held[0].context, held[1])
+        return (EXN,)
+
+    def op_exn_take(self, op: Op) -> Raw:
+        _, at, _, result = op
+        store = self.slots[at]
+        out = self._out(2, result)
+        if not self._objects.take(store.context, out):
+            return NULL_REF
+        return self._read(store, 2, out, result)
+
+    def op_exn_pending(self, op: Op) -> Raw:
+        return ("ok", (self._objects.pending(self.slots[op[1]].context),))

@@ -1,0 +1,156 @@
+//! The host functions that bodies call, and the trace of a run (docs/bodies.md).
+
+use wasmtime::{
+    AnyRef, AsContextMut, Caller, Error, ExternRef, Func, GcHeapOutOfMemory, Global, Result, Rooted, StoreContextMut,
+    ThrownException, Trap,
+};
+
+use crate::effects::HostValue;
+use crate::kit;
+use crate::limiter::Limits;
+use crate::outcome::{self, Stop, Value};
+
+/// Entries of a trace that are kept: an observation holds no more values.
+const MAX_TRACE: usize = 255;
+
+/// What the host does in one run of a body. A store carries the one that is under way.
+#[derive(Default)]
+pub struct Activity {
+    pub trace: Vec<Value>,
+    /// How many of the op's finalizations have their marks.
+    marked: usize,
+    /// The values that are left for `new`.
+    values: std::ops::Range<u32>,
+    /// The globals that `clear` sets to null, with their static types.
+    globals: Vec<(Global, i64)>,
+}
+
+impl Activity {
+    pub fn new(values: std::ops::Range<u32>, globals: Vec<(Global, i64)>) -> Activity {
+        Activity { trace: Vec::new(), marked: 0, values, globals }
+    }
+
+    fn note(&mut self, value: Value) {
+        if self.trace.len() < MAX_TRACE {
+            self.trace.push(value);
+        }
+    }
+}
+
+/// The host functions in a store.
+pub struct Host {
+    functions: [(&'static str, Func); 6],
+}
+
+impl Host {
+    pub fn new(mut store: StoreContextMut<'_, Limits>) -> Host {
+        let functions = [
+            ("see", Func::wrap(&mut store, see)),
+            ("note", Func::wrap(&mut store, note)),
+            ("gc", Func::wrap(&mut store, gc)),
+            ("clear", Func::wrap(&mut store, clear)),
+            ("new", Func::wrap(&mut store, new)),
+            ("pass", Func::wrap(&mut store, pass)),
+        ];
+        Host { functions }
+    }
+
+    /// The function that bodies import as `name`.
+    pub fn named(&self, name: &str) -> Option<Func> {
+        self.functions.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    }
+}
+
+type External = Option<Rooted<ExternRef>>;
+
+fn see(mut caller: Caller<'_, Limits>, reference: External) -> Result<()> {
+    mark(caller.data_mut());
+    let seen = match reference {
+        None => Value::Text("null"),
+        Some(reference) => seen_as(&mut caller, reference)?,
+    };
+    caller.data_mut().activity.note(seen);
+    Ok(())
+}
+
+fn seen_as(caller: &mut Caller<'_, Limits>, reference: Rooted<ExternRef>) -> Result<Value> {
+    if let Some(data) = reference.data(&*caller)? {
+        return Ok(data
+            .downcast_ref::<HostValue>()
+            .map_or(Value::Text("foreign"), |value| Value::Int(value.id.into())));
+    }
+    let any = AnyRef::convert_extern(&mut *caller, reference)?;
+    Ok(match any.as_i31(caller)? {
+        Some(i31) => Value::I31(i31.get_u32()),
+        None => Value::Text("object"),
+    })
+}
+
+fn note(mut caller: Caller<'_, Limits>, number: i32) {
+    mark(caller.data_mut());
+    caller.data_mut().activity.note(Value::Note(number));
+}
+
+fn gc(mut caller: Caller<'_, Limits>) -> Result<()> {
+    mark(caller.data_mut());
+    caller.as_context_mut().gc(None)
+}
+
+fn clear(mut caller: Caller<'_, Limits>) -> Result<()> {
+    for (global, of) in caller.data().activity.globals.clone() {
+        global.set(&mut caller, kit::null_of(of))?;
+    }
+    Ok(())
+}
+
+fn new(mut caller: Caller<'_, Limits>) -> Result<External> {
+    mark(caller.data_mut());
+    let limits = caller.data_mut();
+    let Some(id) = limits.activity.values.next() else { return Ok(None) };
+    let value = HostValue::new(id, &limits.log);
+    ExternRef::new(caller, value).map(Some)
+}
+
+fn pass(_: Caller<'_, Limits>, reference: External) -> External {
+    reference
+}
+
+/// A point of the trace: what was finalized since the last one has its marks here, by number.
+fn mark(limits: &mut Limits) {
+    let mut gone = limits.log.finalized_since(limits.activity.marked);
+    limits.activity.marked += gone.len();
+    gone.sort_unstable();
+    gone.into_iter().for_each(|value| limits.activity.note(Value::Gone(value)));
+}
+
+// --- how a run ends
+
+/// How an error ends a run after a trace. The error is dropped here, with a value that it may hold.
+pub fn ended(error: &Error, trace: Vec<Value>) -> Stop {
+    let memory = error.downcast_ref::<GcHeapOutOfMemory<()>>().map(ToString::to_string);
+    let memory = memory.or_else(|| error.downcast_ref::<GcHeapOutOfMemory<HostValue>>().map(ToString::to_string));
+    let needed = memory.as_deref().map_or(0, outcome::bytes_needed);
+    let outcome = match error.downcast_ref::<Trap>() {
+        _ if memory.is_some() => "err:oom",
+        _ if error.is::<ThrownException>() => "exn",
+        Some(trap) => trap_outcome(*trap),
+        None => outcome::outcome_of(error),
+    };
+    Stop::Ended { outcome, trace, needed }
+}
+
+fn trap_outcome(trap: Trap) -> &'static str {
+    match trap {
+        Trap::TableOutOfBounds => "trap:table_oob",
+        Trap::IndirectCallToNull => "trap:null_func",
+        Trap::BadSignature => "trap:bad_sig",
+        Trap::NullReference => "trap:null_ref",
+        Trap::CastFailure => "trap:cast",
+        Trap::ArrayOutOfBounds => "trap:array_oob",
+        Trap::MemoryOutOfBounds => "trap:memory_oob",
+        Trap::AllocationTooLarge => "trap:too_large",
+        Trap::UnreachableCodeReached => "trap:unreachable",
+        Trap::StackOverflow => "trap:stack",
+        _ => "trap:other",
+    }
+}

@@ -1,0 +1,158 @@
+//! Instances of the kit, and bodies that run in them (docs/bodies.md).
+
+use std::collections::HashMap;
+
+use wasmtime::{AnyRef, AsContextMut, Extern, ExternRef, Global, Instance, Rooted, TypedFunc};
+
+use super::operands::{handle_at, slot_at, Slot, NULL};
+use super::rooting::rooted_from;
+use super::roots::mistyped;
+use super::Machine;
+use crate::handles::{Lifo, Typed, EXTERN};
+use crate::host::{self, Activity, Host};
+use crate::kit;
+use crate::outcome::{Outcome, Reply, Stop, Value};
+
+/// Host values that a run may allocate.
+const RUN_VALUES: i64 = 8;
+
+type External = Option<Rooted<ExternRef>>;
+type Main = TypedFunc<(External, External, Option<Rooted<AnyRef>>, i32), External>;
+
+/// An instance of the kit, and the bodies that ran in it so far: each is instantiated once.
+pub(super) struct Inst {
+    store: usize,
+    instance: Instance,
+    bodies: HashMap<usize, Main>,
+}
+
+impl Machine<'_> {
+    pub(super) fn inst(&mut self, slot: i64, result: i64) -> Outcome {
+        let store = self.store(slot)?;
+        let instance = Instance::new(self.run.stores.context(store)?, &self.environment.instance, &[])?;
+        self.put(result, Slot::Inst(self.run.instances.len()))?;
+        self.run.instances.push(Inst { store, instance, bodies: HashMap::new() });
+        Ok(Reply::Done)
+    }
+
+    fn inst_at(&self, source: i64) -> Result<usize, Stop> {
+        match slot_at(&self.run.slots, source)? {
+            Slot::Inst(at) => Ok(*at),
+            _ => Err(Stop::misuse("an instance was expected")),
+        }
+    }
+
+    /// Defines a slot as an export of an instance.
+    pub(super) fn inst_global(&mut self, source: i64, which: i64, result: i64) -> Outcome {
+        let Inst { store, instance, .. } = self.run.instances[self.inst_at(source)?];
+        let of = kit::GLOBALS.get(which as usize).ok_or_else(|| no_export(which))?;
+        let global = instance.get_global(self.run.stores.context(store)?, &format!("g{which}"));
+        self.put(result, Slot::Global(store, *of, global.ok_or_else(|| no_export(which))?))?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn inst_table(&mut self, source: i64, which: i64, result: i64) -> Outcome {
+        let Inst { store, instance, .. } = self.run.instances[self.inst_at(source)?];
+        let of = kit::TABLES.get(which as usize).ok_or_else(|| no_export(which))?;
+        let table = instance.get_table(self.run.stores.context(store)?, &format!("t{which}"));
+        self.put(result, Slot::Table(store, *of, table.ok_or_else(|| no_export(which))?))?;
+        Ok(Reply::Done)
+    }
+
+    /// `target`: the slot of an instance, and the number of a body.
+    pub(super) fn run_body(
+        &mut self,
+        target: (i64, i64),
+        value: i64,
+        operands: [i64; 3],
+        selector: i64,
+        (form, result): (i64, i64),
+    ) -> Outcome {
+        let at = self.inst_at(target.0)?;
+        for operand in operands.into_iter().filter(|operand| *operand != NULL) {
+            handle_at(&self.run.slots, operand)?; // of an empty one, nothing runs
+        }
+        let values = self.give_run(value)?;
+        let store = self.run.instances[at].store;
+        let activity = Activity::new(values, self.globals_of(at)?);
+        self.run.stores.context(store)?.data_mut().activity = activity;
+        let ran = self.main(at, target.1).and_then(|main| {
+            rooted_from(&mut self.run.stores, &self.run.slots, store, (form, EXTERN), &operands, |mut context, lent| {
+                let arguments = (external(lent[0])?, external(lent[1])?, any(lent[2])?, selector as i32);
+                Ok(main.call(&mut context, arguments)?.map(Typed::Extern))
+            })
+        });
+        let mut trace = std::mem::take(&mut self.run.stores.context(store)?.data_mut().activity).trace;
+        let made = match ran {
+            Err(Stop::Failed(error)) => return Err(host::ended(&error, trace)),
+            ran => ran?,
+        };
+        trace.push(Value::Text(if matches!(made, Slot::Empty) { "null" } else { "nonnull" }));
+        self.put(result, made)?;
+        Ok(Reply::Many(trace))
+    }
+
+    /// The values that a run may allocate: no other op can, whether the run does or not.
+    fn give_run(&mut self, first: i64) -> Result<std::ops::Range<u32>, Stop> {
+        let end = first + RUN_VALUES;
+        let given = usize::try_from(first).ok().and_then(|first| self.run.given.get_mut(first..end as usize));
+        given.ok_or_else(|| Stop::misuse(format!("there is no value {first}")))?.fill(true);
+        Ok(first as u32..end as u32)
+    }
+
+    fn globals_of(&mut self, at: usize) -> Result<Vec<(Global, i64)>, Stop> {
+        let Inst { store, instance, .. } = self.run.instances[at];
+        let mut context = self.run.stores.context(store)?;
+        let globals = kit::GLOBALS.iter().enumerate().map(|(number, of)| {
+            let global = instance.get_global(&mut context, &format!("g{number}"));
+            global.map(|global| (global, *of)).ok_or_else(|| no_export(number as i64))
+        });
+        globals.collect()
+    }
+
+    /// The function of a body in an instance of the kit.
+    fn main(&mut self, at: usize, body: i64) -> Result<Main, Stop> {
+        let body = body as usize;
+        if let Some(main) = self.run.instances[at].bodies.get(&body) {
+            return Ok(main.clone());
+        }
+        let binary = self.run.bodies.get(body).ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
+        let module = self.modules.compile(&self.environment.engine, binary)?;
+        let Inst { store, instance, .. } = self.run.instances[at];
+        let makers = self.run.stores.makers(store)?;
+        let mut context = self.run.stores.context(store)?;
+        let mut imports = Vec::new();
+        for import in module.imports() {
+            let found = match import.module() {
+                "kit" => instance.get_export(&mut context, import.name()),
+                "host" => {
+                    let host = makers.host(|| Host::new(context.as_context_mut()));
+                    host.named(import.name()).map(Extern::Func)
+                }
+                _ => None,
+            };
+            imports.push(found.ok_or_else(|| Stop::misuse(format!("a body imports {:?}", import.name())))?);
+        }
+        let instance = Instance::new(&mut context, &module, &imports)?;
+        let main = instance.get_typed_func(&mut context, "main");
+        let main: Main = main.map_err(|error| Stop::misuse(format!("a body has another main: {error:#}")))?;
+        self.run.instances[at].bodies.insert(body, main.clone());
+        Ok(main)
+    }
+}
+
+fn external(operand: Option<Lifo>) -> Result<External, Stop> {
+    match operand {
+        None => Ok(None),
+        Some(Typed::Extern(rooted)) => Ok(Some(rooted)),
+        Some(_) => Err(mistyped()),
+    }
+}
+
+fn any(operand: Option<Lifo>) -> Result<Option<Rooted<AnyRef>>, Stop> {
+    operand.map(|handle| handle.to_any().ok_or_else(mistyped)).transpose()
+}
+
+fn no_export(which: i64) -> Stop {
+    Stop::misuse(format!("an instance of the kit has no export {which}"))
+}
