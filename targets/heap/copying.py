@@ -106,6 +106,8 @@ class CopyingHeap(GcHeap):
     def collect(self, roots: RootLists, frames: RootLists) -> Generator[None, None, None]:
         """Flip, forward the roots, scan what was copied, sweep the old half's externrefs."""
         self._flip()
+        # mutant w18 below: for slots in roots:
+        # mutant w19 below: for slots in (*frames[-1:], *roots):
         for slots in (*frames, *roots):
             for i, ref in enumerate(slots):
                 if ref and not ref & 1:  # mutant c10: if ref:

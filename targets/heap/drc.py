@@ -162,9 +162,10 @@ class DrcHeap(GcHeap):
     def collect(self, roots: RootLists, frames: RootLists) -> Generator[None, None, None]:
         """Mark what the frames hold, then sweep the OASR list."""
         # Marks left by a collection that was dropped half-way must not keep anything.
+        # mutant m23 below: for ref in ():
         for ref in self.listed():
             self.words[ref >> 2] &= ~MARK_BIT
-        for frame in frames:
+        for frame in frames:  # mutant w19: for frame in frames[-1:]:
             for ref in frame:
                 if ref and not ref & 1:
                     self.words[ref >> 2] |= MARK_BIT
@@ -178,12 +179,12 @@ class DrcHeap(GcHeap):
         while ref:
             word = ref >> 2
             following = words[word + NEXT_WORD]
-            if words[word] & MARK_BIT:
-                words[word] &= ~MARK_BIT
+            if words[word] & MARK_BIT:  # mutant m24: if False:
+                words[word] &= ~MARK_BIT  # mutant m23: pass
                 previous = ref
             else:
                 words[word] &= ~IN_LIST_BIT  # mutant m21: pass
-                if previous:
+                if previous:  # mutant m22: if False:
                     words[(previous >> 2) + NEXT_WORD] = following
                 else:
                     self.list_head = following

@@ -63,6 +63,9 @@ _DRC: Final = (
     _spec(19, DRC, "exposing a listed object drops too much", "N, raw, raw, gc, d: gone"),
     _spec(20, DRC, "exposing a listed object leaks a count (K1)", "N, raw, raw, drop, gc, sync"),
     _spec(21, DRC, "list flag not cleared by the sweep", "N, raw, gc, W=raw, drop, 8 owned i31, from(W), d: gone"),
+    _spec(22, DRC, "the sweep unlinks what it keeps", "run {new, v=new, gc}, gc: 1 missing"),
+    _spec(23, DRC, "the mark bit is not cleared", "run {v=new, gc}, gc: 0 missing"),
+    _spec(24, DRC, "the sweep ignores marks", "run {v=new, gc, see v}: gone"),
     _spec(25, DRC, "writing an equal value leaks a count", "{g=n(1)}, {g=get g}, g=null, gc, sync"),
     _spec(26, DRC, "write barrier forgets the old value", "{g=n(1)}, g=null, gc, sync"),
     _spec(27, DRC, "write barrier forgets the new value", "{g=n(1)}, gc, d(get g): gone"),
@@ -166,7 +169,37 @@ _OBJECTS: Final = (
     _own("f21", ALL, "a field of one struct type takes any struct", "node.0 = box: ok, not err:type"),
 )
 
-MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS)}
+_WASM: Final = (
+    _own("w01", DRC, "a host function's arguments add no count", "run {v=new, see v, see v}: gone"),
+    _own("w02", DRC, "a host function's result is not exposed", "run {see new}: gone"),
+    _own("w03", NULL, "out of memory in Wasm is no trap", "limit 64: run {array of 20000 refs}: not trap:too_large"),
+    _own("w04", ALL, "i31.get_s does not extend the sign", "run {note i31.get_s(i31 -1)}: not -1"),
+    _own("w05", DRC, "no read barrier", "g=n(1), gc, run {v=g, g=null, gc, see v}: gone"),
+    _own("w06", ALL, "a cast asks for the very type", "run {test box sub}: 0, not 1"),
+    _own("w07", ALL, "a failing cast gives null", "run {cast array struct}: ok, not trap:cast"),
+    _own("w08", DRC, "global.set counts nothing", "run {g=new, gc, see g}: gone"),
+    _own("w09", ALL, "elem.drop leaves the segment's length", "run {elem.drop, table.init}: not trap:table_oob"),
+    _own("w10", ALL, "segments are evaluated at each run", "run {t=s[0]}, run {ref_eq t s[0]}: 0, not 1"),
+    _own("w11", DRC, "a new object's references add no count", "run {g=struct(new), gc, see g.0}: gone"),
+    _own("w12", ALL, "array.copy of Wasm is always ascending", "run {a=[new,null,null], copy 0..2 to 1, see a[2]}"),
+    _own("w13", DRC, "a result's root adds no count", "r=run {new}, gc, d(r): gone"),
+    _own("w14", DRC, "the pending slot counts nothing", "run {throw(new)}, gc, take, d(field 0): gone"),
+    _own("w15", DRC, "a caught exception leaks (K2)", "run {try throw(new)}, gc: 0 missing"),
+    _own("w16", COPYING, "element segments are no roots", "run {}, gc, run {test empty s[0]}: 0, not 1"),
+    _own("w17", DRC, "an object made by Wasm has a count too many", "run {drop struct(new)}, gc: 0 missing"),
+    _own("w18", COPYING, "frames are no roots", "run {v=new, gc, see v}: gone"),
+    _own("w19", FREEING, "only the innermost frame is looked at", "run {v=new, call {gc}, see v}: gone"),
+    _own("w20", FREEING, "a frame is looked at as it was at its start", "run {v=new, gc, see v}: gone"),
+    _own("w21", FREEING, "a frame stays after its end", "run {v=new}, gc: 0 missing"),
+    _own("w22", ALL, "catch takes any tag", "run {try catch two throw one}: ok, not exn"),
+    _own("w23", DRC, "a caught payload has no read barrier", "run {catch_ref, gc, throw_ref, catch v, gc, see}: gone"),
+    _own("w24", DRC, "struct.set and array.set of Wasm count nothing", "run {g=struct(), g.0=new, gc, see g.0}: gone"),
+    _own("w25", DRC, "array.new of Wasm counts its element once", "run {g=array(new x 3), g[0]=null, gc, see g[1]}"),
+    _own("w26", ALL, "array bounds of Wasm are off by one at the end", "run {array of 2, get 2}: not trap:array_oob"),
+    _own("w27", ALL, "a branch leaves one block only", "run {block {block {br 1} note}}: note"),
+)
+
+MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS, *_WASM)}
 
 BY_PROGRAMS: Final = tuple(sorted(MUTANTS.keys() - {mutant.name for mutant in _OBJECTS}))
 """The planted bugs that programs can show: these have no ops on structs, arrays and exceptions. The heap's own tests

@@ -87,7 +87,7 @@ class Core:
         while True:
             caller = self.frame
             self.frame = Frame((*arguments, *function.locals))
-            self.store.frames.append(self.frame.refs)
+            self.store.frames.append(self.frame.refs)  # mutant w20: self.store.frames.append(self.frame.refs[:])
             try:
                 self.run_all(function.statements)
                 return None if function.result is None else self.eval(function.result)
@@ -96,7 +96,7 @@ class Core:
             except TailCall as left:
                 function, arguments = self.body.helpers[left.function], left.arguments
             finally:
-                self.store.frames.pop()
+                self.store.frames.pop()  # mutant w21: pass
                 self.frame = caller
 
     def _call(self, form: Form) -> WasmValue | None:
@@ -143,7 +143,7 @@ class Core:
             self.run_all(form[1:])
         except Branch as branch:
             if branch.level:
-                raise Branch(branch.level - 1) from None
+                raise Branch(branch.level - 1) from None  # mutant w27: pass
             self.frame.cut(depth)
 
     def _br(self, form: Form) -> None:

@@ -43,7 +43,7 @@ class Objects(Slots):
             run_to_end(space.make_space(self.store, heap, heap.shortfall(size), reserved=0))
             ref = heap.alloc_object(layout.kind, index, size)
         if not ref:
-            raise AllocationTooLarge
+            raise AllocationTooLarge  # mutant w03: raise MemoryError
         return ref
 
     def bits(self, field: FieldLayout, value: WasmValue) -> int:
@@ -65,6 +65,7 @@ class Objects(Slots):
         if isinstance(value, Val):
             field.codec.pack_into(self.heap.data, ref + offset, value.number & field.mask)
         else:
+            # mutant w24 below: self.heap.words[(ref + offset) >> 2] = value
             self.heap.write_ref(self.heap.words, (ref + offset) >> 2, value)
 
     def adopted(self, ref: int) -> int:
@@ -139,7 +140,7 @@ class Objects(Slots):
         element = layout.element
         data = element.codec.pack(value.number & element.mask if isinstance(value, Val) else value) * length
         if length and not isinstance(value, Val) and value:
-            self.heap.clone_ref(value, length)
+            self.heap.clone_ref(value, length)  # mutant w25: self.heap.clone_ref(value)
         self.heap.data[ref + layout.base_size : ref + layout.base_size + len(data)] = data
         return self.adopted(ref)
 
@@ -178,6 +179,7 @@ class Objects(Slots):
     def _array_get(self, form: Form) -> WasmValue:
         ref, index = self.values(form[2:])
         view = self._view(ref)
+        # mutant w26 below: check_range(index.number & U32, 0, view.length, ARRAY_OOB)
         check_range(index.number & U32, 1, view.length, ARRAY_OOB)
         return self.read(ref, view.layout.element, view.layout.size_for_len(index.number & U32))
 

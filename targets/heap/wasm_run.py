@@ -85,6 +85,7 @@ class Interpreter(Objects):
             clause, *places = form[1]
             ref = self.store.pending[0]
             tag = self._tag_of(ref)
+            # mutant w22 below: if clause in ("catch", "catch_ref") and not places.pop(0):
             if clause in ("catch", "catch_ref") and places.pop(0) != TAGS[tag].name:
                 raise
             self.frame.cut(depth)
@@ -98,6 +99,7 @@ class Interpreter(Objects):
         self.barrier(ref)
         if clause in ("catch", "catch_ref"):
             for field, place in zip(self._exn_layout(tag).fields, places, strict=False):
+                # mutant w23 below: self.frame.set(place, self.heap.words[(ref + field.offset) >> 2])
                 self.frame.set(place, self.read(ref, field, field.offset))
         if clause in ("catch_ref", "catch_all_ref"):
             self.frame.set(places[-1], ref)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twinheap.targets.heap import mutants
 
-FILES = ("heap_killers_roots.py", "heap_killers_space.py", "heap_killers_slots.py", "heap_killers_objects.py")
+FILES = tuple(f"heap_killers_{part}.py" for part in ("roots", "space", "slots", "objects", "wasm"))
 KILLERS = {
     name: killer for file in FILES for name, killer in runpy.run_path(str(Path(__file__).with_name(file))).items()
 }
@@ -118,6 +118,24 @@ class Program:
                 self.store.throw(self.exn(*[self.n(value) for value in values]))
             except self.heap.ThrownException as error:
                 self.see(str(error))
+
+    def instance(self):
+        from twinheap.targets.heap.wasm_instance import Instance
+
+        return Instance(self.store)
+
+    def run(self, instance, code, number=0):
+        """What running a body shows; its result, or None."""
+        from twinheap.targets.heap.wasm_host import HostFunctions
+        from twinheap.targets.heap.wasm_run import interpreter
+
+        host = HostFunctions(instance, range(8), lambda value: value, list)
+        try:
+            return interpreter(instance, f"(body {code})", number, host).run([None, None, None], 0)
+        except self.heap.HeapError as error:
+            self.see(str(error))
+        finally:
+            self.see(host.trace)
 
     def until_oom(self, most=5000):
         """Allocate until out of memory, and drop the error."""

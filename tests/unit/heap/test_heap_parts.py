@@ -148,8 +148,8 @@ def test_a_future_can_be_awaited():
 def test_unknown_collectors_and_defects_are_refused():
     with pytest.raises(ValueError, match="unknown collector 'mark'"):
         Store("mark")
-    with pytest.raises(ValueError, match="unknown defect 'k2'"):
-        Store("drc", defects={"k2"})
+    with pytest.raises(ValueError, match="unknown defect 'k3'"):
+        Store("drc", defects={"k3"})
 
 
 def test_heap_types_have_the_names_of_the_text_form():
