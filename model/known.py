@@ -123,6 +123,8 @@ def known_leak(w: World, obj: Obj) -> str | None:
         return "K18"
     if obj.halfway and "K12" in w.profile.defects:
         return "K12"
+    if obj.taken and "K19" in w.profile.defects:
+        return "K19"
     if obj.caught and "K2" in w.profile.defects:
         return "K2"
     return "K14" if obj.tabled and "K14" in w.profile.defects else None

@@ -64,6 +64,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
+        KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
     )
 }
 """Known defects that host operations reach, by name (semantics.md 7; K14 to K18 in docs/findings.md)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twinheap.model import observation
+from twinheap.model.entities import Obj
 from twinheap.model.observation import Observation
 from twinheap.model.ops import EXN
 from twinheap.model.rules_fields import opened
@@ -35,6 +36,8 @@ def exn_take(w: World, obs: Observation, slot: int, form: int, result: int) -> N
     """The pending exception, if there is one; its count moves to the new root (1.6)."""
     store = store_at(w, slot)
     taken = store.exception
+    if isinstance(taken, Obj) and form and not w.profile.exact:
+        taken.taken = True  # in C
     if w.kind_of_null(obs, taken):
         w.put(result, rooted(store, taken, form, counted=True), EXN)
         store.exception = None
