@@ -277,7 +277,7 @@ def test_the_place_is_noted_before_each_op() -> None:
     assert note == [5, 1]
 
 
-@pytest.mark.parametrize("wrong", [{"collector": "mark"}, {"defects": frozenset({"k9"})}])
+@pytest.mark.parametrize("wrong", [{"collector": "mark"}, {"defects": frozenset({"k3"})}])
 def test_unknown_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="unknown"):
         HeapMachine(**wrong)  # type: ignore[arg-type]
