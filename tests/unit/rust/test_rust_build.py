@@ -15,7 +15,8 @@ from twinheap.targets.rust import cache
 from twinheap.targets.rust.flavour import Flavour, RustError
 
 CARGO = """#!/bin/sh
-echo "$@ RUSTFLAGS=$RUSTFLAGS ASSERTIONS=$CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS FLAVOUR=$TWINHEAP_FLAVOUR BUILD=$TWINHEAP_BUILD" >> "$CALLS"
+assertions=$CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS
+echo "$@ RUSTFLAGS=$RUSTFLAGS ASSERTIONS=$assertions FLAVOUR=$TWINHEAP_FLAVOUR BUILD=$TWINHEAP_BUILD" >> "$CALLS"
 if [ "$1" = info ]; then echo "version: 47.0.4 (latest 50.0.1)"; exit 0; fi
 echo "   Compiling wasmtime v1.2.3" >&2
 if [ -n "$BREAK" ]; then echo "error: no such crate" >&2; exit 101; fi
