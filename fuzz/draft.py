@@ -34,10 +34,12 @@ class Place:
         "errors",
         "fills",
         "globals",
+        "instances",
         "lifo",
         "limited",
         "limiter",
         "owned",
+        "shapes",
         "slot",
         "stale",
         "tables",
@@ -55,6 +57,8 @@ class Place:
         self.tables: list[int] = []
         self.fills: list[int] = []
         self.errors: list[int] = []
+        self.instances: list[int] = []
+        self.shapes: dict[int, int] = {}  # handles of structs and arrays: the number of the object's type
 
 
 class Draft:

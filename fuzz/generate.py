@@ -11,10 +11,13 @@ from functools import lru_cache
 from random import Random
 from typing import Final
 
+from msgspec.structs import replace
+
 from twinheap.fuzz.draft import Draft
 from twinheap.fuzz.motif_table import Motif, Registered
 from twinheap.fuzz.motifs import MOTIFS
 from twinheap.fuzz.motifs_corners import CORNERS
+from twinheap.fuzz.motifs_holding import HOLDING
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
     FULL,
@@ -23,8 +26,10 @@ from twinheap.fuzz.motifs_memory import (
     end_in_wrong_store,
     fill_up,
 )
+from twinheap.fuzz.motifs_objects import OBJECTS
 from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
+from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, bodies_for
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.ops import UNLIMITED
@@ -40,6 +45,7 @@ FULL_LIMITS: Final = (PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 3 * PAGE, UNLI
 SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 
+USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS)
 Menu = tuple[Motif, ...]
 
 
@@ -50,15 +56,21 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     motifs that need others are left out, single ops of others may occur and are dropped by each target's view.
     """
     rng = Random(seed * MIX + number)
-    menus, full_menus = _menus(profile, supported)
+    menus, full_menus, wasm_menus = _menus(profile, supported)
     full = rng.random() < profile.full
-    draft = Draft(rng, _config(rng, profile, full))
-    menu = (full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
+    bodies = rng.random() < profile.wasm and not full and "run" in supported
+    config = _config(rng, profile, full)
+    if bodies:
+        config = replace(config, limiter=0, bodies=bodies_for(rng, seed, number, "run_exn" in supported))
+    draft = Draft(rng, config)
+    menu = (full_menus if full else wasm_menus if bodies else menus)[draft.byte() * VARIANTS >> 8]
     low, high = profile.ops
     wanted = low + ((high - low) * draft.byte() >> 8)
     if rng.random() < profile.early:
         expose_early(draft)
     _begin(draft, rng.random() < profile.stores, full)
+    if bodies:
+        begin_wasm(draft)
     _run(draft, menu, wanted)
     if rng.random() < profile.wrong_store:
         end_in_wrong_store(draft)
@@ -97,16 +109,14 @@ def _run(draft: Draft, menu: Menu, wanted: int) -> None:
 
 
 @lru_cache(maxsize=32)  # profiles times sets of supported ops that one process generates for
-def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...], tuple[Menu, ...]]:
-    """The menus of a profile, for usual programs and for those that fill a store."""
+def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...], ...]:
+    """The menus of a profile: for usual programs, for those that fill a store, and for those with bodies."""
     able = _expressible(supported)
     rng = Random(profile.name)
-    usual = [entry for entry in (*MOTIFS, *RAW, *CONTAINERS, *MEMORY, *CORNERS) if able.issuperset(entry.needs)]
+    usual = [entry for entry in USUAL if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
-    return (
-        tuple(_menu(rng, profile, usual, []) for _ in range(VARIANTS)),
-        tuple(_menu(rng, profile, usual, full) for _ in range(VARIANTS)),
-    )
+    wasm = [entry for entry in WASM if able.issuperset(entry.needs)]
+    return tuple(tuple(_menu(rng, profile, usual, special) for _ in range(VARIANTS)) for special in ([], full, wasm))
 
 
 def _expressible(supported: frozenset[str]) -> frozenset[str]:
@@ -116,14 +126,14 @@ def _expressible(supported: frozenset[str]) -> frozenset[str]:
     return supported | {"scope", "lend"} | {name for name, lowered in OWNED_FORM.items() if lowered in supported}
 
 
-def _menu(rng: Random, profile: Profile, entries: list[Registered], full: list[Registered]) -> Menu:
-    """One swarm variant: most groups off or reweighed. The motifs of `full` get half of the menu."""
+def _menu(rng: Random, profile: Profile, entries: list[Registered], special: list[Registered]) -> Menu:
+    """One swarm variant: most groups off or reweighed. The `special` motifs get half of the menu."""
     factors = {}
     for group in sorted({entry.group for entry in entries}):
         kept = group in CORE or rng.random() < profile.swarm or profile.weight(group) > 1
         factors[group] = rng.choice(FACTORS) * profile.weight(group) if kept else 0.0
     places = MENU - UNIFORM
-    menu = _spread(full, [entry.weight for entry in full], places // 2)
+    menu = _spread(special, [entry.weight for entry in special], places // 2)
     weights = [entry.weight * factors[entry.group] for entry in entries]
     menu += _spread(entries, weights, places - len(menu))
     return tuple(menu + [uniform_op] * (MENU - len(menu)))

@@ -25,7 +25,7 @@ class Profile(msgspec.Struct, frozen=True):
     `full`: share that fill a store to capacity (each costs as much as fifty others). `stores`: share with several
     stores. `limiter`: share whose store 0 has an async limiter. `wrong_store`: share that end in using a handle with
     the wrong store, which on C ends the process. `early`: share that expose an i31 as externref in a store without
-    heap, which ends the process of releases with K6 (semantics 3.1).
+    heap, which ends the process of releases with K6 (semantics 3.1). `wasm`: share that run Wasm bodies.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Profile(msgspec.Struct, frozen=True):
     limiter: float = 0.02
     wrong_store: float = 0.0045
     early: float = 0.002
+    wasm: float = 0.35
 
     def weight(self, group: str) -> float:
         """The factor on `group`."""
@@ -47,6 +48,7 @@ class Profile(msgspec.Struct, frozen=True):
 DEFAULT: Final = Profile("default")
 
 _SINGLE: Final = 0.1  # what a focused profile leaves of the other groups
+_OBJECTS: Final = (("structs", 6.0), ("arrays", 6.0), ("exceptions", 4.0))
 
 PROFILES: Final[dict[str, Profile]] = {
     profile.name: profile
@@ -58,10 +60,14 @@ PROFILES: Final[dict[str, Profile]] = {
         Profile("oom", (("oom", 8.0), ("tables", _SINGLE), ("raw", 0.5)), limits=0.7, full=0.3),
         Profile("tables", (("tables", 8.0), ("globals", 3.0), ("raw", 0.5)), full=0.01),
         Profile("async", (("async", 8.0), ("tables", _SINGLE)), full=0.01, limiter=0.3),
+        Profile("objects", (*_OBJECTS, ("tables", 0.5), ("raw", 0.5)), full=0.01, wasm=0.1),
+        Profile("wasm", full=0.0, wasm=1.0),
+        Profile("bodies", (("tables", _SINGLE), ("raw", _SINGLE), ("typed", _SINGLE)), (6, 24), full=0.0, wasm=1.0),
         Profile("small", ops=(3, 14), full=0.01),
+        Profile("host", wasm=0.0),
     )
-} | {"host": DEFAULT}
-"""Every named profile. `host` is `default`: programs of host operations only."""
+}
+"""Every named profile. `host`: programs of host operations only; `bodies`: hardly anything but Wasm."""
 
 
 def profile_named(name: str) -> Profile:

@@ -65,6 +65,7 @@ def _keep(g: Draft, spec: OpSpec, made: tuple[int, ...]) -> None:
         "T": place.tables,
         "F": place.fills,
         "X": place.errors,
+        "I": place.instances,
     }
     for slot in made:
         kind = g.builder.slots[slot].kind if slot != NULL else ""

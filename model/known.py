@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell, Raw, Table
 from twinheap.model.entities import PAGE, Obj, Ref
+from twinheap.model.known_bodies import known_in_bodies
 from twinheap.model.layout import GRANULE
 from twinheap.model.observation import HANG, Observation
 from twinheap.model.ops import EXTERN, OPS, Op
@@ -45,6 +46,8 @@ _RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq
 
 def known_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The known defect that explains a panic."""
+    if obs.outcome != HANG and (found := known_in_bodies(w, "TH401", op)):
+        return found
     found = _known_api_panic(w, op, obs)
     if found is not None:
         return found if found in w.profile.defects else None
@@ -120,11 +123,15 @@ def known_leak(w: World, obj: Obj) -> str | None:
         return "K18"
     if obj.halfway and "K12" in w.profile.defects:
         return "K12"
+    if obj.caught and "K2" in w.profile.defects:
+        return "K2"
     return "K14" if obj.tabled and "K14" in w.profile.defects else None
 
 
 def known_break(w: World, broken: Broken, op: Op) -> str | None:
     """The known defect that explains a broken rule."""
+    if found := known_in_bodies(w, broken.code, op):
+        return found
     if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):
         return "K11"
     if broken.code == "TH201" and broken.obj is not None and "K15" in w.profile.defects:

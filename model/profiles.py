@@ -38,10 +38,20 @@ CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH107", "TH401")
 UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402")
 """What an object that was freed too early breaks: its values die, its block and host value are another object's."""
 
+FRAME_CODES: Final = ("TH101", "TH103", "TH104", "TH105", "TH106", "TH109", "TH201", "TH401", "TH402")
+"""What a run can break whose frame holds a reference to an object that is gone, and whose block is used again."""
+
+IDENTITY_CODES: Final = ("TH101", "TH103", "TH105", "TH109")
+"""What objects can break that are others at each use: comparisons, and what was written into one of them."""
+
 KNOWN_DEFECTS: Final = {
     defect.name: defect
     for defect in (
         KnownDefect("K1", "repeated exposure leaks one count", OLDEST, 45, LEAK_CODES),
+        KnownDefect("K2", "a caught exception leaks, and what it holds", OLDEST, 46, LEAK_CODES),
+        KnownDefect("K3", "a selected reference is missing from stack maps", OLDEST, 44, FRAME_CODES),
+        KnownDefect("K4", "an array from a segment is missing from stack maps", OLDEST, 44, FRAME_CODES),
+        KnownDefect("K5", "items of a segment are made anew at each use", OLDEST, 45, IDENTITY_CODES),
         KnownDefect("K6", "i31 seen as extern panics in a store without heap", 32, 46, ("TH401",)),
         KnownDefect("K7", "a first allocation just under some pages fails once", OLDEST, None, ("TH301",)),
         KnownDefect("K8", "owned roots are not trimmed in a store without heap", 37, None, ("TH501",)),

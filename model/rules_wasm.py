@@ -10,6 +10,7 @@ from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.interpreter import Machine
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
+from twinheap.model.known_bodies import unsafe_in
 from twinheap.model.observation import EXN, NONNULL, OK, TRAP, Observation
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import Stale
@@ -95,14 +96,16 @@ def _run(
     args = _arguments(w, obs, store, (a, b, c))
     if args is None:
         return
+    store.unsafe |= unsafe_in(w.bodies[body])
     trace = Trace(w, obs)
     heap = Heap(w, instance, trace, value)
     machine = Machine(env_of(w.bodies[body]), instance, heap)
     ended = _ending(w, obs, heap, machine, body, (*args, selector))
+    heap.close()
     if isinstance(ended, _Error):
         return
     trace.check_over()
-    if not store.may_hold():
+    if store.live.objects and not store.may_hold():
         raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
     if ended is not None:
         w.put(result, own_in_scope(store, ended) if form else store.root(ended), EXTERN)

@@ -68,6 +68,7 @@ class Heap:
         self.undo: list[tuple[bool, Callable[[], object]]] | None = None
         self.excused = False  # an allocation that may have failed need not have fitted
         self.candidates: list[Obj] = []
+        self.loose: dict[int, Obj] = {}  # made here, or written while nothing held them
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
@@ -128,6 +129,7 @@ class Heap:
         self._may_fail(obj)
         self.store.add(obj)
         self.read(obj)
+        self.loose[obj.value] = obj
         return obj
 
     def array_of(self, name: str, length: int, cell: Stored) -> Obj:
@@ -186,6 +188,14 @@ class Heap:
                     pending.append(child)
         return list(found.values())
 
+    def close(self) -> None:
+        """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
+        loose = [obj for obj in self.loose.values() if not obj.held]
+        for obj in loose:
+            self.store.hold(obj)
+        for obj in loose:
+            self.store.let_go(obj)
+
     # --- writes
 
     def set_global(self, cell: Cell, new: Ref) -> None:
@@ -208,7 +218,11 @@ class Heap:
             self.use(ref)
             self.store.write(None, ref)
             table.refs.append(ref)
-        self._change(bool(delta), lambda: [self.store.write(table.refs.pop(), None) for _ in range(delta)])
+        self._change(bool(delta), lambda: self._shrink(table, delta))
+
+    def _shrink(self, table: Table, delta: int) -> None:
+        for _ in range(delta):
+            self.store.write(table.refs.pop(), None)
 
     def set_cell(self, obj: Obj, at: int, new: Stored) -> None:
         """A write to a field or element. Into what only frames know it changes nothing that lasts."""
@@ -216,6 +230,8 @@ class Heap:
         old = obj.cells[at]
         self._change(obj.held, lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
+        if not obj.held:
+            self.loose[obj.value] = obj
 
     def drop_segment(self, segment: SegmentState) -> None:
         """The segment is empty from now on, and holds nothing."""

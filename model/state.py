@@ -42,6 +42,7 @@ class Store:
         self.errors: set[int] = set()  # values in kept out-of-memory errors
         self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
         self.exception: Ref = None  # the pending exception
+        self.unsafe: set[str] = set()  # defects of frames that a run may have met (K3, K4)
         self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.thrown = False  # the host threw, and that was not counted (K9)
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL

@@ -121,13 +121,13 @@ def _body(number: int, name: str, wanted: int, text: str) -> str:
 
 
 def _config(number: int, text: str) -> Config:
-    settings = {}
+    settings: dict[str, int] = {}
     for word in text.split("#")[0].split():
         name, _, value = word.partition("=")
         if name not in ("limit", "limiter") or name in settings:
             raise FormatError(number, f"setting {word!r}: use limit=BYTES or none, limiter=plain or async, each once")
         settings[name] = _integer(number, name, value)
-    return Config(**settings)
+    return msgspec.structs.replace(Config(), **settings)
 
 
 def _integer(number: int, kind: str, word: str) -> int:

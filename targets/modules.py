@@ -5,14 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from twinheap.model.wat import module
+
 CACHED: Final = 4096  # modules kept, a few hundred bytes each: those of recent programs, shrinking included
 
 
 @lru_cache(maxsize=CACHED)
 def module_of(text: str) -> bytes:
     """The module of a body: its WAT turned to binary by the newest wheel, which the project depends on."""
-    import wasmtime  # only where there are bodies: it loads a shared library
+    return binary(module(text))
 
-    from twinheap.model.wat import module
 
-    return bytes(wasmtime.wat2wasm(module(text)))
+def binary(text: str) -> bytes:
+    """A module's text in the binary format."""
+    import wasmtime  # only where there is Wasm: it loads a shared library
+
+    return bytes(wasmtime.wat2wasm(text))

@@ -15,6 +15,7 @@ from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
 from twinheap.targets.capi.machine_resources import ResourceOps
 from twinheap.targets.capi.machine_slots import TYPES, StoreState, failure_of
+from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
@@ -24,7 +25,7 @@ _EXTERN: Final[Raw] = ("ok", ("extern",))
 _USES: Final = INT_KINDS["use"].names
 
 
-class CapiMachine(ResourceOps):
+class CapiMachine(ResourceOps, WasmOps):
     """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,
@@ -72,6 +73,7 @@ class CapiMachine(ResourceOps):
         # Every handle holds a piece of memory of its own until it is unrooted, also after its store.
         for held in self._left:
             self._release(*held)
+        super().clean_up()
         for store in self._stores:
             if store.alive:
                 self._api.store_delete(store.pointer)

@@ -98,7 +98,8 @@ class SlotOps(PythonMachine):
         return self._api._finalized
 
     def complete(self, raw: Raw) -> Raw:
-        return (raw[0], raw[1] if len(raw) > 1 else (), self._api.drain())
+        earlier = raw[2] if len(raw) > 2 else []  # what host functions saw inside a run
+        return (raw[0], raw[1] if len(raw) > 1 else (), [*earlier, *self._api.drain()])
 
     def failure(self, error: Exception) -> Raw:
         raise error  # nothing here raises by design: a defect of this machine

@@ -24,7 +24,10 @@ _GC_RETURNS = 42
 
 # Bytes before the handle in a wasmtime_val_t: the kind, padded to the alignment of the union.
 VAL_HANDLE = 8
+# Bytes before the global, table or function in a wasmtime_extern_t, likewise.
+EXTERN_ITEM = 8
 # The kinds of a wasmtime_val_t that hold a reference, the same in every release.
+KIND_I32 = 0
 KIND_FUNCREF = 5
 KIND_EXTERNREF = 6
 KIND_ANYREF = 7
@@ -35,6 +38,8 @@ _BOOL = ctypes.c_bool
 _U32 = ctypes.c_uint32
 _U64 = ctypes.c_uint64
 _I64 = ctypes.c_int64
+_STR = ctypes.c_char_p
+_SIZE = ctypes.c_size_t
 
 Prototype = tuple[Any, tuple[Any, ...]]
 """Result type and argument types; every pointer is a c_void_p, so that an address is passed as a plain int."""
@@ -94,7 +99,7 @@ _ALWAYS: dict[str, Prototype] = {
     "wasmtime_store_delete": (None, (_PTR,)),
     "wasmtime_store_context": (_PTR, (_PTR,)),
     "wasmtime_store_limiter": (None, (_PTR, _I64, _I64, _I64, _I64, _I64)),
-    "wasmtime_module_new": (_PTR, (_PTR, ctypes.c_char_p, ctypes.c_size_t, _PTR)),
+    "wasmtime_module_new": (_PTR, (_PTR, _STR, _SIZE, _PTR)),
     "wasmtime_module_delete": (None, (_PTR,)),
     "wasmtime_module_serialize": (_PTR, (_PTR, _PTR)),
     "wasmtime_module_imports": (None, (_PTR, _PTR)),
@@ -125,6 +130,23 @@ _ALWAYS: dict[str, Prototype] = {
     "wasmtime_table_set": (_PTR, (_PTR, _PTR, _U64, _PTR)),
     "wasmtime_table_size": (_U64, (_PTR, _PTR)),
     "wasmtime_table_grow": (_PTR, (_PTR, _PTR, _U64, _PTR, _PTR)),
+    "wasm_valtype_new": (_PTR, (ctypes.c_uint8,)),
+    "wasm_valtype_vec_new": (None, (_PTR, _SIZE, _PTR)),
+    "wasm_functype_new": (_PTR, (_PTR, _PTR)),
+    "wasm_functype_delete": (None, (_PTR,)),
+    "wasm_trap_message": (None, (_PTR, _PTR)),
+    "wasm_trap_delete": (None, (_PTR,)),
+    "wasmtime_trap_new": (_PTR, (_STR, _SIZE)),
+    "wasmtime_caller_context": (_PTR, (_PTR,)),
+    "wasmtime_config_wasm_tail_call_set": (None, (_PTR, _BOOL)),
+    "wasmtime_linker_new": (_PTR, (_PTR,)),
+    "wasmtime_linker_clone": (_PTR, (_PTR,)),
+    "wasmtime_linker_delete": (None, (_PTR,)),
+    "wasmtime_linker_define_func": (_PTR, (_PTR, _STR, _SIZE, _STR, _SIZE, _PTR, _PTR, _PTR, _PTR)),
+    "wasmtime_linker_define_instance": (_PTR, (_PTR, _PTR, _STR, _SIZE, _PTR)),
+    "wasmtime_linker_instantiate": (_PTR, (_PTR, _PTR, _PTR, _PTR, _PTR)),
+    "wasmtime_instance_export_get": (_BOOL, (_PTR, _PTR, _STR, _SIZE, _PTR)),
+    "wasmtime_func_call": (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR, _SIZE, _PTR)),
 }
 
 # What came later: name -> (first release, prototype). A library of that release without it does not fit.

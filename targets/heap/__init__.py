@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         Storage,
         StructType,
         TagType,
+        This,
     )
     from twinheap.targets.heap.values import Val, Value
 
@@ -118,6 +119,7 @@ _HOMES = {
         "Storage",
         "StructType",
         "TagType",
+        "This",
     ),
     "values": ("Val", "Value"),
 }
@@ -172,6 +174,7 @@ __all__ = [
     "Table",
     "Tag",
     "TagType",
+    "This",
     "ThrownException",
     "TypeMismatch",
     "TypedFunc",

@@ -109,8 +109,11 @@ def throw(store: "Store", exception: Handle[ExnRef]) -> NoReturn:
     heap.expose(ref)
     # A holder like any slot: counted, and what it held before is dropped (K9 and K2 of the original mended).
     # mutant f10: store.pending[0] = 0
-    # mutant f08 below: store.pending[0] = ref
-    heap.write_ref(store.pending, 0, ref)
+    if "k9" in store.defects:
+        store.pending[0] = ref
+    else:
+        # mutant f08 below: store.pending[0] = ref
+        heap.write_ref(store.pending, 0, ref)
     if store.verifying:
         store.verify()
     raise ThrownException

@@ -10,7 +10,6 @@ from twinheap.model.observation import (
     GROW,
     IMMUTABLE,
     OOB,
-    OOM,
     OTHER,
     TYPE,
     UNROOTED,
@@ -36,7 +35,8 @@ from twinheap.targets.heap import (
     TypeMismatch,
     Unrooted,
 )
-from twinheap.targets.heap.machine_slots import TYPES, SlotOps
+from twinheap.targets.heap.machine_exceptions import ExceptionOps
+from twinheap.targets.heap.machine_slots import TYPES
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw, panic
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
@@ -55,7 +55,6 @@ _OUTCOMES: Final[dict[type[HeapError], Raw]] = {
     ImmutableGlobal: (IMMUTABLE,),
     ThrownException: (EXN,),
     GrowFailed: (GROW,),
-    GcHeapOutOfMemory: (OOM,),
 }
 
 _KINDS: Final[dict[HeapType, Raw]] = {kind: ("ok", (kind.value,)) for kind in HeapType}
@@ -63,7 +62,7 @@ _USES: Final = INT_KINDS["use"].names
 _CASTS: Final = {EQ: "as_eqref", STRUCT: "as_struct", ARRAY: "as_array"}
 
 
-class HeapMachine(SlotOps):
+class HeapMachine(ExceptionOps):
     """Runs programs on the in-tree heap in this process; `run` for tests, `execute` for the wire.
 
     `collector`: "drc", "null" or "copying". `defects`: known defects to switch on, "k1" and "k6". `verify`: check
@@ -101,6 +100,8 @@ class HeapMachine(SlotOps):
         """The outcome of an op that raised: an error of the heap, its panic, or what only a mutant raises."""
         if isinstance(error, HeapPanic):
             return (canonical_panic(str(error)),)
+        if isinstance(error, GcHeapOutOfMemory):
+            return self._no_room(error)
         if isinstance(error, HeapError):
             return _OUTCOMES.get(type(error), (OTHER,))
         return panic(f"{type(error).__name__}: {error}")

@@ -135,6 +135,9 @@ class MemoryOps(PythonMachine):
             oom.drop()
         else:
             self._errors[error] = self.slots[error] = store, oom, value
+        return self._no_room(oom)
+
+    def _no_room(self, oom: GcHeapOutOfMemory[Any]) -> Raw:
         if not self._exact:
             return (OOM,)
         if not self._effects:  # else `complete` adds it

@@ -28,18 +28,19 @@ TYPES: Final[tuple[type[ExternRef] | type[AnyRef], ...]] = (ExternRef, AnyRef)
 """The types of slots and raw values, as the op table numbers them."""
 
 _ABSENT: Final[Raw] = ("ok", (ABSENT,))
-_MISSING: Final = object()  # an operand slot that is empty, where None is a null reference
+MISSING: Final = object()
+"""An operand slot that is empty, where None is a null reference."""
 
 
 class SlotOps(MemoryOps):
     """The ops of the groups globals, tables and typed."""
 
     def _value(self, slot: int) -> Any:
-        """The handle to store: None for a null reference, _MISSING for an empty slot."""
+        """The handle to store: None for a null reference, MISSING for an empty slot."""
         if slot == NULL:
             return None
         held = self.slots[slot]
-        return _MISSING if held is None else held[1]
+        return MISSING if held is None else held[1]
 
     def _keep(self, store: Store, rooted: Rooted[Any] | OwnedRooted[Any] | None, result: int) -> Raw:
         if rooted is None:
@@ -61,7 +62,7 @@ class SlotOps(MemoryOps):
     def op_global_new(self, op: Op) -> Raw:
         _, at, of, mutable, source, result = op
         value = self._value(source)
-        if value is _MISSING:
+        if value is MISSING:
             return SKIPPED
         store = self.slots[at]
         self.slots[result] = store, Global(store, TYPES[of], value, mutable=bool(mutable))
@@ -82,7 +83,7 @@ class SlotOps(MemoryOps):
 
     def op_global_set(self, op: Op) -> Raw:
         held, value = self.slots[op[1]], self._value(op[2])
-        if held is None or value is _MISSING:
+        if held is None or value is MISSING:
             return SKIPPED
         held[1].set(held[0], value)
         return DONE
@@ -92,7 +93,7 @@ class SlotOps(MemoryOps):
     def op_table_new(self, op: Op) -> Raw:
         _, at, of, minimum, maximum, source, result = op
         value = self._value(source)
-        if value is _MISSING:
+        if value is MISSING:
             return SKIPPED
         store = self.slots[at]
         most = None if maximum < 0 else maximum
@@ -126,7 +127,7 @@ class SlotOps(MemoryOps):
     def op_table_set(self, op: Op) -> Raw:
         _, at, index, source = op
         held, value = self.slots[at], self._value(source)
-        if held is None or value is _MISSING:
+        if held is None or value is MISSING:
             return SKIPPED
         held[1].set(held[0], index, value)
         return DONE
@@ -134,14 +135,14 @@ class SlotOps(MemoryOps):
     def op_table_grow(self, op: Op) -> Raw:
         _, at, delta, source = op
         held, value = self.slots[at], self._value(source)
-        if held is None or value is _MISSING:
+        if held is None or value is MISSING:
             return SKIPPED
         return ("ok", (held[1].grow(held[0], delta, value),))
 
     def op_table_fill(self, op: Op) -> Raw:
         _, at, index, source, count = op
         held, value = self.slots[at], self._value(source)
-        if held is None or value is _MISSING:
+        if held is None or value is MISSING:
             return SKIPPED
         held[1].fill(held[0], index, value, count)
         return DONE
@@ -171,7 +172,7 @@ class SlotOps(MemoryOps):
     def _call(self, op: Op, kind: ParamKind) -> Raw:
         _, at, _, source, result = op
         value = self._value(source)
-        if value is _MISSING:
+        if value is MISSING:
             return SKIPPED
         if isinstance(value, OwnedRooted):
             value = value.clone()  # it goes by value, and the slot keeps its own

@@ -162,6 +162,8 @@ _OBJECTS: Final = (
     _own("f17", NULL, "the null heap has no largest object", "limit 0, array of 2^26 i8: oom, not err:other"),
     _own("f18", ALL, "an empty heap's first growth forgets what is reserved (K7)", "array of 16377 refs: oom"),
     _own("f19", ALL, "array.fill sets one element", "array of 3, fill 0..3, get 2: null"),
+    _own("f20", ALL, "subtypes are not told from other types", "struct(ref node) of a node's subtype: err:type"),
+    _own("f21", ALL, "a field of one struct type takes any struct", "node.0 = box: ok, not err:type"),
 )
 
 MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS)}

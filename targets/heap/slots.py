@@ -6,6 +6,8 @@ from twinheap.targets.heap.errors import WRONG_STORE, HeapPanic, ImmutableGlobal
 from twinheap.targets.heap.handle import GcRef, Handle, T
 from twinheap.targets.heap.layout import HeapType
 from twinheap.targets.heap.rooted import Rooted, make_rooted
+from twinheap.targets.heap.types import RefType
+from twinheap.targets.heap.values import ensure_matches
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.store import Store
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 SET_CONTEXT: Final = "type mismatch: attempt to set global to value of wrong type"
 EQ_TYPES: Final = frozenset({HeapType.EQ, HeapType.I31, HeapType.STRUCT, HeapType.ARRAY})
 ANY_TYPES: Final = EQ_TYPES | {HeapType.ANY}
+NARROW: Final = EQ_TYPES - {HeapType.I31}  # slots for which the object has to be looked at
 
 
 def fits(value: type[GcRef], slot: type[GcRef]) -> bool:
@@ -28,13 +31,16 @@ def slot_value(store: "Store", handle: Handle[Any] | None, slot_type: type[GcRef
     """The raw reference to store for a handle, or 0 for null; adds no count.
 
     Raises `TypeMismatch` with the text `context`, caused by `foreign` if the handle is another
-    store's; then `Unrooted`.
+    store's; then `Unrooted`. A slot of a type below `any` takes what the object is, whatever the
+    handle's type; a stale handle is a mismatch there.
     """
     if handle is None:
         return 0
     if not handle.comes_from_same_store(store):
         raise TypeMismatch(context) from TypeMismatch(foreign)
-    if not fits(handle.heap_type, slot_type):
+    if slot_type.type in NARROW and handle.heap_type.type in ANY_TYPES:
+        ensure_matches(store, handle, RefType(slot_type.type), context)
+    elif not fits(handle.heap_type, slot_type):
         raise TypeMismatch(context) from TypeMismatch(
             f"expected `{slot_type.type.value}ref`, found `{handle.heap_type.type.value}ref`"
         )
@@ -54,9 +60,9 @@ def read_slot(store: "Store", slots: list[int], index: int, heap_type: type[T]) 
 
 
 class Global(Generic[T]):
-    """A global of externref or anyref type that the host made: a root as long as the store lives.
+    """A global of references, of the host or of an instance: a root as long as the store lives.
 
-    `heap_type` is `ExternRef` or `AnyRef`; the type is nullable, None stands for null.
+    `heap_type` is the type of its handles; the slot is nullable, None stands for null.
 
     >>> from twinheap.targets.heap import ExternRef, Global, RootScope, Store
     >>> store = Store("drc", on_finalize=lambda value: print("dropped", value))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twinheap.targets.heap.rooted import Rooted
 
 COLLECTORS: Final = ("drc", "null", "copying")
-DEFECTS: Final = frozenset({"k1", "k6", "k7", "k12"})  # known defects of 42.0.2 that can be switched on
+DEFECTS: Final = frozenset({"k1", "k6", "k7", "k9", "k12"})  # known defects of 42.0.2 that can be switched on
 
 
 class StoreId:
@@ -38,9 +38,10 @@ class Store:
     `defects` switches known defects on: "k1" (a repeated exposure leaks a count), "k6" (to_raw of an
     i31 externref in a store without heap panics), "k7" (growth of an empty heap forgets the bytes
     that are never handed out, so that a first request of just under k pages runs out of memory
-    once), "k12" (an object whose initialization fails half-way keeps the counts of the fields
-    already written). K7 is mended too although 1.5 tells it as part of the protocol, since the
-    specification lists it among the defects and judges by fixed behaviour: what fits is not refused.
+    once), "k9" (a host throw keeps an uncounted reference pending), "k12" (an object whose
+    initialization fails half-way keeps the counts of the fields already written). K7 is mended too
+    although 1.5 tells it as part of the protocol, since the specification lists it among the defects
+    and judges by fixed behaviour: what fits is not refused.
 
     >>> from twinheap.targets.heap import ExternRef, RootScope, Store
     >>> store = Store("drc", on_finalize=lambda value: print("dropped", value))

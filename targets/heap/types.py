@@ -33,8 +33,16 @@ class Storage(enum.Enum):
         return self.value
 
 
+class This(enum.Enum):
+    """In a field's type: the type that the field belongs to, which has no name yet."""
+
+    THIS = "this"
+
+
 class RefType(NamedTuple):
     """A reference to a heap type, null included or not.
+
+    `concrete` narrows `STRUCT` or `ARRAY` down to one type and those below it.
 
     >>> print(EXTERNREF, RefType(HeapType.STRUCT, nullable=False))
     (ref null extern) (ref struct)
@@ -42,9 +50,11 @@ class RefType(NamedTuple):
 
     heap_type: HeapType
     nullable: bool = True
+    concrete: "StructType | ArrayType | This | None" = None
 
     def __str__(self) -> str:
-        return f"(ref {'null ' if self.nullable else ''}{self.heap_type.value})"
+        of = "" if self.concrete is None else "a certain "  # not its fields: types may contain themselves
+        return f"(ref {'null ' if self.nullable else ''}{of}{self.heap_type.value})"
 
 
 EXTERNREF: Final = RefType(HeapType.EXTERN)
@@ -64,17 +74,37 @@ class FieldType(NamedTuple):
 
 
 class _Composite:
-    """Base of the types: equal by their fields, with the hash kept, since every allocation looks its type up."""
+    """Base of the types: equal by what was declared, with the hash kept, since every allocation looks its type up."""
 
-    __slots__ = ("_hash", "fields")
+    __slots__ = ("_hash", "declared", "fields", "final", "parent")
 
-    def __init__(self, fields: Iterable[FieldType]) -> None:
-        self.fields: Sequence[FieldType] = tuple(fields)
-        self._hash = hash((type(self).__name__, self.fields))
+    def __init__(self, fields: Iterable[FieldType], *, parent: "StructType | None" = None, final: bool = True) -> None:
+        self.declared = tuple(fields)
+        self.parent = parent
+        self.final = final
+        self._hash = hash((type(self).__name__, self.declared, parent, final))
+        self.fields: Sequence[FieldType] = tuple(self._resolved(field) for field in self.declared)
+
+    def _resolved(self, field: FieldType) -> FieldType:
+        """The field with this type in the place of `THIS`."""
+        kind = field.element_type
+        if isinstance(kind, RefType) and kind.concrete is This.THIS:
+            assert isinstance(self, StructType | ArrayType)
+            return FieldType(RefType(kind.heap_type, kind.nullable, self), field.mutable)
+        return field
+
+    def is_subtype(self, wanted: "_Composite") -> bool:
+        """Is this type `wanted`, or declared below it?"""
+        ty: _Composite | None = self
+        while ty is not None and ty != wanted:
+            ty = ty.parent  # mutant f20: ty = None
+        return ty is not None
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
-            isinstance(other, _Composite) and type(other) is type(self) and other.fields == self.fields
+            isinstance(other, _Composite)
+            and type(other) is type(self)
+            and (other.declared, other.parent, other.final) == (self.declared, self.parent, self.final)
         )
 
     def __hash__(self) -> int:
@@ -88,11 +118,22 @@ class _Composite:
 class StructType(_Composite):
     """A struct: fields in the order of declaration.
 
+    With a `parent`, which must not be final, it is a subtype: the parent's fields come first. Raises ValueError
+    for a parent that allows none.
+
     >>> StructType([FieldType(Storage.I8), FieldType(EXTERNREF, mutable=False)])
     StructType((mut i8) (ref null extern))
+    >>> node = StructType([FieldType(RefType(HeapType.STRUCT, concrete=This.THIS))])
+    >>> node.fields[0].element_type.concrete is node
+    True
     """
 
     __slots__ = ()
+
+    def __init__(self, fields: Iterable[FieldType], *, parent: "StructType | None" = None, final: bool = True) -> None:
+        super().__init__(fields, parent=parent, final=final)
+        if parent is not None and (parent.final or parent.declared != self.declared[: len(parent.declared)]):
+            raise ValueError("the parent is final, or has other fields")
 
 
 class ArrayType(_Composite):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from twinheap.targets.heap.errors import HeapError, HeapPanic, TypeMismatch
 from twinheap.targets.heap.handle import Handle
 from twinheap.targets.heap.layout import ARRAY, EQ, STRUCT, HeapType
-from twinheap.targets.heap.types import FieldType, RefType, Storage
+from twinheap.targets.heap.types import ArrayType, FieldType, RefType, Storage, StructType
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.store import Store
@@ -104,7 +104,12 @@ def matches(store: "Store", value: Value, wanted: Storage | RefType) -> bool:
         return True
     if wanted_type is HeapType.I31:
         return value._ref(store) & 1 == 1
-    return value.is_kind(store, KINDS[wanted_type])
+    if not value.is_kind(store, KINDS[wanted_type]):
+        return False
+    concrete = wanted.concrete
+    if not isinstance(concrete, StructType | ArrayType):
+        return True
+    return store.require_heap().layout_at(value._ref(store)).type.is_subtype(concrete)  # mutant f21: return True
 
 
 def ensure_matches(store: "Store", value: Value, wanted: Storage | RefType, context: str) -> None:

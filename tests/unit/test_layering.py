@@ -42,6 +42,7 @@ VOCABULARY = frozenset(
         "body_types",
         "builder",
         "bytecode",
+        "engines",
         "kit",
         "observation",
         "ops",

@@ -144,3 +144,17 @@ def f19(p):
     array = p.array("extern", None, None, None)
     p.heap.ArrayRef.fill(p.store, array, 0, p.n(1), 3)
     p.d(array.get(p.store, 2))
+
+
+def f20(p):
+    base = p.heap.StructType(p.storage("extern"), final=False)
+    sub = p.heap.StructType(p.storage("extern", "i32"), parent=base)
+    wrapper = p.heap.StructType([p.heap.FieldType(p.heap.RefType(p.heap.HeapType.STRUCT, concrete=base))])
+    value = p.heap.StructRef.new(p.store, sub, [None, p.heap.Val.i32(1)])
+    p.see(p.heap.StructRef.new(p.store, wrapper, [value]).field(p.store, 0) is None)
+
+
+def f21(p):
+    this = p.heap.RefType(p.heap.HeapType.STRUCT, concrete=p.heap.This.THIS)
+    node = p.heap.StructType([p.heap.FieldType(this)])
+    p.heap.StructRef.new(p.store, node, [None]).set_field(p.store, 0, p.struct(["extern"], None))

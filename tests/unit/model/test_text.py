@@ -157,3 +157,32 @@ def test_single_ops_print_as_their_lines() -> None:
         "store_drop S0",
     ]
     assert format_op(program.ops[2]) == "kind H1"
+
+
+def test_bodies_are_header_lines_written_in_one_way() -> None:
+    text = "twinheap program 1\nB0: (body  (main ( get 0 )))  # spaces\nB1: (body (main (get 1)))\ngc S0\n"
+    program = loads(text).program
+    assert program.config.bodies == ("(body (main (get 0)))", "(body (main (get 1)))")
+    assert dumps(program) == text.replace("(body  (main ( get 0 )))  # spaces", "(body (main (get 0)))")
+    assert loads(dumps(program)).program == program
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        ("B1: (body (main (get 0)))", "line 2: B1: bodies are numbered"),
+        ("note: x\nB0: (body (main (gc)))", "line 3: B0: (gc): this is no expression"),
+        ("B0: (body (main (get 0))", "line 2: B0: a body must be one form"),
+        ("B0: (body (main (get 0)))\nB0: (body (main (get 0)))", "line 3: B0: bodies are numbered"),
+        ("B0:", "line 2: B0: a body must be one form"),
+    ],
+)
+def test_wrong_bodies_are_refused_with_their_line(lines: str, wanted: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        loads(f"twinheap program 1\n{lines}\ngc S0\n")
+    assert wanted in str(caught.value)
+
+
+def test_a_header_key_is_not_the_name_of_a_body() -> None:
+    with pytest.raises(ValueError, match="slot or body"):
+        dumps(loads("twinheap program 1\ngc S0\n").program, {"B0": "x"})

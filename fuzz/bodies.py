@@ -1,0 +1,93 @@
+"""Random bodies: valid Wasm code for the op `run`, about few things each.
+
+Type-directed: expressions are made for a wanted type (`bodies_exprs.py`, `bodies_ways.py`), statements by weight
+(`bodies_stmts.py`, `bodies_objects.py`, `bodies_control.py`). A body concentrates on some features, as programs do on
+some groups of motifs. Bodies end, make a short trace, and depend on the selector, so that one is worth several runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twinheap.fuzz import bodies_control, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
+from twinheap.fuzz.bodies_exprs import value
+from twinheap.fuzz.bodies_frame import HELPER_COST, MAIN_COST, Frame, Helper, Maker
+from twinheap.fuzz.bodies_stmts import some
+from twinheap.model.body import MAX_TEXT, Tree, dumps
+
+MAIN: Final = ("extern", "extern", "any", "i32")
+FEATURES: Final = (
+    ("frames", 200),
+    ("globals", 150),
+    ("structs", 150),
+    ("arrays", 130),
+    ("tables", 90),
+    ("select", 80),
+    ("segments", 50),
+    ("control", 110),
+    ("calls", 90),
+    ("casts", 90),
+    ("convert", 80),
+    ("traps", 40),
+)
+"""What bodies can be about, and how often (in 256) one is."""
+EXCEPTIONS: Final = 110  # the same, of exceptions
+SIZE: Final = 12  # forms to aim at, about half of which are leaves
+
+RESULTS: Final = ("extern", "extern", "any", None)
+EMPTY: Final = "(body (main (null extern)))"
+
+
+def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SIZE) -> str:
+    """The text of a random body. `byte`: random bytes; `exceptions`: whether exceptions may be used at all."""
+    features = {name for name, share in FEATURES if byte() < share}
+    if exceptions and byte() < EXCEPTIONS:
+        features.add("exceptions")
+    low = max(1, size // 3)
+    m = Maker(byte, frozenset(features), low + (byte() * byte() * (3 * size) >> 16))
+    parts: list[Tree] = []
+    if m.has("segments"):
+        m.segments = [_segment(m) for _ in range(1 + m.upto(2))]
+        parts += [("segment", type_, *items) for type_, items in m.segments]
+    if m.has("calls"):
+        for _ in range(1 + m.upto(2)):
+            _helper(m)
+        parts += [helper.tree for helper in m.helpers]
+    m.here = Frame(MAIN, "extern", MAIN_COST)
+    text = dumps(("body", *parts, m.here.tree("main", _statements(m))))
+    return text if len(text) <= MAX_TEXT else EMPTY
+
+
+def _statements(m: Maker) -> list[Tree]:
+    """The statements and the result of the function that is being written."""
+    made = [some(m, 3)]
+    while m.left > 0:
+        made.append(some(m, 3))
+    if m.here.result is not None:
+        made.append(value(m, m.here.result, 2))
+    return made
+
+
+def _segment(m: Maker) -> tuple[str, tuple[Tree, ...]]:
+    """Items that make objects, mostly; a type that fits one of the tables or arrays."""
+    type_ = m.pick(("eq", "eq", "any", m.structs[0], "i31"))
+    items: tuple[Tree, ...] = (("struct.new_default", m.structs[0]), ("null", type_), ("i31", ("i32", m.upto(200))))
+    if type_ in m.structs:
+        items = items[:2]
+    elif type_ == "i31":
+        items = items[1:]
+    return type_, tuple(m.pick(items) for _ in range(1 + m.upto(4)))
+
+
+def _helper(m: Maker) -> None:
+    """One more helper, of a few statements; some take more arguments than there are registers."""
+    types = ("extern", "extern", "any", "eq", *m.structs, *m.arrays, "i32")
+    count = 7 + m.upto(14) if m.chance(40) else m.upto(4)
+    params = tuple(m.pick(types) for _ in range(count))
+    result = m.pick((*RESULTS, m.structs[0]))
+    here = m.here = Frame(params, result, HELPER_COST)
+    main, m.left = m.left, 2 + m.upto(4)
+    parts = _statements(m)
+    m.left = max(1, main - 3)
+    m.helpers.append(Helper(params, result, here.tree("func", parts), here.cost))

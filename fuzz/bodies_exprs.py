@@ -1,0 +1,228 @@
+"""Expressions of random bodies, by the type that is wanted; `bodies_ways.py` has the ways to make them.
+
+`exact` gives an expression of one static type, `value` of that or a type below it. Operands after a reference may be
+wrapped in `(then ... E)` with a collection in it, so that the reference waits on the operand stack meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twinheap.fuzz.bodies_frame import (
+    ARRAY_OF,
+    MOST_LOCALS,
+    NUMERIC,
+    SELECTOR,
+    STRUCT_OF,
+    TRIES,
+    UNDER,
+    Maker,
+    is_reference,
+    operand_type,
+)
+from twinheap.model.body import Tree
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+
+Way = Callable[[Maker, str, int], Tree | None]
+WAYS: Final[list[tuple[str, str, float, Way]]] = []
+"""The ways to make a value: for which types, of which feature, how often, how."""
+
+DEPTH: Final = 3  # nesting of the operands that make a value
+NUMBERS: Final = (0, 1, 2, 3, 7, 127, 200, -1, 0x3FFFFFFF, 0x40000000, -0x40000000, 0x7FFFFFFF)
+NESTED: Final = {"any", "eq", "i31", "struct", "array", *STRUCT_OF, *ARRAY_OF}
+
+
+def way(types: str, weight: float, feature: str = "") -> Callable[[Way], Way]:
+    """Registers a way to make values of `types`: a type, or a class of them."""
+
+    def register(make: Way) -> Way:
+        WAYS.append((types, feature, weight, make))
+        return make
+
+    return register
+
+
+def _is_in(type_: str, class_: str) -> bool:
+    members = {"ref": is_reference, "nested": NESTED.__contains__, "number": NUMERIC.__contains__}
+    more = {"lower": lambda t: t in NESTED and t != "any", "made": lambda t: t in STRUCT_OF or t in ARRAY_OF}
+    found = members.get(class_) or more.get(class_)
+    return found(type_) if found else type_ == class_
+
+
+def value(m: Maker, wanted: str, depth: int = DEPTH) -> Tree:
+    """An expression that will do where `wanted` is."""
+    return exact(m, _below(m, wanted), depth)
+
+
+def _below(m: Maker, wanted: str) -> str:
+    if wanted not in UNDER or (wanted in ("any", "eq") and m.chance(60)):
+        return wanted
+    usual = {*m.structs, *m.arrays, "i31"} if m.chance(220) else NESTED
+    options = [type_ for type_ in UNDER[wanted] if type_ in usual]
+    return m.pick(options) if options else wanted
+
+
+def exact(m: Maker, type_: str, depth: int = DEPTH) -> Tree:
+    """An expression whose static type is `type_`."""
+    if depth <= 0 or m.left <= 0:
+        return leaf(m, type_)
+    ways = [(weight, make) for class_, feature, weight, make in WAYS if m.has(feature) and _is_in(type_, class_)]
+    for _ in range(TRIES):
+        made = m.weighted(ways)(m, type_, depth - 1)
+        if made is not None:
+            m.left -= 1
+            return made
+    return leaf(m, type_)
+
+
+def leaf(m: Maker, type_: str) -> Tree:
+    """The smallest that there is."""
+    if type_ in NUMERIC:
+        variables = m.variables(type_)
+        return ("get", m.pick(variables)) if variables and m.chance(80) else (type_, m.pick(NUMBERS))
+    variables = m.known(type_) or m.variables(type_)
+    if variables and m.chance(220):
+        return ("get", m.pick(variables))
+    if type_ in KIT_GLOBALS and m.chance(200):
+        return ("global.get", m.pick([k for k, t in enumerate(KIT_GLOBALS) if t == type_]))
+    if type_ == "i31":
+        return ("i31", ("i32", m.pick(NUMBERS)))
+    if type_ in STRUCT_OF and m.chance(200):
+        return ("struct.new_default", type_)
+    if type_ in ARRAY_OF and m.chance(200):
+        return ("array.new_default", type_, ("i32", m.upto(4)))
+    return ("null", type_)
+
+
+# --- operands
+
+
+def later(m: Maker, tree: Tree) -> Tree:
+    """An operand that comes after a reference, sometimes with a collection before it."""
+    if m.left > 0 and m.has("frames") and m.chance(100):
+        m.left -= 1
+        return ("then", *pause(m), tree)
+    return tree
+
+
+def operands(m: Maker, types: Sequence[str], depth: int) -> list[Tree]:
+    """Operands of these types, in order."""
+    made: list[Tree] = []
+    held = False
+    for type_ in types:
+        tree = value(m, type_, depth)
+        made.append(later(m, tree) if held else tree)
+        held = held or is_reference(type_)
+    return made
+
+
+def pause(m: Maker) -> list[Tree]:
+    """Statements that a reference on the operand stack has to survive: holders go, then a collection."""
+    if not m.charge(2):
+        return [("drop", ("struct.new_default", m.pick(m.structs)))]
+    forgetting: list[Tree] = []
+    if m.chance(120):
+        forgetting.append(("clear",))
+    elif m.chance(120):
+        slot = m.upto(len(KIT_GLOBALS))
+        forgetting.append(("global.set", slot, ("null", KIT_GLOBALS[slot])))
+    elif m.chance(80):
+        table = m.upto(len(KIT_TABLES))
+        forgetting.append(("table.set", table, ("i32", m.upto(4)), ("null", KIT_TABLES[table])))
+    after: list[Tree] = []
+    if m.chance(80):  # what was freed is used again
+        after.append(("drop", leaf_object(m, m.pick(m.structs))))
+    return [*forgetting, ("gc",), *after]
+
+
+def leaf_object(m: Maker, struct: str) -> Tree:
+    """A new struct, at once."""
+    return ("struct.new_default", struct)
+
+
+def condition(m: Maker, depth: int = 1) -> Tree:
+    """An i32 that mostly depends on the selector, or on what a reference is."""
+    selectors = [number for number in m.variables("i32") if number <= SELECTOR] or m.variables("i32")
+    if selectors and m.chance(150):
+        selector: Tree = ("get", m.pick(selectors))
+        return selector if m.chance(190) else ("add", selector, ("i32", -1 - m.upto(2)))
+    return value(m, "i32", depth) if depth > 0 else ("i32", m.upto(2))
+
+
+def index(m: Maker, length: int) -> Tree:
+    """An index mostly below `length`."""
+    if m.chance(12 if m.has("traps") else 2):
+        return ("i32", length + m.upto(3))
+    if m.chance(30) and m.variables("i32"):
+        return ("get", m.pick(m.variables("i32")))
+    return ("i32", m.upto(max(length, 1)))
+
+
+def object_(m: Maker, type_: str, depth: int) -> Tree:
+    """An expression of a struct or array type that is probably not null."""
+    known = m.known(type_)
+    if known and m.chance(190):
+        return ("get", m.pick(known))
+    if m.chance(24):
+        return value(m, type_, depth)
+    return _kept(m, type_, make_object(m, type_, depth), 0)
+
+
+def array(m: Maker, type_: str, depth: int) -> tuple[Tree, int]:
+    """The same of an array, and its probable length."""
+    known = m.known(type_)
+    if known and m.chance(190):
+        variable = m.pick(known)
+        return ("get", variable), m.here.known[variable]
+    tree, length = make_array(m, type_, depth)
+    return _kept(m, type_, tree, length), length
+
+
+def _kept(m: Maker, type_: str, tree: Tree, length: int) -> Tree:
+    if len(m.here.types) - m.here.params >= MOST_LOCALS or m.chance(60):
+        return tree
+    variable = m.writable(type_)
+    m.learn(variable, length)
+    return ("tee", variable, tree)
+
+
+def make_object(m: Maker, type_: str, depth: int) -> Tree:
+    """A new struct or array of exactly this type."""
+    if type_ in ARRAY_OF:
+        return make_array(m, type_, depth)[0]
+    if m.chance(50):
+        return ("struct.new_default", type_)
+    fields = [operand_type(field.storage) for field in STRUCT_OF[type_].fields]
+    return ("struct.new", type_, *operands(m, fields, depth))
+
+
+def make_array(m: Maker, type_: str, depth: int) -> tuple[Tree, int]:
+    """A new array of exactly this type, and its length."""
+    storage = ARRAY_OF[type_].fields[0].storage
+    element = operand_type(storage)
+    length = m.pick((0, 1, 2, 3, 3, 4, 5, 8))
+    if m.here.times == 1 and m.chance(8):
+        length = m.pick((100, 1000, 4000))
+    way = m.upto(5)
+    if way == 0:
+        return ("array.new_default", type_, ("i32", length)), length
+    if way == 1 and length < 6:
+        return ("array.new_fixed", type_, *operands(m, [element] * length, depth)), length
+    if way == 2 and m.has("segments") and not is_reference(element):
+        length = min(length, 8)
+        return ("array.new_data", type_, ("i32", m.upto(9)), ("i32", length)), length
+    if way == 2 and m.has("segments"):
+        segment = segment_for(m, element)
+        if segment is not None:
+            length = len(m.segments[segment][1])
+            return ("array.new_elem", type_, segment, ("i32", 0), ("i32", length)), length
+    first = value(m, element, depth)
+    size: Tree = ("i32", length)
+    return ("array.new", type_, first, later(m, size) if is_reference(element) else size), length
+
+
+def segment_for(m: Maker, element: str) -> int | None:
+    """A segment whose items fit where `element` is wanted, if there is one."""
+    fitting = [at for at, (type_, _) in enumerate(m.segments) if type_ == element or type_ in UNDER.get(element, ())]
+    return m.pick(fitting) if fitting else None

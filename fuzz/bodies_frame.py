@@ -1,0 +1,196 @@
+"""A body in the making: its types, its variables, what it has left to spend, and its choices.
+
+Nothing here runs Wasm. What a variable holds is only guessed (`Frame.known`), so that most bodies go on to their end
+instead of trapping at the first null; a wrong guess gives a trap, which is an observation like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from twinheap.model.body import Tree
+from twinheap.model.kit import ARRAYS, STRUCTS, TAGS
+
+T = TypeVar("T")
+
+STRUCT_OF: Final = {made.name: made for made in STRUCTS}
+ARRAY_OF: Final = {made.name: made for made in ARRAYS}
+TAG_OF: Final = {made.name: made for made in TAGS}
+NUMERIC: Final = ("i32", "i64", "f32", "f64")
+PARENT: Final = (
+    {"eq": "any", "i31": "eq", "struct": "eq", "array": "eq"}
+    | {name: made.parent or "struct" for name, made in STRUCT_OF.items()}
+    | dict.fromkeys(ARRAY_OF, "array")
+)
+"""The type right above each type of the any hierarchy."""
+
+MOST_TIMES: Final = 200  # how often the innermost statement of nested repeats runs
+MOST_NEWS: Final = 8  # host values of a run
+MAIN_COST: Final = 80  # entries in the trace and collections of a run
+HELPER_COST: Final = 12  # of one call
+MOST_LOCALS: Final = 14
+TRIES: Final = 4  # ways that are tried until one is possible
+SELECTOR: Final = 3  # the parameter of `main` that conditions look at, and that stays as it is
+
+
+def below(sub: str, sup: str) -> bool:
+    """Whether a value of type `sub` will do where `sup` is wanted.
+
+    >>> below("sub", "eq"), below("i31", "struct"), below("extern", "any")
+    (True, False, False)
+    """
+    while sub != sup:
+        if sub not in PARENT:
+            return False
+        sub = PARENT[sub]
+    return True
+
+
+UNDER: Final = {sup: tuple(sub for sub in ("any", *PARENT) if below(sub, sup)) for sup in ("any", *PARENT)}
+"""Each type of the any hierarchy with every type that will do for it."""
+
+
+def operand_type(storage: str) -> str:
+    """The type of an operand that goes into a field of a storage type, and of what is read from it."""
+    return "i32" if storage in ("i8", "i16") else storage
+
+
+def is_reference(type_: str) -> bool:
+    """Whether values of the type are references."""
+    return type_ not in NUMERIC
+
+
+class Helper:
+    """A helper function that is done: its signature, its text, and what a call of it costs."""
+
+    __slots__ = ("cost", "params", "result", "tree")
+
+    def __init__(self, params: tuple[str, ...], result: str | None, tree: Tree, cost: int) -> None:
+        self.params = params
+        self.result = result
+        self.tree = tree
+        self.cost = cost
+
+
+class Frame:
+    """The function that is being written."""
+
+    __slots__ = ("allowed", "blocks", "cost", "known", "params", "result", "times", "types")
+
+    def __init__(self, params: Sequence[str], result: str | None, allowed: int) -> None:
+        self.types = list(params)
+        self.params = len(params)
+        self.result = result
+        self.allowed = allowed
+        self.known: dict[int, int] = {}  # variables that probably hold an object: the length of an array, else 0
+        self.blocks = 0  # enclosing blocks
+        self.times = 1  # how often what is written here runs
+        self.cost = 0
+
+    def tree(self, name: str, parts: Sequence[Tree]) -> Tree:
+        """The whole function."""
+        head: list[Tree] = []
+        if name == "func" and self.params:
+            head.append(("param", *self.types[: self.params]))
+        if name == "func" and self.result:
+            head.append(("result", self.result))
+        if len(self.types) > self.params:
+            head.append(("local", *self.types[self.params :]))
+        return (name, *head, *parts)
+
+
+class Maker:
+    """See the module. `features`: what this body is about; `left`: forms that it may still have."""
+
+    __slots__ = ("arrays", "byte", "features", "helpers", "here", "left", "news", "segments", "structs")
+
+    def __init__(self, byte: Callable[[], int], features: frozenset[str], left: int) -> None:
+        self.byte = byte
+        self.features = features
+        self.left = left
+        self.news = 0
+        self.segments: list[tuple[str, tuple[Tree, ...]]] = []
+        self.helpers: list[Helper] = []
+        self.here = Frame((), None, 0)
+        names = tuple(STRUCT_OF)  # few types in a body, so that objects of one size and type meet
+        self.structs = tuple(self.pick(names) for _ in range(1 + self.upto(2)))
+        self.arrays = tuple(self.pick(tuple(ARRAY_OF)) for _ in range(1 + self.upto(2)))
+
+    # --- choices
+
+    def upto(self, n: int) -> int:
+        """A number below `n`; `n` at most 256."""
+        return self.byte() * n >> 8
+
+    def chance(self, share: int) -> bool:
+        """True `share` times in 256."""
+        return self.byte() < share
+
+    def pick(self, items: Sequence[T]) -> T:
+        """One of them."""
+        return items[self.byte() * len(items) >> 8]
+
+    def has(self, feature: str) -> bool:
+        """Whether this body is about `feature`; every one is about what has no name."""
+        return not feature or feature in self.features
+
+    def weighted(self, items: Sequence[tuple[float, T]]) -> T:
+        """One of them, by weight."""
+        at = self.byte() / 256 * sum(weight for weight, _ in items)
+        for weight, item in items:
+            at -= weight
+            if at < 0:
+                return item
+        return items[-1][1]
+
+    # --- what may be spent
+
+    def charge(self, cost: int = 1) -> bool:
+        """Takes the cost of something that runs as often as what is written here; False if there is not enough."""
+        here = self.here
+        if here.cost + cost * here.times > here.allowed:
+            return False
+        here.cost += cost * here.times
+        return True
+
+    def fresh(self) -> bool:
+        """Whether one more `new` makes sense: beyond eight of them in a run they give null."""
+        if self.news >= MOST_NEWS + 2 or not self.charge():
+            return False
+        self.news += self.here.times
+        return True
+
+    # --- variables
+
+    def variables(self, type_: str) -> list[int]:
+        """The variables of exactly this type."""
+        return [number for number, found in enumerate(self.here.types) if found == type_]
+
+    def writable(self, type_: str) -> int:
+        """A variable of the type to write to: a new local, or one that there is, also a parameter."""
+        here = self.here
+        there = [number for number in self.variables(type_) if number != SELECTOR or type_ != "i32"]
+        if there and (len(here.types) - here.params >= MOST_LOCALS or self.chance(110)):
+            return self.pick(there)
+        here.types.append(type_)
+        return len(here.types) - 1
+
+    def learn(self, variable: int, length: int | None) -> None:
+        """The variable holds an object now (its length, or 0), or perhaps not (None)."""
+        if length is None:
+            self.here.known.pop(variable, None)
+        else:
+            self.here.known[variable] = length
+
+    def known(self, type_: str) -> list[int]:
+        """The variables of exactly this type that probably hold an object."""
+        return [number for number in self.variables(type_) if number in self.here.known]
+
+    def maybe(self, write: Callable[[], T]) -> T:
+        """What `write` gives; what it learns is forgotten where it may not have run."""
+        before = dict(self.here.known)
+        made = write()
+        after = self.here.known
+        self.here.known = {number: length for number, length in before.items() if after.get(number) == length}
+        return made

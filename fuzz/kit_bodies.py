@@ -1,0 +1,97 @@
+"""Small bodies of a form or two each: every form of the language once, and the shapes that are known to find things.
+
+Random programs take many of theirs from here: the same few texts again and again, which executors keep compiled. Their
+arguments are what the host gives: references in 0 and 1 (extern) and 2 (any), and the selector in 3.
+"""
+
+# ruff: noqa: E501 -- one body a line
+from __future__ import annotations
+
+from typing import Final
+
+_SLOTS: Final = """
+(global.set 0 (get 0)) (global.get 0)
+(global.set 1 (global.get 0)) (global.set 0 (get 1)) (gc) (global.get 1)
+(global.set 2 (get 2)) (gc) (to_extern (global.get 2))
+(global.set 2 (to_any (get 0))) (global.set 3 (i31 (get 3))) (see (to_extern (global.get 3))) (to_extern (global.get 2))
+(global.set 4 (i31 (i32 -1))) (note (i31.get_s (cast i31 (global.get 4)))) (note (i31.get_u (i31 (i32 -1)))) (get 0)
+(table.set 0 (get 3) (get 0)) (gc) (table.get 0 (get 3))
+(table.set 1 (get 3) (get 2)) (gc) (to_extern (table.get 1 (get 3)))
+(table.fill 0 (i32 0) (get 0) (get 3)) (table.set 0 (i32 0) (get 1)) (gc) (table.get 0 (i32 1))
+(table.fill 1 (i32 1) (get 2) (i32 2)) (clear) (gc) (to_extern (table.get 1 (i32 2)))
+(table.copy 0 0 (i32 1) (i32 0) (i32 3)) (gc) (table.get 0 (i32 1))
+(table.copy 0 0 (i32 0) (i32 1) (i32 3)) (gc) (table.get 0 (i32 0))
+(table.set 0 (i32 0) (new)) (table.set 0 (i32 3) (get 0)) (table.copy 0 0 (get 3) (i32 0) (i32 2)) (table.get 0 (i32 3))
+(note (table.grow 0 (get 0) (get 3))) (note (table.size 0)) (gc) (table.get 0 (i32 4))
+(note (table.grow 1 (struct.new_default empty) (i32 2))) (gc) (note (test empty (table.get 1 (i32 4)))) (get 0)
+"""
+"""What follows `(main ...)`'s opening, one body a line: no locals, no helpers, no segments."""
+
+_OBJECTS: Final = """
+(pair) (set 4 (struct.new pair (get 0) (get 2))) (gc) (see (to_extern (struct.get pair 1 (get 4)))) (struct.get pair 0 (get 4))
+(pair) (set 4 (struct.new_default pair)) (struct.set pair 0 (get 4) (get 0)) (gc) (struct.get pair 0 (get 4))
+(box) (set 4 (struct.new box (get 0))) (struct.set box 0 (get 4) (get 1)) (gc) (struct.get box 0 (get 4))
+(box) (set 4 (struct.new sub (get 0) (get 3))) (gc) (note (struct.get sub 1 (cast sub (get 4)))) (struct.get box 0 (get 4))
+(mixed) (set 4 (struct.new mixed (i32 300) (get 0) (i64 7) (get 1))) (note (struct.get mixed 0 (get 4))) (note (to_i32 (struct.get mixed 2 (get 4)))) (struct.get mixed 3 (get 4))
+(nums) (set 4 (struct.new nums (i32 -1) (i32 -1) (get 3) (i64 -1) (f32 3) (f64 5))) (note (struct.get nums 1 (get 4))) (note (to_i32 (struct.get nums 5 (get 4)))) (get 0)
+(node) (repeat 9 (set 4 (struct.new node (get 4) (get 0)))) (gc) (see (struct.get node 1 (struct.get node 0 (get 4)))) (get 1)
+(node) (set 4 (struct.new node (null node) (new))) (struct.set node 0 (get 4) (get 4)) (set 4 (null node)) (gc) (get 0)
+(eqs) (set 4 (struct.new eqs (global.get 4) (i31 (get 3)) (global.get 5) (global.get 6))) (gc) (note (ref_eq (struct.get eqs 0 (get 4)) (global.get 4))) (get 0)
+(externs) (set 4 (array.new externs (get 0) (i32 3))) (array.set externs (get 4) (i32 1) (get 1)) (gc) (array.get externs (get 4) (get 3))
+(externs) (set 4 (array.new_fixed externs (get 0) (get 1) (new))) (array.copy externs externs (get 4) (i32 1) (get 4) (i32 0) (i32 2)) (gc) (array.get externs (get 4) (i32 2))
+(externs) (set 4 (array.new_fixed externs (get 0) (get 1) (new))) (array.copy externs externs (get 4) (i32 0) (get 4) (i32 1) (i32 2)) (gc) (array.get externs (get 4) (i32 0))
+(externs) (set 4 (array.new_default externs (i32 1000))) (array.fill externs (get 4) (i32 1) (get 0) (i32 998)) (gc) (array.get externs (get 4) (i32 500))
+(anys) (set 4 (array.new_fixed anys (get 2) (i31 (get 3)) (to_any (get 0)))) (gc) (note (array.len (get 4))) (to_extern (array.get anys (get 4) (i32 2)))
+(consts) (set 4 (array.new consts (get 0) (i32 2))) (gc) (array.get consts (get 4) (i32 1))
+(bytes) (set 4 (array.new_data bytes (i32 3) (i32 5))) (array.init_data bytes (get 4) (i32 0) (i32 10) (i32 2)) (note (array.get bytes (get 4) (i32 1))) (get 0)
+(longs) (set 4 (array.new_data longs (i32 8) (i32 2))) (gc) (note (to_i32 (array.get longs (get 4) (i32 1)))) (get 0)
+(nodes) (set 4 (array.new nodes (struct.new node (null node) (get 0)) (i32 4))) (gc) (struct.get node 1 (array.get nodes (get 4) (i32 3)))
+(any) (set 4 (if_else (get 3) (get 2) (to_any (get 0)))) (gc) (note (test i31 (get 4))) (to_extern (get 4))
+(struct) (set 4 (on_cast struct (get 2) (global.get 5))) (gc) (note (is_null (get 4))) (to_extern (get 4))
+(eq) (set 4 (cast eq (get 2))) (gc) (note (ref_eq (get 4) (global.get 4))) (to_extern (as_non_null (get 4)))
+(extern) (block (set 4 (get 0)) (br_if 0 (get 3)) (set 4 (new)) (br 0) (unreachable)) (gc) (see (get 4)) (get 4)
+(extern) (block (block (br_table (get 3) 0 1) (unreachable)) (set 4 (pass (get 0)))) (gc) (get 4)
+(extern) (if (get 3) (do (set 4 (new)) (gc)) (do (set 4 (get 1)))) (if (is_null (get 4)) (do (return (get 0)))) (get 4)
+(extern) (repeat 8 (set 4 (new)) (gc)) (see (get 4)) (null extern)
+"""
+"""The same with one local, variable 4, whose type begins the line."""
+
+_WHOLE: Final = """
+(body (main (global.set 0 (new)) (global.set 1 (get 0)) (pass (select (global.get 0) (global.get 1) (then (clear) (gc) (get 3))))))
+(body (main (local pair) (global.set 0 (new)) (global.set 1 (new)) (set 4 (struct.new pair (select (global.get 0) (global.get 1) (get 3)) (then (clear) (gc) (null any)))) (struct.get pair 0 (get 4))))
+(body (main (local pair extern) (global.set 0 (new)) (set 4 (struct.new pair (global.get 0) (then (clear) (gc) (set 5 (new)) (get 2)))) (see (get 5)) (struct.get pair 0 (get 4))))
+(body (segment eq (struct.new_default empty) (i31 (i32 3))) (main (local anys) (set 4 (array.new_fixed anys (array.new_elem anys 0 (i32 0) (i32 2)) (then (gc) (array.new_elem anys 0 (i32 0) (i32 1))))) (gc) (note (ref_eq (cast eq (array.get anys (cast anys (array.get anys (get 4) (i32 0))) (i32 0))) (cast eq (array.get anys (cast anys (array.get anys (get 4) (i32 1))) (i32 0))))) (get 0)))
+(body (main (local anys) (set 4 (array.new_fixed anys (array.new_data bytes (i32 0) (i32 8)) (then (gc) (array.new_data bytes (i32 0) (i32 8))))) (note (array.get bytes (cast bytes (array.get anys (get 4) (i32 0))) (i32 7))) (get 0)))
+(body (segment eq (struct.new_default empty) (i31 (i32 3))) (main (table.init 1 0 (i32 0) (i32 0) (i32 2)) (gc) (table.init 1 0 (i32 2) (i32 0) (i32 2)) (note (ref_eq (cast eq (table.get 1 (i32 0))) (cast eq (table.get 1 (i32 2))))) (elem.drop 0) (table.init 1 0 (i32 0) (i32 0) (get 3)) (get 0)))
+(body (segment eq (struct.new_default box) (null eq)) (main (local anys) (set 4 (array.new_default anys (i32 3))) (array.init_elem anys 0 (get 4) (i32 1) (i32 0) (i32 2)) (gc) (note (test box (array.get anys (get 4) (i32 1)))) (get 0)))
+(body (main (global.set 0 (new)) (table.fill 0 (i32 2) (global.get 0) (i32 2)) (table.fill 0 (i32 1) (get 0) (add (get 3) (i32 3))) (table.get 0 (i32 3))))
+(body (main (local externs) (set 4 (array.new externs (get 0) (i32 3))) (global.set 6 (get 4)) (array.fill externs (get 4) (i32 1) (get 1) (add (get 3) (i32 2))) (array.get externs (get 4) (i32 2))))
+(body (func (param extern) (result extern) (gc) (get 0)) (main (call 0 (get 0))))
+(body (func (param extern any) (result extern) (clear) (gc) (see (to_extern (get 1))) (get 0)) (main (global.set 0 (new)) (global.set 2 (get 2)) (call_ref 0 (global.get 0) (global.get 2))))
+(body (func (param extern) (result extern) (gc) (get 0)) (main (call_indirect 0 (call 0 (new)))))
+(body (func (param extern) (result extern) (gc) (get 0)) (main (if (get 3) (do (tail_ref 0 (get 1)))) (tail 0 (new)) (null extern)))
+(body (func (param extern extern extern extern extern extern extern) (result extern) (gc) (see (get 6)) (get 0)) (main (tail_indirect 0 (new) (get 0) (get 1) (new) (get 0) (get 1) (new)) (null extern)))
+(body (func (param extern extern extern extern extern extern extern extern extern extern any any any any any eq struct array extern extern) (result extern) (clear) (gc) (see (get 9)) (see (to_extern (get 14))) (see (get 18)) (get 19)) (main (global.set 0 (new)) (tail 0 (get 0) (get 1) (get 0) (get 1) (get 0) (get 1) (get 0) (get 1) (get 0) (global.get 0) (get 2) (get 2) (get 2) (get 2) (get 2) (global.get 4) (global.get 5) (global.get 6) (new) (new)) (null extern)))
+(body (func (param extern i32) (gc) (if (get 1) (do (return))) (see (get 0))) (main (call 0 (get 0) (get 3)) (call_ref 0 (get 1) (i32 0)) (get 0)))
+(body (main (local extern) (try (catch one 4) (throw one (get 0))) (gc) (get 4)))
+(body (main (local extern any exn) (try (catch_ref two 5 4 6) (throw two (get 2) (new))) (gc) (see (to_extern (get 5))) (get 4)))
+(body (main (local extern exn) (try (catch_all_ref 5) (throw one (new))) (gc) (try (catch one 4) (throw_ref (get 5))) (gc) (get 4)))
+(body (main (local extern) (try (catch_all) (try (catch nothing) (throw one (get 0))) (unreachable)) (gc) (if (get 3) (do (throw nothing))) (get 0)))
+(body (main (global.set 0 (new)) (if (get 3) (do (throw one (select (global.get 0) (get 0) (then (clear) (gc) (i32 1)))))) (get 0)))
+(body (func (param extern) (gc) (throw one (get 0))) (main (local extern) (try (catch one 4) (call 0 (new))) (gc) (see (get 4)) (call 0 (get 0)) (get 1)))
+(body (main (local externs externs) (set 4 (array.new_default externs (i32 4000))) (set 4 (null externs)) (gc) (repeat 20 (set 5 (array.new externs (get 0) (i32 100)))) (array.get externs (get 5) (i32 99))))
+(body (main (local extern) (set 4 (new)) (drop (new)) (gc) (repeat 3 (drop (new)) (drop (struct.new_default empty)) (drop (array.new_default bytes (i32 4)))) (see (get 4)) (table.set 0 (i32 3) (tee 4 (new))) (get 4)))
+"""
+"""Whole bodies."""
+
+
+def _made() -> tuple[str, ...]:
+    texts = [f"(body (main {line}))" for line in _SLOTS.strip().splitlines()]
+    for line in _OBJECTS.strip().splitlines():
+        type_, rest = line.split(" ", 1)
+        texts.append(f"(body (main (local {type_[1:-1]}) {rest}))")
+    return (*texts, *_WHOLE.strip().splitlines())
+
+
+KIT_BODIES: Final = _made()
+"""The texts."""

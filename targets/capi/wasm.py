@@ -1,0 +1,260 @@
+"""Wasm through the C API: compiled modules, host functions, instances and calls (docs/spec/capi.md 5.2).
+
+Bodies are linked, not instantiated with a list of imports: a linker takes the kit's exports as they are, while the
+C API of 39 to 43 has no tags of its own and aborts when it is given one. As in the facade, every argument is an int;
+failures are outcomes, since traps, exceptions and errors are told apart by their text only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+from twinheap.model.observation import EXN, OOM, TRAP, canonical_panic
+from twinheap.model.wat import kit_module
+from twinheap.model.wat_code import HOST
+from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.library import ByteVec, LibraryError
+from twinheap.targets.capi.machine_slots import failure_of
+from twinheap.targets.capi.shapes import EXTERN_ITEM, KIND_I32
+from twinheap.targets.machine import Raw
+from twinheap.targets.modules import binary
+
+CACHED: Final = 256  # compiled modules kept, some 20 KB each: those of a batch, and of the program being shrunk
+
+CALLBACK: Final = ctypes.CFUNCTYPE(
+    ctypes.c_void_p,  # a trap, or NULL
+    ctypes.c_void_p,  # the environment
+    ctypes.c_void_p,  # the caller
+    ctypes.c_void_p,
+    ctypes.c_size_t,  # parameters: wasmtime_val_t[]
+    ctypes.c_void_p,
+    ctypes.c_size_t,  # results
+)
+"""wasmtime_func_callback_t."""
+
+# What the text of a trap or error says, whichever of the two it is; the first that occurs counts (capi.md 5.2).
+_ENDINGS: Final = (
+    ("GC heap out of memory", OOM),
+    ("thrown Wasm exception", EXN),
+    ("out of bounds table access", TRAP + "table_oob"),
+    ("uninitialized element", TRAP + "null_func"),
+    ("indirect call type mismatch", TRAP + "bad_sig"),
+    ("null reference", TRAP + "null_ref"),
+    ("cast failure", TRAP + "cast"),
+    ("out of bounds array access", TRAP + "array_oob"),
+    ("out of bounds memory access", TRAP + "memory_oob"),
+    ("allocation size too large", TRAP + "too_large"),
+    ("`unreachable` instruction executed", TRAP + "unreachable"),
+    ("call stack exhausted", TRAP + "stack"),
+)
+# A module with nothing but a tag: whether an engine takes it shows whether it knows exceptions.
+_TAG_MODULE: Final = b"\0asm\1\0\0\0" + bytes([1, 4, 1, 0x60, 0, 0]) + bytes([13, 3, 1, 0, 0])
+_EXCEPTIONS_FROM: Final = 39
+_INSTANCE_BYTES: Final = 16  # of wasmtime_instance_t
+
+
+class Instance:
+    """An instance of the kit: its globals and tables, and the linker that links bodies with it.
+
+    Owns C memory that the addresses point into: keep it as long as they are in use.
+    """
+
+    def __init__(self, linker: int, extern_size: int) -> None:
+        self.linker = linker
+        self._extern_size = extern_size
+        self._memory = ctypes.create_string_buffer(extern_size * (len(KIT_GLOBALS) + len(KIT_TABLES) + 1))
+        start = ctypes.addressof(self._memory)
+        externs = [start + extern_size * at for at in range(len(KIT_GLOBALS) + len(KIT_TABLES))]
+        self.globals = [at + EXTERN_ITEM for at in externs[: len(KIT_GLOBALS)]]
+        """The addresses of the wasmtime_global_t's, by number."""
+        self.tables = [at + EXTERN_ITEM for at in externs[len(KIT_GLOBALS) :]]
+        """The addresses of the wasmtime_table_t's, by number."""
+
+
+class Body:
+    """An instance of a body: its main."""
+
+    def __init__(self, extern_size: int) -> None:
+        self._memory = ctypes.create_string_buffer(extern_size)
+        self.extern = ctypes.addressof(self._memory)
+        """Where main's wasmtime_extern_t is."""
+        self.main = self.extern + EXTERN_ITEM
+        """The address of its wasmtime_func_t."""
+
+
+class Wasm:
+    """Modules, host functions and calls of one engine. The callbacks stay alive with this object."""
+
+    def __init__(self, api: CApi, host: Mapping[str, Callable[..., int | None]]) -> None:
+        """`host`: the functions that HOST names, with the arguments of CALLBACK."""
+        bound = api.library.bound
+        self._api = api
+        self._compile, self._delete_module = bound("wasmtime_module_new"), bound("wasmtime_module_delete")
+        self._link, self._clone_linker = bound("wasmtime_linker_instantiate"), bound("wasmtime_linker_clone")
+        self._define_kit, self._delete_linker = (
+            bound("wasmtime_linker_define_instance"),
+            bound("wasmtime_linker_delete"),
+        )
+        self._export, self._call_function = bound("wasmtime_instance_export_get"), bound("wasmtime_func_call")
+        self._message, self._delete_trap = bound("wasm_trap_message"), bound("wasm_trap_delete")
+        self._new_trap, self._vec_delete = bound("wasmtime_trap_new"), bound("wasm_byte_vec_delete")
+        self.caller_context: Callable[[int], int] = bound("wasmtime_caller_context")
+        """(caller) -> context."""
+        self._modules: OrderedDict[bytes, int] = OrderedDict()
+        self._kit = 0
+        self._extern_size = EXTERN_ITEM + max(api.shape.item_size, _INSTANCE_BYTES)
+        self._instance = ctypes.create_string_buffer(_INSTANCE_BYTES)
+        self._instance_at = ctypes.addressof(self._instance)
+        self._trap = ctypes.c_void_p()
+        self._trap_at = ctypes.addressof(self._trap)
+        self._callbacks = {name: CALLBACK(function) for name, function in host.items()}
+        self._host = self._host_linker()
+        self.exceptions = api.shape.major >= _EXCEPTIONS_FROM and self._accepts(_TAG_MODULE)
+        """Whether bodies may use exceptions."""
+
+    def _host_linker(self) -> int:
+        """A linker with the host functions, which every instance has a copy of."""
+        bound = self._api.library.bound
+        linker: int = bound("wasmtime_linker_new")(self._api.engine)
+        define, delete_type = bound("wasmtime_linker_define_func"), bound("wasm_functype_delete")
+        for name, callback in self._callbacks.items():
+            made = self._function_type(HOST[name])
+            address = ctypes.cast(callback, ctypes.c_void_p)
+            error = define(linker, b"host", 4, name.encode(), len(name), made, address, None, None)
+            delete_type(made)
+            if error:
+                raise LibraryError(f"the host function {name} is refused: {self._api.failed(error)}")
+        return linker
+
+    def _function_type(self, text: str) -> int:
+        new_type = self._api.library.bound("wasm_valtype_new")
+        vectors = []
+        for part in ("(param ", "(result "):
+            kinds = [_KINDS[of.split(")")[0]] for of in text.split(part)[1:]]
+            pointers = (ctypes.c_void_p * len(kinds))(*map(new_type, kinds))
+            vector = ByteVec()
+            self._api.library.bound("wasm_valtype_vec_new")(
+                ctypes.addressof(vector), len(kinds), ctypes.addressof(pointers)
+            )
+            vectors.append(vector)
+        made: int = self._api.library.bound("wasm_functype_new")(*map(ctypes.addressof, vectors))
+        return made
+
+    # --- modules
+
+    def _accepts(self, code: bytes) -> bool:
+        made = self._compiled(code)
+        if isinstance(made, str):
+            return False
+        self._delete_module(made)
+        return True
+
+    def _compiled(self, code: bytes) -> int | str:
+        """The module, or why there is none."""
+        out = ctypes.c_void_p()
+        error = self._compile(self._api.engine, code, len(code), ctypes.addressof(out))
+        return self._api.failed(error) if error else out.value or 0
+
+    def _module(self, code: bytes) -> int:
+        """The compiled module of a body, from the cache or made now. Raises LibraryError if it is refused."""
+        made = self._modules.get(code)
+        if made is not None:
+            self._modules.move_to_end(code)
+            return made
+        compiled = self._compiled(code)
+        if isinstance(compiled, str):
+            raise LibraryError(f"{self._api.library.path} refuses a module: {compiled}")
+        self._modules[code] = compiled
+        if len(self._modules) > CACHED:  # its instances keep what they need of it
+            self._delete_module(self._modules.popitem(last=False)[1])
+        return compiled
+
+    def _kit_module(self) -> int:
+        if not self._kit:
+            made = self._compiled(binary(kit_module(self.exceptions)))
+            if isinstance(made, str):
+                raise LibraryError(f"{self._api.library.path} refuses the kit: {made}")
+            self._kit = made
+        return self._kit
+
+    # --- instances
+
+    def instance(self, context: int) -> Instance | Raw:
+        """A new instance of the kit, or the outcome of the attempt."""
+        linker: int = self._clone_linker(self._host)
+        failed = self._instantiate(linker, context, self._kit_module())
+        error = None if failed else self._define_kit(linker, context, b"kit", 3, self._instance_at)
+        if error:
+            failed = failure_of(self._api.failed(error))
+        if failed:
+            self._delete_linker(linker)
+            return failed
+        made = Instance(linker, self._extern_size)
+        for prefix, items in (("g", made.globals), ("t", made.tables)):
+            for at, item in enumerate(items):
+                self._take_export(context, f"{prefix}{at}", item - EXTERN_ITEM)
+        return made
+
+    def drop(self, instance: Instance) -> None:
+        """Frees what is not the store's."""
+        self._delete_linker(instance.linker)
+
+    def body(self, context: int, instance: Instance, code: bytes) -> Body | Raw:
+        """An instance of a body, or the outcome of the attempt."""
+        failed = self._instantiate(instance.linker, context, self._module(code))
+        if failed:
+            return failed
+        made = Body(self._extern_size)
+        self._take_export(context, "main", made.extern)
+        return made
+
+    def _take_export(self, context: int, name: str, out: int) -> None:
+        if not self._export(context, self._instance_at, name.encode(), len(name), out):
+            raise LibraryError(f"an instance has no {name}")
+
+    def _instantiate(self, linker: int, context: int, module: int) -> Raw | None:
+        """Makes an instance at `_instance`; the outcome if that failed."""
+        self._trap.value = None
+        error = self._link(linker, context, module, self._instance_at, self._trap_at)
+        return self._ending(error)
+
+    # --- calls
+
+    def call(self, context: int, function: int, arguments: int, count: int, result: int) -> Raw | None:
+        """Calls a function of one result with wasmtime_val_t's; how it ended if it did not return."""
+        self._trap.value = None
+        error = self._call_function(context, function, arguments, count, result, 1, self._trap_at)
+        return self._ending(error)
+
+    def _ending(self, error: int | None) -> Raw | None:
+        if error:
+            text = self._api.failed(error)
+            return _ending_of(text) or failure_of(text)
+        if not self._trap.value:
+            return None
+        text = self._trap_text(self._trap.value)
+        return _ending_of(text) or (canonical_panic(text),)  # a panic is caught, and then a trap (capi.md 5)
+
+    def _trap_text(self, trap: int) -> str:
+        text = ByteVec()
+        self._message(trap, ctypes.addressof(text))
+        self._delete_trap(trap)
+        message = ctypes.string_at(text.data or 0, text.size).rstrip(b"\0").decode("utf-8", "replace")
+        self._vec_delete(ctypes.addressof(text))
+        return message
+
+    def new_trap(self, text: str) -> int:
+        """A trap for a callback to return."""
+        made: int = self._new_trap(text.encode(), len(text.encode()))
+        return made
+
+
+_KINDS: Final = {"i32": KIND_I32, "externref": 128}  # wasm_valkind_t
+
+
+def _ending_of(text: str) -> Raw | None:
+    return next(((ending,) for part, ending in _ENDINGS if part in text), None)
