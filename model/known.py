@@ -29,6 +29,9 @@ NO_HEAP: Final = "before it has been allocated"
 NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
 """The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
 
+NO_TYPE: Final = "should have concrete types"
+"""In the panic texts of K11 where the handle of a struct or array denotes an externref."""
+
 HALF_SIZED: Final = 45
 """The release in which COPYING counts a request in one half only: a first one over half a page may fail (1.5)."""
 
@@ -66,7 +69,8 @@ def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
         return "K13" if isinstance(store, Store) and not store.heap else None
     if name == "table_grow" and UNROOTED in obs.outcome:
         return "K17"
-    if NO_INDEX in obs.outcome and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
+    reused = NO_INDEX in obs.outcome or NO_TYPE in obs.outcome
+    if reused and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
         return "K11"
     return None
 

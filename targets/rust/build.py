@@ -100,6 +100,7 @@ def _environment(flavour: Flavour, target: Path, digest: str) -> dict[str, str]:
         **os.environ,
         "CARGO_TARGET_DIR": str(target),
         "CARGO_TERM_COLOR": "never",
+        "TWINHEAP_FLAVOUR": flavour.name,
         "TWINHEAP_BUILD": " ".join(words if flavour.path is None else [flavour.path, *words]),
     }
     if flavour.zeal:
