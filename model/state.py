@@ -48,6 +48,7 @@ class Store:
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
         self.empty = True  # the heap has certainly 0 bytes
+        self.litter = 0  # externrefs that `churn` may have left where nothing is collected
         self.pending: Future | None = None
         self.seen: list[int] = []  # exact mode: finalized inside the pending operation so far
         self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it
@@ -192,6 +193,9 @@ class Store:
 
     def must_fit(self, obj: Obj, live: Load) -> bool:
         """Whether a fresh `obj` fits for certain beside `live`, once everything dead is collected."""
+        if self.litter:
+            extern = self.block(Obj(0, self.slot))
+            live = Load(live.objects + self.litter, live.bytes + self.litter * extern)
         return self.bounds.must_fit(live, obj.size or self.block(obj))
 
     def may_hold(self) -> bool:
