@@ -242,5 +242,5 @@ def i31_table(g: Draft) -> None:
 
 @motif(CORNERS, "bulk", 0.05, "churn")
 def churn(g: Draft) -> None:
-    """More handles made and dropped than any slack hides (`model/rules_resources.py`), often in a store without heap."""
+    """More handles made and dropped than any slack hides (`model/rules_resources.py`), heap or not."""
     g.add(CHURN, (g.place.slot, g.upto(4), CHURNED[g.upto(len(CHURNED))]))
