@@ -233,6 +233,20 @@ class Heap:
         if not obj.held:
             self.loose[obj.value] = obj
 
+    def keep_segments(self, instance: Instance, body: int, segments: list[SegmentState]) -> None:
+        """The segments of a body were evaluated. If that may have run out of memory, there may be none as well."""
+        refs = [ref for segment in segments for ref in segment.refs]
+
+        def back() -> None:
+            del instance.segments[body]
+            for ref in refs:
+                self.store.let_go(ref)
+
+        for ref in refs:
+            self.store.hold(ref)
+        instance.segments[body] = segments
+        self._change(bool(refs), back)
+
     def drop_segment(self, segment: SegmentState) -> None:
         """The segment is empty from now on, and holds nothing."""
         refs, segment.refs = segment.refs, []
