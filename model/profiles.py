@@ -41,7 +41,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K1", "repeated exposure leaks one count", OLDEST, 45, LEAK_CODES),
         KnownDefect("K6", "i31 seen as extern panics in a store without heap", 32, 46, ("TH401",)),
         KnownDefect("K11", "a cast through an owned root shares it without a token", OLDEST, None, CAST_CODES),
-        KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, None, ("TH401",)),
+        KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, 50, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
         KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
