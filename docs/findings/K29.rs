@@ -1,4 +1,4 @@
-// K20: an array whose elements have another type is refused after its allocation, and its block is lost (DRC).
+// K29: an array whose elements have another type is refused after its allocation, and its block is lost (DRC).
 //
 // Cargo.toml, with this file as src/main.rs; run with `cargo run --release`. `gc-copying` exists from 45 on only:
 //
