@@ -84,7 +84,7 @@ class Machine:
         found = self.instance.segments.get(body)
         if found is None:
             found = [SegmentState([self.value(item) for item in segment.items]) for segment in self.env.segments]
-            self.heap.keep_segments(self.instance, body, found)
+            self.heap.instantiate(self.instance, body, found)
         return found
 
     def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
