@@ -34,15 +34,15 @@ def judged(text: str, observed: list[Observation], profile: Profile) -> list[str
 @pytest.mark.parametrize("heap", [False, True])
 def test_nothing_grows(collector: str, what: str, heap: bool) -> None:
     before = "L1 = ext_new S0 v0\n" if heap else ""
-    assert codes(HeapMachine(collector), f"{before}churn S0 {what} 2000\nO2 = ext_new_owned S0 v1") == []
+    assert codes(HeapMachine(collector), f"{before}churn S0 {what} 3000\nO2 = ext_new_owned S0 v1") == []
 
 
 @pytest.mark.parametrize("collector", COLLECTORS)
 @pytest.mark.parametrize("what", [name for name in CHURNS if name != "extern"])
 def test_without_trims_the_owned_roots_of_a_store_without_heap_pile_up(collector: str, what: str) -> None:
     machine = HeapMachine(collector, defects=frozenset({"k8"}))
-    assert codes(machine, f"churn S0 {what} 2000") == ["TH501"]
-    assert codes(machine, f"L1 = ext_new S0 v0\nchurn S0 {what} 2000") == []
+    assert codes(machine, f"churn S0 {what} 3000") == ["TH501"]
+    assert codes(machine, f"L1 = ext_new S0 v0\nchurn S0 {what} 3000") == []
 
 
 @pytest.mark.parametrize("collector", COLLECTORS)
