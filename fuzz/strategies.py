@@ -70,7 +70,8 @@ def _programs(
     max_ops: int,
 ) -> Program:
     limit = draw(st.sampled_from(limits))
-    builder = Builder(Config(limit, bodies=bodies if bodies and draw(st.booleans()) else ()))
+    runs: bool = bool(bodies) and draw(st.booleans())
+    builder = Builder(Config(limit, bodies=bodies if runs else ()))
     steps = _step(builder, choices, min_ops)
     for _ in range(max_ops):
         if not draw(steps):
