@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from twinheap.model.entities import Obj
 from twinheap.model.observation import OK, Observation
 from twinheap.model.rules_memory import begin_allocation
 from twinheap.model.rules_roots import store_at
@@ -30,7 +31,7 @@ def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
         store.empty = False
     store.forget_exactness()  # the moments of trims and collections inside are not predicted
     if name == "extern" and w.profile.collector == "null":  # nothing is ever reclaimed
-        store.litter += count
+        store.may_be_left(Obj(0, slot), count)
         return
     if grown > SLACK + SHARE * count:
         raise Broken("TH501", f"at most {SLACK + SHARE * count} bytes more after {count} handles were made and dropped")
