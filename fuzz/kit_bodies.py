@@ -95,3 +95,10 @@ def _made() -> tuple[str, ...]:
 
 KIT_BODIES: Final = _made()
 """The texts."""
+
+SIMPLE_BODIES: Final = (
+    "(body (main (global.set 0 (get 0)) (global.get 0)))",
+    "(body (main (local pair) (set 4 (struct.new pair (new) (get 2))) (gc) (struct.get pair 0 (get 4))))",
+    "(body (main (global.set 0 (new)) (if (get 3) (do (throw one (get 0)))) (gc) (global.get 0)))",
+)
+"""For counterexamples that people read: what it is to store, to make and to throw; the last needs exceptions."""

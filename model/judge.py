@@ -37,7 +37,7 @@ _RULE_MODULES: Final = (
     rules_objects,
     rules_wasm,
 )  # importing them registers their rules
-_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES["sync"]) for spec in OPS)
+_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 
 Behaviour = tuple[str, str, str]

@@ -107,8 +107,9 @@ FORM_KINDS: Final = "LO"
 class Param(msgspec.Struct, frozen=True):
     """One operand or result: its name, and its kind.
 
-    Kinds: a letter of `SLOT_KINDS`; `H` (L or O); `V` (a host value id); or a key of `INT_KINDS`. A result of kind `H` is LIFO or owned by the op's `form`. `optional`: `NULL`
-    stands for a null reference (operands) or a result that is not kept.
+    Kinds: a letter of `SLOT_KINDS`; `H` (L or O); `V` (a host value id); or a key of `INT_KINDS`. A result of kind `H`
+    is LIFO or owned by the op's `form`. `optional`: `NULL` stands for a null reference (operands) or a result that is
+    not kept.
     """
 
     name: str

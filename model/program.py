@@ -21,8 +21,8 @@ class Config(msgspec.Struct, frozen=True):
     """What a program's ops stand on: the settings of store 0, which is there from the start, and Wasm bodies.
 
     `limit`: bytes that the GC heap may have, or -1 for no limit. `limiter`: 0 plain (synchronous), 1 async. `bodies`:
-    the texts of the Wasm bodies that `run` calls by index, in the form of `twinheap.model.body`. `engine`: the engine configuration, an index into
-    `twinheap.model.engines.ENGINES`.
+    the texts of the Wasm bodies that `run` calls by index, in the form of `twinheap.model.body`. `engine`: the engine
+    configuration, an index into `twinheap.model.engines.ENGINES`.
     """
 
     limit: int = UNLIMITED

@@ -107,7 +107,17 @@ class Heap:
         if not self.excused:
             raise Broken("TH301", f"ok: {self.store.live.objects} objects are live, and one more fits", failed)
         self.store.refused(failed)
+        if self.w.profile.collector == "null":
+            self._litter()
         raise OutOfMemory
+
+    def _litter(self) -> None:
+        """Objects that may or may not have been made before the one that failed; nothing holds them."""
+        for obj in self.candidates:
+            if obj.kind != "extern":
+                self.loose.pop(obj.value, None)
+                self.store.remove(obj)
+                self.store.may_be_left(obj)
 
     def _failed(self) -> Obj:
         """Which allocation failed: its value, if it has one, is dropped with the error (4.4), and is the last to be.

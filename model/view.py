@@ -81,7 +81,7 @@ class _Resolver:
 
     def __init__(self, config: Config, supported: frozenset[str]) -> None:
         # A target without async operations has no async limiter either: it gets plain ones.
-        self.builder = Builder(config if "gc_async" in supported else replace(config, limiter=0))
+        self.builder = Builder(_possible(config, supported))
         self.plan = _plan(supported)
         self.lifo = "scope" in supported
         self.slots: dict[int, int] = {0: 0, NULL: NULL}
@@ -155,6 +155,17 @@ class _Resolver:
 def view(program: Program, supported: frozenset[str]) -> Program:
     """`program` as a target that supports the op kinds `supported` is asked it."""
     return _Resolver(program.config, supported).run(program.ops)
+
+
+def _possible(config: Config, supported: frozenset[str]) -> Config:
+    """The settings that make sense for a target: without futures, Wasm or instances, the defaults."""
+    if "gc_async" not in supported:
+        config = replace(config, limiter=0)
+    if config.bodies and "run" not in supported:
+        config = replace(config, bodies=())
+    if config.engine and "inst" not in supported:
+        config = replace(config, engine=0)
+    return config
 
 
 def resolve(config: Config, ops: Iterable[Op]) -> Program:
