@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4 and K5 (semantics.md 7; wasm-ops.md 6.5, 6.6)."""
+"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), K16, K24 (docs/findings.md)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING, Final
 
 from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
+from twinheap.model.contents import Cell, Instance, Table
+from twinheap.model.kit import REFERENCES
+from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import FRAME_CODES, IDENTITY_CODES
 from twinheap.model.program import slots_of
+from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
 from twinheap.model.state import Store
 
 if TYPE_CHECKING:
     from twinheap.model.world import World
+
+NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
+"""The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
+
+_ILLEGAL: Final = DEAD + "SIGILL"
+_WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
+"""Forms that write through the runtime's own barrier; Wasm's code for the others knows i31."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "call", "call_ref", "call_indirect"}
@@ -72,3 +83,34 @@ def _stores(w: World, op: Op) -> list[Store]:
     touched = (w.slots[slot] for _, slot in slots_of(op))
     found = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
     return [store for store in found if isinstance(store, Store)]
+
+
+def died_in_body(w: World, op: Op, outcome: str) -> str | None:
+    """The known defect of Wasm code that explains how a run ended the process."""
+    if OPS[op[0]].name not in ("run", "run_exn"):
+        return None
+    if "K16" in w.profile.defects and NO_INDEX in outcome:
+        writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))
+        return "K16" if writes and _i31_in_reach(w, op) else None
+    return "K24" if "K24" in w.profile.defects and outcome == _ILLEGAL and _i31_in_reach(w, op) else None
+
+
+def _i31_in_reach(w: World, op: Op) -> bool:
+    """Whether a run may come by an i31: it makes one, is given one, or finds one in the store."""
+    if any(form[0] == "i31" for form in forms(parse(w.bodies[op[2]]))):
+        return True
+    touched = [w.slots[slot] for _, slot in slots_of(op)]
+    if any(type(held.ref()) is int for held in touched if isinstance(held, LifoHandle | OwnedRoot | CastHandle)):
+        return True
+    for instance in (held for held in touched if isinstance(held, Instance)):
+        cells = [*instance.globals, *(held for held in w.slots if isinstance(held, Cell))]
+        tables = [*instance.tables, *(held for held in w.slots if isinstance(held, Table))]
+        if any(
+            type(ref) is int for ref in (*(cell.ref for cell in cells), *(r for table in tables for r in table.refs))
+        ):
+            return True
+        for obj in instance.store.objects.values():
+            pairs = zip(obj.storages, obj.cells, strict=False)
+            if any(type(cell) is int and storage in REFERENCES for storage, cell in pairs):
+                return True
+    return False

@@ -38,7 +38,7 @@ CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH107", "TH401")
 UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402")
 """What an object that was freed too early breaks: its values die, its block and host value are another object's."""
 
-FRAME_CODES: Final = ("TH101", "TH103", "TH104", "TH105", "TH106", "TH109", "TH201", "TH401", "TH402")
+FRAME_CODES: Final = ("TH101", "TH103", "TH104", "TH105", "TH106", "TH109", "TH201", "TH401", "TH402", "TH403")
 """What a run can break whose frame holds a reference to an object that is gone, and whose block is used again."""
 
 IDENTITY_CODES: Final = ("TH101", "TH103", "TH105", "TH109")
@@ -64,6 +64,10 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
+        KnownDefect("K20", "what a dead struct or array held is never finalized", OLDEST, 32, LEAK_CODES),
+        KnownDefect("K22", "a host function's references stay rooted (C API)", OLDEST, 37, LEAK_CODES),
+        KnownDefect("K23", "an i31 as any out of a raw value panics in a store without heap", 32, 33, ("TH401",)),
+        KnownDefect("K24", "an i31 in Wasm kills the process", OLDEST, 32, ("TH402",)),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
     )
 }
