@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), K16, K24 (docs/findings.md)."""
+"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), and K15, K16, K24, K25 (findings.md)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ _ILLEGAL: Final = DEAD + "SIGILL"
 _WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
 """Forms that write through the runtime's own barrier; Wasm's code for the others knows i31."""
 
+_UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
+"""Forms whose runtime functions read references out of raw values."""
+
+SMALLEST: Final = "empty"
+"""The struct type whose objects are smaller than the smallest free block of K25."""
+
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "call", "call_ref", "call_indirect"}
 _SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "on_cast", "as_non_null", "select"})
@@ -34,7 +40,9 @@ _SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "o
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3 and K4 that a body may meet: a value of theirs waits on the stack while a collection may run.
+    """The defects K3, K4, K15 and K25 that a body may meet, after which memory may be used again too early.
+
+    K3 and K4: a value of theirs waits on the stack while a collection may run.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -43,6 +51,10 @@ def unsafe_in(text: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for form in forms(parse(text)):
+        if form[0] in _UNCOUNTED or (form[0] == "segment" and any(item[0] in ALLOCATES for item in forms(form))):
+            found.add("K15")
+        if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
+            found.add("K25")
         parts = [part for part in form if isinstance(part, tuple)]
         if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
             continue  # their parts follow each other, and leave nothing on the stack

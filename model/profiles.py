@@ -60,7 +60,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K12", "a failed initialization keeps the counts of its fields", OLDEST, None, LEAK_CODES),
         KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, None, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
-        KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
+        KnownDefect("K15", "a root of a raw value seen as any does not hold it", OLDEST, 32, FRAME_CODES),
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
@@ -68,6 +68,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K22", "a host function's references stay rooted (C API)", OLDEST, 37, LEAK_CODES),
         KnownDefect("K23", "an i31 as any out of a raw value panics in a store without heap", 32, 33, ("TH401",)),
         KnownDefect("K24", "an i31 in Wasm kills the process", OLDEST, 32, ("TH402",)),
+        KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, FRAME_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
     )
 }
