@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), and K15, K16, K24, K25 (findings.md)."""
+"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), and K15, K16, K24 to K26 (findings.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import REFERENCES
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
-from twinheap.model.profiles import FRAME_CODES, IDENTITY_CODES
+from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
 from twinheap.model.state import Store
@@ -40,7 +40,7 @@ _SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "o
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15 and K25 that a body may meet, after which memory may be used again too early.
+    """The defects K3, K4, K15, K25 and K26 that a body may meet, after which memory may be used again too early.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run.
 
@@ -55,6 +55,8 @@ def unsafe_in(text: str) -> frozenset[str]:
             found.add("K15")
         if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
             found.add("K25")
+        if form[0] == "array.fill":
+            found.add("K26")
         parts = [part for part in form if isinstance(part, tuple)]
         if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
             continue  # their parts follow each other, and leave nothing on the stack
@@ -84,7 +86,7 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     for store in stores:
         unsafe |= store.unsafe
     for name in sorted(unsafe & w.profile.defects):
-        if code in FRAME_CODES:
+        if code in KNOWN_DEFECTS[name].codes:
             return name
     reused = "K5" in w.profile.defects and any(store.reused_segments for store in stores)
     return "K5" if reused and code in IDENTITY_CODES else None

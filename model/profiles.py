@@ -68,7 +68,8 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K22", "a host function's references stay rooted (C API)", OLDEST, 37, LEAK_CODES),
         KnownDefect("K23", "an i31 as any out of a raw value panics in a store without heap", 32, 33, ("TH401",)),
         KnownDefect("K24", "an i31 in Wasm kills the process", OLDEST, 32, ("TH402",)),
-        KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, FRAME_CODES),
+        KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, (*FRAME_CODES, "TH301")),
+        KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
     )
 }
