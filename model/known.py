@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.bounds import Load
+from twinheap.model.contents import Cell
 from twinheap.model.entities import PAGE, Obj
 from twinheap.model.known_bodies import known_in_bodies
 from twinheap.model.layout import GRANULE
-from twinheap.model.ops import Op
+from twinheap.model.ops import ANY, EXTERN, NULL, OPS, Op
 from twinheap.model.profiles import CAST_CODES, UNCOUNTED_CODES
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle
@@ -51,6 +52,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
         return "K15" if broken.obj.as_any or store.freed_as_any else None
+    if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
+        return "K27"
     if broken.code == "TH501" and "K8" in w.profile.defects:
         return "K8" if not w.acting.heap else None
     if broken.code in UNCOUNTED_CODES and "K9" in w.profile.defects and _store_of(w, broken).thrown:
@@ -60,6 +63,12 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
             return "K7"
         return _full_of_leaks(w, w.acting, broken.obj)
     return None
+
+
+def _sets_typed_null(w: World, op: Op) -> bool:
+    """K27: null is written to a global of a type below any."""
+    holder = w.slots[op[1]] if OPS[op[0]].name == "global_set" else None
+    return isinstance(holder, Cell) and op[2] == NULL and holder.type not in (EXTERN, ANY)
 
 
 def _store_of(w: World, broken: Broken) -> Store:

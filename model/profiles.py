@@ -70,6 +70,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K24", "an i31 in Wasm kills the process", OLDEST, 32, ("TH402",)),
         KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, (*FRAME_CODES, "TH301")),
         KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
+        KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106",)),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
     )
 }
