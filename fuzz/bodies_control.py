@@ -53,7 +53,7 @@ def if_(m: Maker, depth: int) -> Tree | None:
     if depth <= 0:
         return None
     asked = condition(m, 2)
-    arms = [("do", *m.maybe(lambda: block(m, depth - 1, 3))) for _ in range(1 + m.chance(100))]
+    arms: list[Tree] = [("do", *m.maybe(lambda: block(m, depth - 1, 3))) for _ in range(1 + m.chance(100))]
     return ("if", asked, *arms)
 
 

@@ -212,10 +212,10 @@ def unused(body: Tree, text: str) -> Iterator[Tree]:
     parts = [part for part in body[1:] if isinstance(part, tuple)]
     for of, kind in (("func", "F"), ("segment", "S")):
         numbers = named(parts, kind)
-        at = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == of]
-        for number in range(len(at) - 1, -1, -1):
-            if number not in numbers:
-                yield renumbered(replaced(body, (at[number],)), kind, number)
+        found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == of]
+        for gone in range(len(found) - 1, -1, -1):
+            if gone not in numbers:
+                yield renumbered(replaced(body, (found[gone],)), kind, gone)
     for at, number, function in functions(body):
         yield from _unused_variables(body, at, number, function)
 

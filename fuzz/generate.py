@@ -32,6 +32,7 @@ from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, bodies_for
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
+from twinheap.model.engines import ENGINES
 from twinheap.model.ops import UNLIMITED
 from twinheap.model.program import Config, Program
 from twinheap.model.view import ALL_OPS, OWNED_FORM
@@ -58,12 +59,14 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     rng = Random(seed * MIX + number)
     menus, full_menus, wasm_menus = _menus(profile, supported)
     full = rng.random() < profile.full
-    bodies = rng.random() < profile.wasm and not full and "run" in supported
+    bodies = rng.random() < profile.wasm and "run" in supported
     config = _config(rng, profile, full)
+    if rng.random() < profile.engines:
+        config = replace(config, engine=rng.randrange(len(ENGINES)))
     if bodies:
         config = replace(config, limiter=0, bodies=bodies_for(rng, seed, number, "run_exn" in supported))
     draft = Draft(rng, config)
-    menu = (full_menus if full else wasm_menus if bodies else menus)[draft.byte() * VARIANTS >> 8]
+    menu = (wasm_menus if bodies else full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
     low, high = profile.ops
     wanted = low + ((high - low) * draft.byte() >> 8)
     if rng.random() < profile.early:

@@ -26,6 +26,7 @@ class Profile(msgspec.Struct, frozen=True):
     stores. `limiter`: share whose store 0 has an async limiter. `wrong_store`: share that end in using a handle with
     the wrong store, which on C ends the process. `early`: share that expose an i31 as externref in a store without
     heap, which ends the process of releases with K6 (semantics 3.1). `wasm`: share that run Wasm bodies.
+    `engines`: share under an engine configuration other than the default.
     """
 
     name: str
@@ -38,7 +39,8 @@ class Profile(msgspec.Struct, frozen=True):
     limiter: float = 0.02
     wrong_store: float = 0.0045
     early: float = 0.002
-    wasm: float = 0.35
+    wasm: float = 0.45
+    engines: float = 0.2
 
     def weight(self, group: str) -> float:
         """The factor on `group`."""

@@ -218,12 +218,18 @@ def _remark(stored: Stored, verdict: Verdict | None) -> str:
 
 def expectations(stored: Stored) -> list[tuple[str, Status]]:
     """The targets of a record with what is recorded of them, releases spelled out. Raises TargetError."""
-    recorded: list[tuple[str, Status]] = []
-    for names, status in ((stored.targets, "FAILED"), (stored.fixed, "FIXED")):
-        for name in names:
-            spelled = [name] if AGAINST in name else [target.name for target in expand(name)]
-            recorded += [(one, "FAILED" if status == "FAILED" else "FIXED") for one in spelled]
-    return recorded
+    return [(one, status) for name, status in _recorded(stored) for one in _spelled(name)]
+
+
+def _recorded(stored: Stored) -> list[tuple[str, Status]]:
+    """The names in the header of a record, with what is recorded of them."""
+    failed: list[tuple[str, Status]] = [(name, "FAILED") for name in stored.targets]
+    return failed + [(name, "FIXED") for name in stored.fixed]
+
+
+def _spelled(name: str) -> list[str]:
+    """A name with its releases spelled out. Raises TargetError."""
+    return [name] if AGAINST in name else [target.name for target in expand(name)]
 
 
 def replay_all(
@@ -233,16 +239,19 @@ def replay_all(
     opener: Opener,
     shared: Shared | None = None,
 ) -> Iterator[Replayed]:
-    """Replays a program on `override`, else on what it names, else on `default`; see `replay` for the rest."""
-    if stored.is_record and not override:
-        try:
-            recorded = expectations(stored)
-        except TargetError as error:
-            yield Replayed(stored, stored.meta.get("targets", ""), "ERROR", expected="FAILED", detail=str(error))
-            return
-        for target, status in recorded:
-            yield replay(stored, target, opener, status, shared)
-        if recorded:
-            return
+    """Replays a program on `override`, else on what it names, else on `default`; see `replay` for the rest.
+
+    A target of a record that this machine lacks is an error of its own: the record's other targets are replayed.
+    """
+    if stored.is_record and not override and (recorded := _recorded(stored)):
+        for name, status in recorded:
+            try:
+                spelled = _spelled(name)
+            except TargetError as error:
+                yield Replayed(stored, name, "ERROR", expected=status, detail=str(error))
+                continue
+            for target in spelled:
+                yield replay(stored, target, opener, status, shared)
+        return
     for target in override or stored.targets or default:
         yield replay(stored, target, opener, shared=shared)

@@ -22,6 +22,9 @@ from twinheap.model.program import Program
 BATCH: Final = 16
 """Candidates asked at once: executor and judge overlap, and little is wasted on an early hit."""
 
+FEWEST: Final = 2
+"""The same right after a hit."""
+
 MAX_CANDIDATES: Final = 6_000
 """Candidates per finding. Programs of 60 ops need 300 to 1,500; what is not small by then hardly gets smaller."""
 
@@ -76,6 +79,7 @@ class _Shrinker:
         self._deadline = deadline
         self._clock = clock
         self._refused: set[Program] = set()
+        self._width = BATCH
 
     def run(self) -> None:
         """Passes, the strongest first, until none of them helps."""
@@ -120,12 +124,18 @@ class _Shrinker:
         self.weight = edits.weight(program)
 
     def _try(self, candidates: Iterable[Program]) -> bool:
-        """Takes the first candidate that is simpler and still fails."""
-        for batch in _batched(dict.fromkeys(filter(self._worth, candidates)), BATCH):
+        """Takes the first candidate that is simpler and still fails.
+
+        Few are asked at once while there are many hits: each costs a process if the bug ends it.
+        """
+        waiting = iter(dict.fromkeys(filter(self._worth, candidates)))
+        while batch := list(islice(waiting, self._width)):
             for program, fails in zip(batch, self._ask(batch), strict=True):
                 if fails:
                     self._take(program)
+                    self._width = FEWEST
                     return True
+            self._width = min(2 * self._width, BATCH)
         return False
 
     # --- passes

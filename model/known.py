@@ -28,6 +28,7 @@ _LEAKS: Final = (
     ("tainted", "K1"),
     ("copied", "K18"),
     ("halfway", "K12"),
+    ("misfit", "K29"),
     ("taken", "K19"),
     ("caught", "K2"),
     ("hosted", "K22"),

@@ -85,11 +85,10 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     stores = _stores(w, op)
     for store in stores:
         unsafe |= store.unsafe
-    for name in sorted(unsafe & w.profile.defects):
-        if code in KNOWN_DEFECTS[name].codes:
-            return name
-    reused = "K5" in w.profile.defects and any(store.reused_segments for store in stores)
-    return "K5" if reused and code in IDENTITY_CODES else None
+    if "K5" in w.profile.defects and code in IDENTITY_CODES and any(store.reused_segments for store in stores):
+        return "K5"
+    names = sorted(unsafe & w.profile.defects)
+    return next((name for name in names if code in KNOWN_DEFECTS[name].codes), None)
 
 
 def _stores(w: World, op: Op) -> list[Store]:

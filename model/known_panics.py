@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 NO_HEAP: Final = "before it has been allocated"
 """The panic text of K6."""
 
+NO_TYPE: Final = "should have concrete types"
+"""In the panic texts of K11 where the handle of a struct or array denotes an externref."""
+
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""
 
@@ -61,7 +64,8 @@ def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
         return "K13" if isinstance(store, Store) and not store.heap else None
     if name == "table_grow" and UNROOTED in obs.outcome:
         return "K17"
-    if NO_INDEX in obs.outcome and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
+    reused = NO_INDEX in obs.outcome or NO_TYPE in obs.outcome
+    if reused and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
         return "K11"
     return None
 

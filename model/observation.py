@@ -83,6 +83,9 @@ PANIC_TEXTS: Final = (
     "invalid `VMGcKind`",
     "Cannot GC inside a no-GC scope!",
     "AnyRef::unwrap_i31 on non-i31",
+    "structrefs should have concrete types",
+    "arrayrefs should have concrete types",
+    "tag comes from the wrong store",
 )
 
 

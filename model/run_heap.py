@@ -103,16 +103,30 @@ class Heap:
         undo, self.undo = self.undo, None
         for _, back in reversed(undo):
             back()
-        failed = self.candidates[-1]
+        failed = self._failed()
         if not self.excused:
             raise Broken("TH301", f"ok: {self.store.live.objects} objects are live, and one more fits", failed)
         self.store.refused(failed)
-        if failed.kind == "extern":
-            gone = failed.value in self.trace.obs.finalized
-            # It is dropped with the error (4.4); under NULL it may stay until the store is dropped (1.5).
-            if gone or (len(self.candidates) == 1 and self.w.profile.collector != "null"):
-                self.w.rejected.append(failed.value)
         raise OutOfMemory
+
+    def _failed(self) -> Obj:
+        """Which allocation failed: its value, if it has one, is dropped with the error (4.4), and is the last to be.
+
+        Values before it were made, whether or not they are gone by now. Where nothing tells, judging ends.
+        """
+        values = [obj for obj in self.candidates if obj.kind == "extern"]
+        dropped = [obj for obj in values if obj.value in self.trace.obs.finalized]
+        if not dropped:
+            if values and (len(self.candidates) > 1 or self.w.profile.collector == "null"):
+                raise Lost
+            self.w.rejected.extend(obj.value for obj in values)
+            return self.candidates[-1]
+        self.w.rejected.extend(obj.value for obj in dropped)
+        for obj in (*dropped, *values[values.index(dropped[-1]) + 1 :]):
+            obj.finalized = True  # also for what holds it in vain
+            if obj.value in self.store.objects:
+                self._forget(obj)
+        return dropped[-1]
 
     def _change(self, effect: bool, back: Callable[[], object]) -> None:
         if self.undo is not None:
@@ -162,6 +176,21 @@ class Heap:
     def _forget(self, obj: Obj) -> None:
         self.store.remove(obj)
         del self.w.objects[obj.value]
+
+    def instantiate(self, instance: Instance, body: int, segments: list[SegmentState]) -> None:
+        """The segments of a body hold what is in them, unless the instantiation ran out of memory."""
+
+        def back() -> None:
+            del instance.segments[body]
+            for segment in segments:
+                for ref in segment.refs:
+                    self.store.let_go(ref)
+
+        for segment in segments:
+            for ref in segment.refs:
+                self.store.hold(ref)
+        instance.segments[body] = segments
+        self._change(False, back)
 
     # --- uses
 

@@ -38,7 +38,8 @@ class CApi:
     construction if the library refuses the configuration.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, configure: Callable[[int], None] | None = None) -> None:
+        """`configure`: applies more settings to the engine's wasm_config_t*."""
         self.library = library
         self.shape = library.shape
         self.memory = Memory(library.shape)
@@ -49,7 +50,7 @@ class CApi:
         # The list's own append is the callback: no Python frame is entered while Wasmtime finalizes.
         self._finalized: list[int] = []
         self._finalizer = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._finalized.append)
-        self.engine = _new_engine(library)
+        self.engine = _new_engine(library, configure)
         self.types = ValTypes(library, self.engine, self.failed)
         self._bind_stores(library)
         self._bind_references(library)
@@ -225,7 +226,7 @@ class CApi:
         return self.failed(error) if error else self._previous.value
 
 
-def _new_engine(library: Library) -> int:
+def _new_engine(library: Library, configure: Callable[[int], None] | None) -> int:
     """An engine with every proposal that references need, and the collector the release chooses by itself."""
     config = library.bound("wasm_config_new")()
     wanted = ["wasm_reference_types", "wasm_function_references", "wasm_gc", "wasm_exceptions", "wasm_tail_call"]
@@ -233,6 +234,8 @@ def _new_engine(library: Library) -> int:
         setter = f"wasmtime_config_{name}_set"
         if library.knows(setter):
             library.bound(setter)(config, True)
+    if configure is not None:
+        configure(config)
     engine: int | None = library.bound("wasm_engine_new_with_config")(config)
     if engine is None:
         raise LibraryError(f"{library.path} refuses an engine with garbage collection: use another build")

@@ -1,4 +1,4 @@
-"""Resources: whether the process grows while handles are made and dropped over and over (docs/spec/semantics.md 2.3)."""
+"""Resources: whether the process grows while handles are made and dropped (docs/spec/semantics.md 2.3)."""
 
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
@@ -16,13 +16,16 @@ _CHURNS: Final = INT_KINDS["churn"].names
 _COLLECT_EVERY: Final = 256  # externrefs: their host data is released by collections
 
 
+_FIELDS: Final = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
 class _Mallinfo2(ctypes.Structure):
     """struct mallinfo2 of malloc.h: how much of the C heap is in use."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    )
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _FIELDS)
 
 
 def bytes_in_use() -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
-from twinheap.model.observation import canonical_panic
+from twinheap.model.observation import OTHER, canonical_panic
 from twinheap.model.wat import kit_module
 from twinheap.model.wat_code import HOST
 from twinheap.targets.capi.api import CApi
@@ -144,15 +144,15 @@ class Wasm:
         error = self._compile(self._api.engine, code, len(code), ctypes.addressof(out))
         return self._api.failed(error) if error else out.value or 0
 
-    def _module(self, code: bytes) -> int:
-        """The compiled module of a body, from the cache or made now. Raises LibraryError if it is refused."""
+    def _module(self, code: bytes) -> int | None:
+        """The compiled module of a body, from the cache or made now; None if the release refuses it."""
         made = self._modules.get(code)
         if made is not None:
             self._modules.move_to_end(code)
             return made
         compiled = self._compiled(code)
         if isinstance(compiled, str):
-            raise LibraryError(f"{self._api.library.path} refuses a module: {compiled}")
+            return None
         self._modules[code] = compiled
         if len(self._modules) > CACHED:  # its instances keep what they need of it
             self._delete_module(self._modules.popitem(last=False)[1])
@@ -190,7 +190,8 @@ class Wasm:
 
     def body(self, context: int, instance: Instance, code: bytes) -> Body | Raw:
         """An instance of a body, or the outcome of the attempt."""
-        failed = self._instantiate(instance.linker, context, self._module(code))
+        module = self._module(code)
+        failed = (OTHER,) if module is None else self._instantiate(instance.linker, context, module)
         if failed:
             return failed
         made = Body(self._extern_size)

@@ -65,8 +65,8 @@ _CASTS: Final = {EQ: "as_eqref", STRUCT: "as_struct", ARRAY: "as_array"}
 class HeapMachine(WasmOps):
     """Runs programs on the in-tree heap in this process; `run` for tests, `execute` for the wire.
 
-    `collector`: "drc", "null" or "copying". `defects`: known defects to switch on, "k1" and "k6". `verify`: check
-    the heap's invariants after every op. `mutant` only names the build; `mutants.install` plants the bug. Raises
+    `collector`: "drc", "null" or "copying". `defects`: known defects to switch on, as "k1" (see `Store`). `verify`:
+    check the heap's invariants after every op. `mutant` only names the build; `mutants.install` plants the bug. Raises
     ValueError for an unknown collector or defect.
 
     >>> from twinheap.model.builder import Builder

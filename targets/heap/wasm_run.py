@@ -13,8 +13,8 @@ from twinheap.targets.heap.kit_types import kit_tag
 from twinheap.targets.heap.object_layout import StructLayout
 from twinheap.targets.heap.rooted import Rooted, make_rooted
 from twinheap.targets.heap.values import Val
+from twinheap.targets.heap.wasm_arrays import Arrays
 from twinheap.targets.heap.wasm_code import Form, body_of
-from twinheap.targets.heap.wasm_objects import Objects
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.handle import Handle
@@ -26,7 +26,7 @@ PYTHON_FRAMES: Final = 50_000
 """Recursion that the longest body may need: it has some hundred helpers, each a few dozen forms deep."""
 
 
-class Interpreter(Objects):
+class Interpreter(Arrays):
     """A run of a body's `main` in an instance: `instantiate`, then `run`."""
 
     def run(self, arguments: list[Handle[Any] | None], selector: int) -> Rooted[ExternRef] | None:

@@ -17,7 +17,7 @@ from twinheap.fuzz.profiles import PROFILES
 from twinheap.model.builder import Builder
 from twinheap.model.judge import judge
 from twinheap.model.observation import Observation
-from twinheap.model.ops import CODE, NULL
+from twinheap.model.ops import CODE, EXTERN, INT_KINDS, NULL, RUN_VALUES
 from twinheap.model.profiles import profile_for
 from twinheap.model.program import Config, Program
 from twinheap.model.view import view
@@ -63,6 +63,10 @@ def program(*ops: tuple[str, *tuple[int, ...]], config: Config | None = None, ke
     for name, *operands in ops:
         assert builder.add(CODE[name], operands, keep) is not None, name
     return builder.finish()
+
+
+def kind(of: str, name: str) -> int:
+    return INT_KINDS[of].names.index(name)
 
 
 def seen_by(executor: Executor, asked: Program) -> list[str]:
@@ -242,3 +246,135 @@ def test_unknown_options_are_refused(target: Target, options: list[str]) -> None
     answer = subprocess.run([target.command[0], *options], capture_output=True, timeout=60, check=False)
     assert answer.returncode == 2
     assert answer.stderr.count(b"\n") == 1
+
+
+# --- objects and bodies
+
+
+def test_structs_hold_what_they_were_given(rust: Executor) -> None:
+    made = (("ext_new", 0, 0), ("struct_new", 0, kind("struct", "mixed"), 300, 1, NULL, NULL, NULL, 1))
+    reads = [("struct_get_number", 2, at) for at in range(4)] + [
+        ("struct_get", 2, at, EXTERN, 0) for at in (1, 3, 0, 4)
+    ]
+    writes = (
+        ("struct_set", 2, 1, NULL),
+        ("struct_set", 2, 3, 1),
+        ("struct_set", 2, 0, NULL),
+        ("struct_set_number", 2, 1, 0),
+    )
+    assert seen_by(rust, program(*made, *reads, *writes))[2:14] == [
+        "ok(44)",
+        "ok(absent)",
+        f"ok({300 << 32 | 300})",
+        "ok(absent)",
+        "ok(nonnull)",
+        "ok(null)",
+        "ok(absent)",
+        "err:other",
+        "ok",
+        "err:immutable",
+        "err:type",
+        "err:type",
+    ]
+
+
+def test_elements_have_bounds_before_types(rust: Executor) -> None:
+    made = (("array_new", 0, kind("array", "bytes"), 2, 511, NULL, 0), ("ext_new", 0, 0))
+    reads = (
+        ("array_len", 1),
+        ("array_get_number", 1, 1),
+        ("array_get", 1, 1, EXTERN, 0),
+        ("array_get", 1, 2, EXTERN, 0),
+    )
+    assert seen_by(rust, program(*made, *reads, ("array_set", 1, 0, 2)))[2:7] == [
+        "ok(2)",
+        "ok(255)",
+        "ok(absent)",
+        "err:oob",
+        "err:type",
+    ]
+
+
+@pytest.mark.parametrize("form", [0, 1])
+def test_an_owned_operand_leaves_no_root(rust: Executor, form: int) -> None:
+    made = (("ext_new_owned", 0, 0), ("struct_new", 0, kind("struct", "box"), 0, 1, NULL, NULL, NULL, form))
+    asked = program(*made, ("odrop", 1), ("gc", 0), ("struct_set", 2, 0, NULL))
+    assert seen_by(rust, asked)[3:5] == ["ok", "ok finalized v0"]
+
+
+def test_exceptions_are_thrown_and_taken(rust: Executor) -> None:
+    made = (("ext_new", 0, 0), ("exn_new", 0, kind("tag", "two"), NULL, 1, 0), ("throw", 2), ("exn_pending", 0))
+    asked = program(*made, ("exn_take", 0, 1), ("exn_get", 3, 1, EXTERN, 0), ("exn_pending", 0), ("exn_take", 0, 0))
+    assert seen_by(rust, asked)[1:8] == ["ok", "exn", "ok(True)", "ok(nonnull)", "ok(nonnull)", "ok(False)", "ok(null)"]
+
+
+def test_a_stale_exception_is_an_error(rust: Executor) -> None:
+    asked = program(("scope", 0), ("exn_new", 0, kind("tag", "nothing"), NULL, NULL, 0), ("end",), ("throw", 1))
+    assert seen_by(rust, asked)[3] == "err:unrooted"
+
+
+def ran(executor: Executor, *code: str, exceptions: bool = False, runs: int = 1) -> list[str]:
+    """What runs of a body show, and the ops after them."""
+    text = f"(body (main (local extern any) {' '.join(code)}))"
+    op = "run_exn" if exceptions else "run"
+    ops = [(op, 1, 0, RUN_VALUES * at, NULL, NULL, NULL, 7, 1) for at in range(runs)]
+    return seen_by(executor, program(("inst", 0), *ops, ("gc", 0), config=Config(bodies=(text,))))[1:]
+
+
+def test_a_run_shows_its_trace(rust: Executor) -> None:
+    seen = ran(
+        rust,
+        "(set 4 (new)) (see (get 4)) (see (get 0)) (see (to_extern (i31 (i32 -1))))",
+        "(see (to_extern (struct.new_default empty))) (note (get 3)) (pass (get 4))",
+    )
+    assert seen[0] == "ok(0, null, i31:2147483647, object, n:7, nonnull)"
+
+
+def test_a_trace_marks_what_is_finalized_in_it(rust: Executor) -> None:
+    seen = ran(rust, "(global.set 0 (new)) (clear) (gc) (note (i32 -1)) (null extern)")
+    assert seen[0] == "ok(f:0, n:-1, null) finalized v0"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("(table.set 0 (i32 99) (get 0))", "trap:table_oob"),
+        ("(drop (struct.get box 0 (null box)))", "trap:null_ref"),
+        ("(drop (cast box (struct.new_default empty)))", "trap:cast"),
+        ("(drop (array.get anys (array.new_default anys (i32 1)) (i32 1)))", "trap:array_oob"),
+        ("(drop (array.new_data bytes (i32 60) (i32 5)))", "trap:memory_oob"),
+        ("(drop (array.new_default longs (i32 2000000000)))", "trap:too_large"),
+        ("(unreachable)", "trap:unreachable"),
+    ],
+)
+def test_traps_have_codes_and_keep_the_trace(rust: Executor, code: str, outcome: str) -> None:
+    assert ran(rust, "(note (i32 1))", code, "(get 0)")[0] == f"{outcome}(n:1)"
+
+
+def test_an_uncaught_exception_stays_pending(rust: Executor) -> None:
+    text = "(body (main (note (i32 1)) (throw one (new)) (null extern)))"
+    ops = (("inst", 0), ("run_exn", 1, 0, 0, NULL, NULL, NULL, 0, 0), ("exn_take", 0, 0), ("exn_get", 3, 0, EXTERN, 0))
+    seen = seen_by(rust, program(*ops, ("data", 4), config=Config(bodies=(text,))))
+    assert seen[1:5] == ["exn(n:1)", "ok(nonnull)", "ok(nonnull)", "ok(0, 0)"]
+
+
+def test_a_run_has_eight_values(rust: Executor) -> None:
+    seen = ran(rust, "(repeat 8 (drop (new))) (see (new)) (null extern)", runs=2)
+    assert seen[:2] == ["ok(null, null)"] * 2
+
+
+def test_a_body_is_instantiated_once_for_an_instance(rust: Executor) -> None:
+    text = (
+        "(body (segment any (i31 (i32 3))) (main (table.init 1 0 (i32 0) (i32 0) (i32 1)) (elem.drop 0) (null extern)))"
+    )
+    runs = [("run", at, 0, value, NULL, NULL, NULL, 0, 0) for at, value in ((1, 0), (1, 8), (2, 16))]
+    seen = seen_by(rust, program(("inst", 0), ("inst", 0), *runs, config=Config(bodies=(text,))))
+    assert seen[2:5] == ["ok(null)", "trap:table_oob", "ok(null)"]
+
+
+def test_exports_alias_what_bodies_see(rust: Executor) -> None:
+    text = "(body (main (global.set 5 (struct.new_default empty)) (table.set 0 (i32 3) (new)) (null extern)))"
+    ops = (("inst", 0), ("run", 1, 0, 0, NULL, NULL, NULL, 0, 0), ("inst_global", 1, 5), ("global_get_owned", 3))
+    more = (("kind", 4), ("inst_table", 1, 0), ("table_get", 5, 3), ("data", 6), ("table_size", 5))
+    seen = seen_by(rust, program(*ops, *more, config=Config(bodies=(text,))))
+    assert seen[3:9] == ["ok(nonnull)", "ok(struct)", "ok", "ok(nonnull)", "ok(0, 0)", "ok(4)"]

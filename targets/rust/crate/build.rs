@@ -10,6 +10,8 @@ fn main() {
     println!("cargo::rerun-if-changed=Cargo.lock");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=TWINHEAP_BUILD");
+    // The builder keeps the output of all flavours in one folder, where what this prints passes for that of each.
+    println!("cargo::rerun-if-env-changed=TWINHEAP_FLAVOUR");
     let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let lock = fs::read_to_string(Path::new(&folder).join("Cargo.lock")).expect("cargo writes Cargo.lock first");
     let release = resolved(&lock).expect("Cargo.lock names wasmtime");

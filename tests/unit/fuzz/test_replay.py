@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from twinheap.cli.replay import line_of
 from twinheap.fuzz.bisect import bisect
 from twinheap.fuzz.corpus import add, minimize
 from twinheap.fuzz.opening import opener_for
@@ -48,6 +49,24 @@ def test_a_record_says_what_is_to_come_out(tmp_path: Path) -> None:
     assert statuses(path) == [("heap,mutant=m20", "FAILED", True), ("heap", "FIXED", True)]
     wrong = write(tmp_path / "known" / "b.twin", code="TH101", targets="heap,mutant=m20 heap")
     assert statuses(wrong) == [("heap,mutant=m20", "FAILED", False), ("heap", "FIXED", False)]
+
+
+def test_a_target_that_this_machine_lacks_is_one_error_and_the_others_are_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("TWINHEAP_CACHE", str(tmp_path / "cache"))
+    targets = "rust@48.0.2 heap,mutant=m20"
+    path = write(tmp_path / "known" / "a.twin", code="TH202", targets=targets, fixed="rust@45.0.0 heap")
+    results = list(replay_all(load(path), [], ["heap"], opener_for()))
+    assert [(one.target, one.status, one.expected) for one in results] == [
+        ("rust@48.0.2", "ERROR", "FAILED"),
+        ("heap,mutant=m20", "FAILED", "FAILED"),
+        ("rust@45.0.0", "ERROR", "FIXED"),
+        ("heap", "FIXED", "FIXED"),
+    ]
+    assert "cargo is not on the PATH" in results[0].detail
+    assert "\n" not in line_of(results[0])
 
 
 def test_programs_share_an_executor_until_one_fails(faked: Faked, tmp_path: Path) -> None:

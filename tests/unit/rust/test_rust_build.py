@@ -15,7 +15,8 @@ from twinheap.targets.rust import cache
 from twinheap.targets.rust.flavour import Flavour, RustError
 
 CARGO = """#!/bin/sh
-echo "$@ RUSTFLAGS=$RUSTFLAGS ASSERTIONS=$CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS BUILD=$TWINHEAP_BUILD" >> "$CALLS"
+assertions=$CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS
+echo "$@ RUSTFLAGS=$RUSTFLAGS ASSERTIONS=$assertions FLAVOUR=$TWINHEAP_FLAVOUR BUILD=$TWINHEAP_BUILD" >> "$CALLS"
 if [ "$1" = info ]; then echo "version: 47.0.4 (latest 50.0.1)"; exit 0; fi
 echo "   Compiling wasmtime v1.2.3" >&2
 if [ -n "$BREAK" ]; then echo "error: no such crate" >&2; exit 101; fi
@@ -69,10 +70,31 @@ def test_flavours_have_executors_of_their_own(calls: Path) -> None:
     found.add(building.build("48.0.2", debug_assertions=True))
     assert len(found) == 3
     plain, zeal, assertions = calls.read_text(encoding="utf-8").splitlines()
-    assert "RUSTFLAGS= ASSERTIONS= " in plain
+    assert "RUSTFLAGS= ASSERTIONS= FLAVOUR=48.0.2 " in plain
     assert "RUSTFLAGS=--cfg gc_zeal" in zeal
     assert "BUILD=zeal executor-" in zeal
-    assert "ASSERTIONS=true BUILD=assertions executor-" in assertions
+    assert "ASSERTIONS=true FLAVOUR=48.0.2-assertions BUILD=assertions executor-" in assertions
+
+
+def test_the_build_script_of_one_release_does_not_answer_for_another(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    building.build("48.0.2")
+    script = cache.root() / "build" / "48.0.2" / "build.rs"
+
+    def again() -> bool:
+        """Whether cargo would run the build script of 48.0.2 now, having had an answer meanwhile."""
+        os.utime(script, (0, 0))
+        building.build("48.0.2")
+        return script.stat().st_mtime > 0
+
+    sources = cache.crate()
+    monkeypatch.setattr(cache, "crate", lambda: {**sources, "src/more.rs": b"// more\n"})
+    assert not again()
+    building.build("45.0.0")
+    monkeypatch.setattr(cache, "crate", lambda: sources)
+    assert again()
+    assert count(calls) == 4
 
 
 def test_other_sources_are_built_again(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:

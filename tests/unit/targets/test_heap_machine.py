@@ -12,6 +12,7 @@ from twinheap.model.observation import Observation
 from twinheap.model.ops import CODE, NULL
 from twinheap.model.profiles import profile_for
 from twinheap.model.program import Config, Program
+from twinheap.model.view import view
 from twinheap.targets.heap.machine import HeapMachine
 from twinheap.targets.machine import UnsupportedOp
 from twinheap.targets.wire import WireProgram
@@ -277,7 +278,7 @@ def test_the_place_is_noted_before_each_op() -> None:
     assert note == [5, 1]
 
 
-@pytest.mark.parametrize("wrong", [{"collector": "mark"}, {"defects": frozenset({"k9"})}])
+@pytest.mark.parametrize("wrong", [{"collector": "mark"}, {"defects": frozenset({"k3"})}])
 def test_unknown_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="unknown"):
         HeapMachine(**wrong)  # type: ignore[arg-type]
@@ -290,5 +291,5 @@ def test_the_model_agrees(collector: str, profile: str) -> None:
     hello = machine.hello()
     expected = profile_for(hello.runtime, hello.release, hello.collector, hello.exact)
     for number in range(40):
-        program = generate(11, number, PROFILES[profile])
+        program = view(generate(11, number, PROFILES[profile]), machine.supported)
         assert judge(program, machine.run(program), expected) == []

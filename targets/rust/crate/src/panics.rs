@@ -17,6 +17,9 @@ pub const PANIC_TEXTS: &[&str] = &[
     "invalid `VMGcKind`",
     "Cannot GC inside a no-GC scope!",
     "AnyRef::unwrap_i31 on non-i31",
+    "structrefs should have concrete types",
+    "arrayrefs should have concrete types",
+    "tag comes from the wrong store",
 ];
 
 /// Characters of an outcome, `panic:` included, that the wire allows.
