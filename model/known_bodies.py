@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), and K15, K16, K24 to K26 (findings.md)."""
+"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), and K15, K16, K21, K24 to K26 (findings.md)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
 """The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
+
+_NO_GC: Final = ("Cannot GC inside a no-GC scope", "the len is 0 but the index is 0")
+"""In the panic texts of K21, in its two releases."""
 
 _ILLEGAL: Final = DEAD + "SIGILL"
 _WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
@@ -105,7 +108,16 @@ def died_in_body(w: World, op: Op, outcome: str) -> str | None:
     if "K16" in w.profile.defects and NO_INDEX in outcome:
         writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))
         return "K16" if writes and _i31_in_reach(w, op) else None
+    if "K21" in w.profile.defects and any(text in outcome for text in _NO_GC):
+        return "K21" if _allocating_segment(w.bodies[op[2]]) else None
     return "K24" if "K24" in w.profile.defects and outcome == _ILLEGAL and _i31_in_reach(w, op) else None
+
+
+@lru_cache(maxsize=CACHED)
+def _allocating_segment(text: str) -> bool:
+    """Whether an item of a segment allocates."""
+    segments = [form for form in forms(parse(text)) if form[0] == "segment"]
+    return any(item[0] in ALLOCATES for segment in segments for item in forms(segment))
 
 
 def _i31_in_reach(w: World, op: Op) -> bool:
