@@ -245,7 +245,7 @@ def _table_size(m: Machine, tree: Tree) -> Stored:
 
 
 def _offered(ref: Stored) -> None:
-    """The value reaches the runtime's own code for tables, which refuses it (K14)."""
+    """The value reaches the runtime's own code for tables, which refuses or ignores it (K14)."""
     if isinstance(ref, Obj):
         ref.tabled = True
 
@@ -255,8 +255,9 @@ def _table_grow(m: Machine, tree: Tree) -> Stored:
     ref, delta = m.operands_of(tree, 2)
     table = _table(m, tree)
     size = len(table.refs)
-    if size + unsigned(delta) > table.maximum:
+    if not delta or size + unsigned(delta) > table.maximum:
         _offered(ref)
+    if size + unsigned(delta) > table.maximum:
         return -1
     m.heap.grow(table, unsigned(delta), ref)
     return size
