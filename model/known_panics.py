@@ -23,6 +23,9 @@ NO_HEAP: Final = "before it has been allocated"
 NO_TYPE: Final = "should have concrete types"
 """In the panic texts of K11 where the handle of a struct or array denotes an externref."""
 
+NO_FIT: Final = "const expr should be valid"
+"""In the panic text of K27, where a segment makes an object with null fields."""
+
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""
 
@@ -40,6 +43,8 @@ _RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq
 
 def known_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The known defect that explains a panic."""
+    if "K27" in w.profile.defects and NO_FIT in obs.outcome:
+        return "K27"
     if found := known_in_bodies(w, "TH403" if obs.outcome == HANG else "TH401", op):
         return found
     if found := died_in_body(w, op, obs.outcome):

@@ -38,8 +38,12 @@ CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH107", "TH401")
 UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402")
 """What an object that was freed too early breaks: its values die, its block and host value are another object's."""
 
-FRAME_CODES: Final = ("TH101", "TH103", "TH104", "TH105", "TH106", "TH109", "TH201", "TH401", "TH402", "TH403")
-"""What a run can break whose frame holds a reference to an object that is gone, and whose block is used again."""
+FRAME_CODES: Final = (
+    *("TH101", "TH103", "TH104", "TH105", "TH106", "TH109"),
+    *("TH201", "TH202", "TH203", "TH301", "TH401", "TH402", "TH403"),
+)
+"""What a run can break whose frame holds a reference to an object that is gone, and whose block is used again: two
+objects in one block overwrite each other, with their counts, and the list of free blocks."""
 
 IDENTITY_CODES: Final = ("TH101", "TH103", "TH105", "TH109")
 """What objects can break that are others at each use: comparisons, and what was written into one of them."""
@@ -69,9 +73,9 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K22", "a host function's references stay rooted (C API)", OLDEST, 37, LEAK_CODES),
         KnownDefect("K23", "an i31 as any out of a raw value panics in a store without heap", 32, 33, ("TH401",)),
         KnownDefect("K24", "an i31 in Wasm kills the process", OLDEST, 32, ("TH402",)),
-        KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, (*FRAME_CODES, "TH301")),
+        KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, FRAME_CODES),
         KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
-        KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106",)),
+        KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106", "TH401")),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
         KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
     )
