@@ -183,12 +183,20 @@ _NOTED: Final = {"ref_eq": "TH103", "is_null": "TH105", "test": "TH104"}
 """What a wrong number means if it is the answer of such a form."""
 
 
+def _hosted(ref: Ref) -> Ref:
+    """A host function gets or gives a reference (K22)."""
+    if isinstance(ref, Obj):
+        ref.hosted = True
+    return ref
+
+
 @form("see")
 def _see(m: Machine, tree: Tree) -> None:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.show()
     m.heap.trace.marks()
     m.heap.use(ref)
+    _hosted(ref)
     entry, at_hand = seen(ref), m.heap.trace.next_entry
     value = isinstance(entry, int) and isinstance(at_hand, int)
     code = "TH101" if value else "TH105" if "null" in (entry, at_hand) else "TH104"
@@ -217,7 +225,7 @@ def _clear(m: Machine, _tree: Tree) -> None:
 
 @form("new")
 def _new(m: Machine, _tree: Tree) -> Stored:
-    return m.heap.new()
+    return _hosted(m.heap.new())
 
 
 @form("pass")
@@ -225,4 +233,4 @@ def _pass(m: Machine, tree: Tree) -> Stored:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.use(ref)
     m.heap.store.expose(ref)
-    return ref
+    return _hosted(ref)

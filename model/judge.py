@@ -18,7 +18,8 @@ from twinheap.model import (
     rules_wasm,
 )
 from twinheap.model.codes import Verdict
-from twinheap.model.known import known_break, known_panic
+from twinheap.model.known import known_break
+from twinheap.model.known_panics import known_panic
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile

@@ -16,7 +16,7 @@ from twinheap.model.layout import block, needed
 from twinheap.model.profiles import Profile
 from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
 
-MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken")
+MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "hosted", "orphaned")
 """Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
 
 
@@ -114,6 +114,7 @@ class Store:
                 self.dead[dying.value] = dying
             for child in dying.children():
                 child.inside -= 1
+                child.orphaned = True
                 _spread(dying, child)
                 if not child.held:
                     pending.append(child)

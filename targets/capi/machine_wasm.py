@@ -13,31 +13,38 @@ from typing import Any, Final
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES
 from twinheap.model.observation import IS_NULL, OOM, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
-from twinheap.model.ops import NULL, OPS, RUN_VALUES, Op
+from twinheap.model.ops import NULL, RUN_VALUES, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.machine_slots import SlotOps, StoreState
 from twinheap.targets.capi.memory import is_null
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, VAL_HANDLE
 from twinheap.targets.capi.wasm import Body, Instance, Wasm
 from twinheap.targets.machine import DONE, SKIPPED, Raw
+from twinheap.targets.modules import module_of
 from twinheap.targets.wire import MAX_OBSERVED, WireProgram
 
 _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of main's parameters
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
 _TABLES: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_TABLES)
-_FIRST: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
+_TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
+_CLEAR: Final = (
+    f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
+)
+"""A body that does what `clear` does."""
+
 _FAILED: Final = "a host function failed"
 
 
 class InstanceState:
     """An instance of the program, and those of its bodies, each made when it first runs."""
 
-    __slots__ = ("bodies", "made", "store")
+    __slots__ = ("bodies", "clear", "made", "store")
 
     def __init__(self, store: StoreState, made: Instance) -> None:
         self.store = store
         self.made = made
         self.bodies: dict[int, Body] = {}
+        self.clear: Body | None = None
 
 
 class Run:
@@ -73,8 +80,6 @@ class WasmOps(SlotOps):
     @property
     def supported(self) -> frozenset[str]:
         offered = super().supported
-        if self._api.shape.major < _FIRST:
-            offered -= {spec.name for spec in OPS if spec.group == "wasm"}
         return offered if self._wasm.exceptions else offered - {"run_exn"}
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
@@ -95,6 +100,10 @@ class WasmOps(SlotOps):
         if not isinstance(made, Instance):
             return made
         self.slots[result] = instance = InstanceState(store, made)
+        if self._api.shape.major < _TYPED_NULLS:
+            clear = self._wasm.body(store.context, made, module_of(_CLEAR))
+            assert isinstance(clear, Body)
+            instance.clear = clear
         self._instances.append(instance)
         return DONE
 
@@ -208,11 +217,22 @@ class WasmOps(SlotOps):
         return None if failed is None else self._wasm.new_trap(failed)
 
     def _clear(self, run: Run, _: int, __: int) -> int | None:
+        if run.instance.clear is not None:
+            self._clear_in_wasm(run, run.instance.clear)
+            return None
         for item, of in zip(run.instance.made.globals, _GLOBALS, strict=True):
             failed = self._api.global_set(run.context, item, self._nulls[of])
             if failed is not None:
                 return self._wasm.new_trap(failed)
         return None
+
+    def _clear_in_wasm(self, run: Run, clear: Body) -> None:
+        size = self._api.shape.val_size
+        memory = ctypes.create_string_buffer(size * (len(_KINDS) + 1))
+        start = ctypes.addressof(memory)
+        for at, kind in enumerate(_KINDS[:-1]):
+            ctypes.memmove(start + size * at, self._nulls[kind == KIND_ANYREF] - VAL_HANDLE, size)
+        assert self._wasm.call(run.context, clear.main, start, len(_KINDS), start + size * len(_KINDS)) is None
 
     def _fresh(self, run: Run, _: int, results: int) -> int | None:
         self._show(run)
