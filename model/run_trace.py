@@ -14,6 +14,8 @@ from twinheap.model.observation import IS_NULL, NONNULL, OK, Observation, Value
 from twinheap.model.world import Broken, World
 
 MARK: Final = "f:"
+CALLED: Final = "cb"
+"""The entry of a call of the host's `cb`."""
 
 
 class Trace:
