@@ -84,10 +84,7 @@ class Machine:
         found = self.instance.segments.get(body)
         if found is None:
             found = [SegmentState([self.value(item) for item in segment.items]) for segment in self.env.segments]
-            for segment in found:
-                for ref in segment.refs:
-                    self.heap.store.hold(ref)
-            self.instance.segments[body] = found
+            self.heap.instantiate(self.instance, body, found)
         return found
 
     def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:

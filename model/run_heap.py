@@ -127,10 +127,10 @@ class Heap:
             self.w.rejected.extend(obj.value for obj in values)
             return self.candidates[-1]
         self.w.rejected.extend(obj.value for obj in dropped)
-        for obj in values[: values.index(dropped[-1])]:
-            if obj not in dropped:
-                self.w.objects[obj.value] = obj
-                self.store.add(obj)
+        for obj in (*dropped, *values[values.index(dropped[-1]) + 1 :]):
+            obj.finalized = True  # also for what holds it in vain
+            if obj.value in self.store.objects:
+                self._forget(obj)
         return dropped[-1]
 
     def _change(self, effect: bool, back: Callable[[], object]) -> None:
@@ -190,6 +190,21 @@ class Heap:
     def _forget(self, obj: Obj) -> None:
         self.store.remove(obj)
         del self.w.objects[obj.value]
+
+    def instantiate(self, instance: Instance, body: int, segments: list[SegmentState]) -> None:
+        """The segments of a body hold what is in them, unless the instantiation ran out of memory."""
+
+        def back() -> None:
+            del instance.segments[body]
+            for segment in segments:
+                for ref in segment.refs:
+                    self.store.let_go(ref)
+
+        for segment in segments:
+            for ref in segment.refs:
+                self.store.hold(ref)
+        instance.segments[body] = segments
+        self._change(False, back)
 
     # --- uses
 
