@@ -52,6 +52,8 @@ class _Call:
             given = found
             store.drop_token(callback.returns)
         if callback.trap:
+            if isinstance(arg, Obj):
+                arg.trapped = True
             raise Trap(callback.trap)
         return given
 
