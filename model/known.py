@@ -131,8 +131,6 @@ def known_leak(w: World, obj: Obj) -> str | None:
         return "K29"
     if obj.taken and "K19" in w.profile.defects:
         return "K19"
-    if obj.trapped and "K30" in w.profile.defects:
-        return "K30"
     if obj.caught and "K2" in w.profile.defects:
         return "K2"
     return "K14" if obj.tabled and "K14" in w.profile.defects else None

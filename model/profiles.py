@@ -66,7 +66,6 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
         KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
-        KnownDefect("K30", "an argument of a host function that traps stays rooted", OLDEST, 37, LEAK_CODES),
     )
 }
 """Known defects that host operations reach, by name (semantics.md 7; K14 to K18 in docs/findings.md)."""

@@ -52,8 +52,6 @@ class _Call:
             given = found
             store.drop_token(callback.returns)
         if callback.trap:
-            if isinstance(arg, Obj):
-                arg.trapped = True
             raise Trap(callback.trap)
         return given
 

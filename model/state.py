@@ -17,7 +17,7 @@ from twinheap.model.layout import block, needed
 from twinheap.model.profiles import Profile
 from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
 
-MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "trapped")
+MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken")
 """Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
 
 
