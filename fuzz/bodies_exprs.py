@@ -119,6 +119,8 @@ def operands(m: Maker, types: Sequence[str], depth: int) -> list[Tree]:
 
 def pause(m: Maker) -> list[Tree]:
     """Statements that a reference on the operand stack has to survive: holders go, then a collection."""
+    if m.has("callbacks") and m.chance(110) and m.charge(2):
+        return [called(m)]
     if not m.charge(2):
         return [("drop", ("struct.new_default", m.pick(m.structs)))]
     forgetting: list[Tree] = []
@@ -134,6 +136,16 @@ def pause(m: Maker) -> list[Tree]:
     if m.chance(80):  # what was freed is used again
         after.append(("drop", leaf_object(m, m.pick(m.structs))))
     return [*forgetting, ("gc",), *after]
+
+
+def called(m: Maker) -> Tree:
+    """The host is called back; what it gives is kept or not."""
+    variable = m.writable("extern")
+    tree: Tree = ("cb", leaf(m, "extern"))
+    if m.chance(100):
+        return ("drop", tree)
+    m.learn(variable, None)
+    return ("set", variable, tree)
 
 
 def leaf_object(m: Maker, struct: str) -> Tree:

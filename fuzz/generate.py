@@ -64,7 +64,7 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     if rng.random() < profile.engines:
         config = replace(config, engine=rng.randrange(len(ENGINES)))
     if bodies:
-        config = replace(config, limiter=0, bodies=bodies_for(rng, seed, number, "run_exn" in supported))
+        config = replace(config, limiter=0, bodies=bodies_for(rng, seed, number, "run_exn" in supported, "call" in supported))
     draft = Draft(rng, config)
     menu = (wasm_menus if bodies else full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
     low, high = profile.ops
