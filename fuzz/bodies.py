@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz import bodies_control, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
+from twinheap.fuzz import bodies_control, bodies_declared, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
 from twinheap.fuzz.bodies_exprs import value
 from twinheap.fuzz.bodies_frame import HELPER_COST, MAIN_COST, Frame, Helper, Maker
 from twinheap.fuzz.bodies_stmts import some
@@ -25,6 +25,7 @@ FEATURES: Final = (
     ("tables", 90),
     ("select", 80),
     ("segments", 50),
+    ("own", 60),
     ("control", 110),
     ("calls", 90),
     ("casts", 90),
@@ -33,6 +34,7 @@ FEATURES: Final = (
 )
 """What bodies can be about, and how often (in 256) one is."""
 EXCEPTIONS: Final = 110  # the same, of exceptions
+ACTIVE: Final = 90  # the same, of active segments, where there are other constants
 SIZE: Final = 12  # forms to aim at, about half of which are leaves
 
 RESULTS: Final = ("extern", "extern", "any", None)
@@ -47,9 +49,12 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
     low = max(1, size // 3)
     m = Maker(byte, frozenset(features), low + (byte() * byte() * (3 * size) >> 16))
     parts: list[Tree] = []
+    if m.has("own"):
+        parts += bodies_declared.globals_(m)
     if m.has("segments"):
-        m.segments = [_segment(m) for _ in range(1 + m.upto(2))]
-        parts += [("segment", type_, *items) for type_, items in m.segments]
+        parts += bodies_declared.segments(m)
+    if m.chance(ACTIVE if m.has("segments") or m.has("own") else 0):
+        parts.append(bodies_declared.active(m))
     if m.has("calls"):
         for _ in range(1 + m.upto(2)):
             _helper(m)
@@ -67,17 +72,6 @@ def _statements(m: Maker) -> list[Tree]:
     if m.here.result is not None:
         made.append(value(m, m.here.result, 2))
     return made
-
-
-def _segment(m: Maker) -> tuple[str, tuple[Tree, ...]]:
-    """Items that make objects, mostly; a type that fits one of the tables or arrays."""
-    type_ = m.pick(("eq", "eq", "any", m.structs[0], "i31"))
-    items: tuple[Tree, ...] = (("struct.new_default", m.structs[0]), ("null", type_), ("i31", ("i32", m.upto(200))))
-    if type_ in m.structs:
-        items = items[:2]
-    elif type_ == "i31":
-        items = items[1:]
-    return type_, tuple(m.pick(items) for _ in range(1 + m.upto(4)))
 
 
 def _helper(m: Maker) -> None:

@@ -22,7 +22,7 @@ from twinheap.fuzz.bodies_frame import (
     operand_type,
 )
 from twinheap.model.body import Tree
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+from twinheap.model.kit import KIT_TABLES
 
 Way = Callable[[Maker, str, int], Tree | None]
 WAYS: Final[list[tuple[str, str, float, Way]]] = []
@@ -84,8 +84,9 @@ def leaf(m: Maker, type_: str) -> Tree:
     variables = m.known(type_) or m.variables(type_)
     if variables and m.chance(220):
         return ("get", m.pick(variables))
-    if type_ in KIT_GLOBALS and m.chance(200):
-        return ("global.get", m.pick([k for k, t in enumerate(KIT_GLOBALS) if t == type_]))
+    slots = [k for k, found in enumerate(m.all_globals()) if found == type_]
+    if slots and m.chance(200):
+        return ("global.get", m.pick(slots))
     if type_ == "i31":
         return ("i31", ("i32", m.pick(NUMBERS)))
     if type_ in STRUCT_OF and m.chance(200):
@@ -125,8 +126,8 @@ def pause(m: Maker) -> list[Tree]:
     if m.chance(120):
         forgetting.append(("clear",))
     elif m.chance(120):
-        slot = m.upto(len(KIT_GLOBALS))
-        forgetting.append(("global.set", slot, ("null", KIT_GLOBALS[slot])))
+        slot = m.pick(m.settable())
+        forgetting.append(("global.set", slot, ("null", m.all_globals()[slot])))
     elif m.chance(80):
         table = m.upto(len(KIT_TABLES))
         forgetting.append(("table.set", table, ("i32", m.upto(4)), ("null", KIT_TABLES[table])))

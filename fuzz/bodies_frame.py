@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from twinheap.model.body import Tree
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, STRUCTS, TAGS
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class Frame:
 class Maker:
     """See the module. `features`: what this body is about; `left`: forms that it may still have."""
 
-    __slots__ = ("arrays", "byte", "features", "helpers", "here", "left", "news", "segments", "structs")
+    __slots__ = ("arrays", "byte", "features", "globals", "helpers", "here", "left", "news", "segments", "structs")
 
     def __init__(self, byte: Callable[[], int], features: frozenset[str], left: int) -> None:
         self.byte = byte
@@ -111,6 +111,7 @@ class Maker:
         self.left = left
         self.news = 0
         self.segments: list[tuple[str, tuple[Tree, ...]]] = []
+        self.globals: list[tuple[str, bool]] = []  # private ones: type, and whether it can be set
         self.helpers: list[Helper] = []
         self.here = Frame((), None, 0)
         names = tuple(STRUCT_OF)  # few types in a body, so that objects of one size and type meet
@@ -143,6 +144,15 @@ class Maker:
             if at < 0:
                 return item
         return items[-1][1]
+
+    def all_globals(self) -> tuple[str, ...]:
+        """The types of the globals of the kit, and of private ones."""
+        return (*KIT_GLOBALS, *(type_ for type_, _ in self.globals))
+
+    def settable(self) -> list[int]:
+        """The globals that can be set; private ones are as likely as those of the kit."""
+        own = [at for at, (_, mutable) in enumerate(self.globals, len(KIT_GLOBALS)) if mutable]
+        return own if own and self.chance(128) else list(range(len(KIT_GLOBALS)))
 
     # --- what may be spent
 

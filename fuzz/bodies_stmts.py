@@ -78,14 +78,14 @@ def keep_across(m: Maker, depth: int) -> Tree | None:
     if not m.charge(2):
         return None
     before: list[Tree] = []
-    k = m.upto(5)
-    type_ = KIT_GLOBALS[k]
+    k = m.pick(m.settable())
+    type_ = m.all_globals()[k]
     if m.chance(170):
         before.append(("global.set", k, value(m, type_, 2)))
     variable = m.writable(type_)
     m.learn(variable, None)
     before.append(("set", variable, ("global.get", k)))
-    forget: Tree = ("clear",) if m.chance(90) else ("global.set", k, ("null", type_))
+    forget: Tree = ("clear",) if k < len(KIT_GLOBALS) and m.chance(90) else ("global.set", k, ("null", type_))
     after = [some(m, 0)] if m.chance(70) and m.left > 0 else []
     return ("do", *before, forget, ("gc",), *after, look_at(m, variable))
 
@@ -146,8 +146,8 @@ def drop(m: Maker, depth: int) -> Tree | None:
 
 @statement("globals", 4)
 def global_set(m: Maker, depth: int) -> Tree | None:
-    k = m.upto(len(KIT_GLOBALS))
-    return ("global.set", k, value(m, KIT_GLOBALS[k], 2))
+    k = m.pick(m.settable())
+    return ("global.set", k, value(m, m.all_globals()[k], 2))
 
 
 def _table(m: Maker) -> int:
