@@ -46,7 +46,9 @@ def constant(m: Maker, wanted: str, depth: int) -> Tree:
     """A constant expression that will do where `wanted` is."""
     if wanted in NUMERIC:
         return (wanted, m.pick(NUMBERS))
-    consts = [at for at, (type_, mutable) in enumerate(m.globals, len(KIT_GLOBALS)) if not mutable and _fits(type_, wanted)]
+    consts = [
+        at for at, (type_, mutable) in enumerate(m.globals, len(KIT_GLOBALS)) if not mutable and _fits(type_, wanted)
+    ]
     if consts and m.chance(110):
         return ("global.get", m.pick(consts))
     if wanted in ("extern", "exn") or depth <= 0 or m.chance(24):

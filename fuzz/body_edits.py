@@ -227,7 +227,9 @@ def promotions(body: Tree, text: str) -> Iterator[Tree]:
 def unused(body: Tree, text: str) -> Iterator[Tree]:
     """Active segments deleted; helpers, segments, globals, locals and parameters that nothing names."""
     parts = [part for part in body[1:] if isinstance(part, tuple)]
-    yield from (replaced(body, (at,)) for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == "active")
+    yield from (
+        replaced(body, (at,)) for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == "active"
+    )
     for of, kind, first in ((("func",), "F", 0), (("segment",), "S", 0), (("global", "const"), "K", len(KIT_GLOBALS))):
         numbers = named(parts, kind)
         found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] in of]

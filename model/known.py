@@ -127,6 +127,8 @@ def known_leak(w: World, obj: Obj) -> str | None:
         return "K18"
     if obj.halfway and "K12" in w.profile.defects:
         return "K12"
+    if obj.misfit and "K29" in w.profile.defects:
+        return "K29"
     if obj.taken and "K19" in w.profile.defects:
         return "K19"
     if obj.caught and "K2" in w.profile.defects:

@@ -58,13 +58,14 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K9", "a host throw keeps an uncounted reference pending", OLDEST, 46, UNCOUNTED_CODES),
         KnownDefect("K11", "a cast through an owned root shares it without a token", OLDEST, None, CAST_CODES),
         KnownDefect("K12", "a failed initialization keeps the counts of its fields", OLDEST, None, LEAK_CODES),
-        KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, None, ("TH401",)),
+        KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, 50, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
         KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
+        KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
     )
 }
 """Known defects that host operations reach, by name (semantics.md 7; K14 to K18 in docs/findings.md)."""
@@ -78,6 +79,10 @@ BOUNDS_FIRST: Final = 46
 # Before 33 the limiter did not govern the GC heap, which had a fixed 512 KiB; objects took 24 bytes before 32.
 FIXED_CAPACITY: Final = {29: 21845, 30: 21845, 31: 21845, 32: 16383}
 """How many externrefs fit in those releases, whatever the limit (docs/spec-errata.md)."""
+
+
+ELEMENTS_LATE: Final = 45
+"""The first major that looks at an array's elements once it has room for them (docs/spec-errata.md)."""
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -98,6 +103,11 @@ class Profile(msgspec.Struct, frozen=True):
     def fresh_casts(self) -> bool:
         """Whether a cast to eq makes a root of its own."""
         return self.runtime == "wasmtime" and self.release[0] >= FRESH_CASTS
+
+    @property
+    def elements_late(self) -> bool:
+        """Whether an array's elements are checked after its allocation."""
+        return self.runtime == "wasmtime" and self.release[0] >= ELEMENTS_LATE
 
     @property
     def bounds_first(self) -> bool:

@@ -142,9 +142,14 @@ def _array(w: World, obs: Observation, slot: int, asked: Request, number: int, f
     w.collects(store)
     case = "heap" if store.heap else "first"
     begin_allocation(store)
-    if asked.checked(w, obs):
+    late = w.profile.elements_late
+    if (late and obs.outcome == OOM) or asked.checked(w, obs):
         w.case = case
         new_object(w, obs, store, asked, number, form, result)
+    elif late and w.case == "mismatch":
+        lost = build(w, store, asked.kind, asked.type, [None] * len(asked.fields))
+        lost.misfit = True
+        store.add(lost)
 
 
 @rule("array_new", MADE)

@@ -9,7 +9,7 @@ from twinheap.model.rules_memory import begin_allocation
 from twinheap.model.rules_roots import store_at
 from twinheap.model.world import Broken, World, rule
 
-SLACK: Final = 16 * 1024
+SLACK: Final = 48 * 1024
 """Bytes by which the process may grow whatever it does: tables that double at a power of two, other threads."""
 
 SHARE: Final = 8

@@ -122,10 +122,10 @@ class Heap:
             self.w.rejected.extend(obj.value for obj in values)
             return self.candidates[-1]
         self.w.rejected.extend(obj.value for obj in dropped)
-        for obj in values[: values.index(dropped[-1])]:
-            if obj not in dropped:
-                self.w.objects[obj.value] = obj
-                self.store.add(obj)
+        for obj in (*dropped, *values[values.index(dropped[-1]) + 1 :]):
+            obj.finalized = True  # also for what holds it in vain
+            if obj.value in self.store.objects:
+                self._forget(obj)
         return dropped[-1]
 
     def _change(self, effect: bool, back: Callable[[], object]) -> None:

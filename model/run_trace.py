@@ -11,9 +11,12 @@ from typing import Final
 
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import IS_NULL, NONNULL, OK, Observation, Value
-from twinheap.model.world import Broken, World
+from twinheap.model.world import Broken, Lost, World
 
 MARK: Final = "f:"
+
+TRACE_ENTRIES: Final = 255
+"""Entries that executors keep; a run that has as many may have had more (docs/bodies.md)."""
 
 
 class Trace:
@@ -22,6 +25,8 @@ class Trace:
     def __init__(self, w: World, obs: Observation) -> None:
         self.w = w
         self.obs = obs
+        if len(obs.values) >= TRACE_ENTRIES:
+            raise Lost  # the rest was cut off
         self.entries: tuple[Value, ...] = obs.values
         self.result: Value = None
         self.at = 0

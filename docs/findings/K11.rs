@@ -1,3 +1,23 @@
+// K11: a `Rooted` that `as_struct` makes through an `OwnedRooted` shares its root and holds no liveness flag.
+//
+// Cargo.toml, with this file as src/main.rs; run with `cargo run --release`. `gc-copying` exists from 45 on only:
+//
+//     [dependencies.wasmtime]
+//     version = "=48.0.2"
+//     default-features = false
+//     features = ["runtime", "std", "gc", "gc-drc", "gc-copying"]
+//
+// Expected: `to_owned_rooted` returns, and the last line says 1 (the cast roots the struct itself) or the error
+// "attempted to use a garbage-collected object that has been unrooted". Exit code 0.
+//
+// Actual on 42.0.2, 45.0.0 and 50.0.1 (DRC, DRC, copying), and on 48.0.2 with both collectors; exit code 1:
+//
+//     the struct holds                 Ok(I32(1))
+//     thread 'main' panicked at .../wasmtime-48.0.2/src/runtime/gc/enabled/rooting.rs:962:48:
+//     called `Option::unwrap()` on a `None` value
+//     to_owned_rooted                  panics
+//     with another struct in its place Ok(I32(2))
+
 use wasmtime::*;
 
 fn main() -> Result<()> {
@@ -41,4 +61,3 @@ fn main() -> Result<()> {
     let wrong = matches!(seen, Ok(Val::I32(2)));
     std::process::exit(i32::from(rooted.is_err() || wrong));
 }
-

@@ -1,5 +1,24 @@
-use std::sync::Arc;
+// K12: a struct whose initialization fails midway keeps the counts of the fields already written (DRC).
+//
+// Cargo.toml, with this file as src/main.rs; run with `cargo run --release`. `gc-copying` exists from 45 on only:
+//
+//     [dependencies.wasmtime]
+//     version = "=48.0.2"
+//     default-features = false
+//     features = ["runtime", "std", "gc", "gc-drc", "gc-copying"]
+//
+// Expected: the value that only the failed `StructRef::new` was given is dropped by the collection. Exit code 0.
+//
+// Actual on 42.0.2, 45.0.0, 48.0.2 and 50.0.1; exit code 1:
+//
+//     StructRef::new(live, stale): attempted to use a garbage-collected object that has been unrooted
+//     dropped by the collection:   false
+//     dropped with the store:      true
+//
+// With `Collector::Copying` (48.0.2) the second line says true, and the exit code is 0.
+
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use wasmtime::*;
 
 struct SetOnDrop(Arc<AtomicBool>);

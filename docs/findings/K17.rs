@@ -1,4 +1,30 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+// K17: `Table::grow` panics on an unrooted value, and leaves new elements that nothing initialized.
+//
+// Cargo.toml, with this file as src/main.rs; run with `cargo run --release`. `gc-copying` exists from 45 on only:
+//
+//     [dependencies.wasmtime]
+//     version = "=48.0.2"
+//     default-features = false
+//     features = ["runtime", "std", "gc", "gc-drc", "gc-copying"]
+//
+// Expected: `grow` returns the error that `set` returns, and the table stays as it is. So it is on 42.0.2 and 45.0.0;
+// exit code 0:
+//
+//     set:  attempted to use a garbage-collected object that has been unrooted
+//     grow: attempted to use a garbage-collected object that has been unrooted
+//     size: 1
+//     null: 0
+//
+// Actual on 50.0.1, and on 48.0.2 with both collectors; exit code 1:
+//
+//     set:  attempted to use a garbage-collected object that has been unrooted
+//     thread 'main' panicked at .../wasmtime-48.0.2/src/runtime/externals/table.rs:360:47:
+//     called `Result::unwrap()` on an `Err` value: attempted to use a garbage-collected object that has been unrooted
+//     grow: panic
+//     size: 3
+//     null: 2
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use wasmtime::*;
 
 fn main() -> Result<()> {

@@ -1,5 +1,22 @@
-use std::sync::Arc;
+// K18: `Table::copy` roots each element that it copies in the caller's scope.
+//
+// Cargo.toml, with this file as src/main.rs; run with `cargo run --release`. `gc-copying` exists from 45 on only:
+//
+//     [dependencies.wasmtime]
+//     version = "=48.0.2"
+//     default-features = false
+//     features = ["runtime", "std", "gc", "gc-drc", "gc-copying"]
+//
+// Expected: no table and no handle holds the value when the collection runs, so it drops it. So it is on 42.0.2 and
+// 45.0.0, exit code 0.
+//
+// Actual on 50.0.1, and on 48.0.2 with both collectors; exit code 1:
+//
+//     dropped by the collection: false
+//     dropped with the store:    true
+
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use wasmtime::*;
 
 struct SetOnDrop(Arc<AtomicBool>);

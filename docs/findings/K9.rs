@@ -1,5 +1,25 @@
-use std::sync::Arc;
+// K9: a thrown exception is pending without a count, and a collection frees it (DRC).
+//
+// Cargo.toml, with this file as src/main.rs; run with `cargo run --release`:
+//
+//     [dependencies.wasmtime]
+//     version = "=45.0.0"
+//     default-features = false
+//     features = ["runtime", "std", "gc", "gc-drc"]
+//
+// Expected: what is pending is a root; "dropped while pending: false" and "Ok(true)", as on 48.0.2 and 50.0.1. Exit
+// code 0.
+//
+// Actual on 42.0.2 and 45.0.0; exit code 101:
+//
+//     dropped while pending:   true
+//     thread 'main' panicked at .../wasmtime-45.0.0/src/runtime/gc/enabled/exnref.rs:374:24:
+//     exnrefs should have concrete types
+//
+// The handle that `take_pending_exception` returns names the externref that was put into the freed block meanwhile.
+
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use wasmtime::*;
 
 struct SetOnDrop(Arc<AtomicBool>);
@@ -33,6 +53,9 @@ fn main() -> Result<()> {
         ExternRef::new(&mut store, "another")?;
     }
     let exception = store.take_pending_exception().expect("it was thrown");
-    println!("the payload:             {:?}", exception.field(&mut store, 0).map(|value| value.unwrap_externref().is_some()));
+    println!(
+        "the payload:             {:?}",
+        exception.field(&mut store, 0).map(|value| value.unwrap_externref().is_some())
+    );
     std::process::exit(i32::from(too_early));
 }

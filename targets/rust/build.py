@@ -25,6 +25,9 @@ LOOKUP_TIMEOUT: Final = 60
 _COMPILING: Final = re.compile(r"\s*Compiling (\S+)")
 _LOG: Final = "cargo.log"
 
+_LAST: Final = "last-flavour"
+"""Which flavour the target folder was last used for."""
+
 
 def cargo() -> str:
     """The path of cargo. Raises RustError without a Rust toolchain."""
@@ -68,6 +71,7 @@ def _build(tool: str, flavour: Flavour, sources: dict[str, bytes], digest: str, 
     folder = cache.root() / "build" / flavour.name
     _lay_out(folder, flavour, sources)
     target = cache.root() / "target"
+    _forget_other(folder, target, flavour)
     _run(tool, folder, target, flavour, digest, progress)
     built = target / "release" / cache.BINARY
     entry = cache.Entry(flavour, digest, round(time.monotonic() - started, 1), built.stat().st_size)
@@ -87,6 +91,19 @@ def _lay_out(folder: Path, flavour: Flavour, sources: dict[str, bytes]) -> None:
             place.write_bytes(content)
     for stray in set(folder.glob("src/**/*.*")) - {folder / name for name in wanted}:
         stray.unlink()
+
+
+def _forget_other(folder: Path, target: Path, flavour: Flavour) -> None:
+    """Makes cargo run the build script again if the last flavour built was another one.
+
+    The copies of the crate are one package to cargo, with one build script's answer in the shared target folder. Cargo
+    keeps it unless a file is newer, and then an executor would greet as the release that was built before.
+    """
+    last = target / _LAST
+    if not last.is_file() or last.read_text(encoding="utf-8") != flavour.name:
+        (folder / "build.rs").touch()
+        target.mkdir(parents=True, exist_ok=True)
+        last.write_text(flavour.name, encoding="utf-8")
 
 
 def _is_locked(flavour: Flavour) -> bool:

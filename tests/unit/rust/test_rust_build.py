@@ -76,6 +76,27 @@ def test_flavours_have_executors_of_their_own(calls: Path) -> None:
     assert "ASSERTIONS=true FLAVOUR=48.0.2-assertions BUILD=assertions executor-" in assertions
 
 
+def test_the_build_script_of_one_release_does_not_answer_for_another(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    building.build("48.0.2")
+    script = cache.root() / "build" / "48.0.2" / "build.rs"
+
+    def again() -> bool:
+        """Whether cargo would run the build script of 48.0.2 now, having had an answer meanwhile."""
+        os.utime(script, (0, 0))
+        building.build("48.0.2")
+        return script.stat().st_mtime > 0
+
+    sources = cache.crate()
+    monkeypatch.setattr(cache, "crate", lambda: {**sources, "src/more.rs": b"// more\n"})
+    assert not again()
+    building.build("45.0.0")
+    monkeypatch.setattr(cache, "crate", lambda: sources)
+    assert again()
+    assert count(calls) == 4
+
+
 def test_other_sources_are_built_again(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     building.build()
     sources = cache.crate()

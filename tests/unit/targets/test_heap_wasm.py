@@ -247,7 +247,8 @@ def test_segments_belong_to_an_instance_and_a_body() -> None:
 
 
 OWN = (
-    "(body (const box (struct.new_default box)) (global any (global.get 7)) (active 1 2 eq (i31 (i32 5)) (global.get 7))"
+    "(body (const box (struct.new_default box)) (global any (global.get 7))"
+    " (active 1 2 eq (i31 (i32 5)) (global.get 7))"
     " (main (see (to_extern (table.get 1 (i32 2)))) (note (ref_eq (cast eq (table.get 1 (i32 3))) (global.get 7)))"
     " (see (struct.get box 0 (global.get 7))) (struct.set box 0 (global.get 7) (new)) (table.set 1 (i32 2) (null any))"
     " (see (to_extern (global.get 8))) (global.set 8 (null any)) (null extern)))"
