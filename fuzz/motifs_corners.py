@@ -153,11 +153,11 @@ def stale_value(g: Draft) -> None:
     elif way == 4:
         g.add(TABLE_GROW, (table_slot(g), g.upto(3), handle))
     elif way == 5:
-        g.add(TABLE_NEW, (g.place.slot, type_, g.upto(3), UNLIMITED, handle))
+        g.add(TABLE_NEW, (g.place.slot, min(type_, ANY), g.upto(3), UNLIMITED, handle))
     elif way == 6:
         g.add(GLOBAL_SET, (global_slot(g), handle))
     elif way == 7:
-        g.add(GLOBAL_NEW, (g.place.slot, type_, 1, handle))
+        g.add(GLOBAL_NEW, (g.place.slot, min(type_, ANY), 1, handle))
     elif way == 8:
         g.made(TYPED_CALL, (g.place.slot, 1, handle), False)
     elif type_ == EXTERN:

@@ -1,9 +1,10 @@
-//! The engine, one for a process, and the kit: Wasm that is compiled once for all programs.
+//! Engines, one for each configuration that programs ask for, and the kit: Wasm that is compiled once for each.
 
 use std::num::NonZeroU32;
 
 use wasmtime::{
-    AsContextMut, Collector, Config, Engine, ExternRef, Instance, Module, OwnedRooted, Result, Rooted, TypedFunc,
+    AsContextMut, Collector, Config, Engine, ExternRef, Instance, InstanceAllocationStrategy, Module, OptLevel,
+    OwnedRooted, PoolingAllocationConfig, Result, Rooted, TypedFunc,
 };
 
 use crate::compat;
@@ -22,6 +23,35 @@ pub struct Options {
     pub zeal: Option<NonZeroU32>,
 }
 
+/// Engine configurations beside the default, by number: `ENGINES` of model/engines.py.
+const UNOPTIMIZED: usize = 1;
+const POOLING: usize = 2;
+const MOVING: usize = 3;
+
+/// GC heaps of a pool: `POOL_HEAPS` of model/engines.py.
+const POOL_HEAPS: u32 = 16;
+
+/// Tables of a module: an instance of the kit has two, a body one more.
+const POOL_TABLES: u32 = 4;
+
+/// Applies an engine configuration; those that are not known are the default.
+fn configure(config: &mut Config, number: usize) {
+    match number {
+        UNOPTIMIZED => {
+            config.cranelift_opt_level(OptLevel::None);
+        }
+        POOLING => {
+            let mut pool = PoolingAllocationConfig::new();
+            pool.total_gc_heaps(POOL_HEAPS).max_tables_per_module(POOL_TABLES);
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        }
+        MOVING => {
+            config.memory_reservation(0).memory_reservation_for_growth(0).memory_guard_size(0);
+        }
+        _ => {}
+    }
+}
+
 /// What programs run in.
 pub struct Environment {
     pub engine: Engine,
@@ -32,7 +62,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    pub fn new(options: Options) -> Result<Environment> {
+    pub fn new(options: Options, number: usize) -> Result<Environment> {
         let mut config = Config::new();
         config
             .wasm_reference_types(true)
@@ -43,6 +73,7 @@ impl Environment {
         if let Some(every) = options.zeal {
             compat::set_zeal(&mut config, every)?;
         }
+        configure(&mut config, number);
         let engine = Engine::new(&config)?;
         let identity = Module::new(&engine, IDENTITY)?;
         let instance = Module::new(&engine, kit::WAT)?;

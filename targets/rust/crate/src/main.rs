@@ -19,6 +19,7 @@ mod stores;
 mod tests;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -90,11 +91,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
 
 /// Serves until the parent ends the stream.
 fn serve(options: Options, sink: &mut File) -> Result<(), Trouble> {
-    let environment = Environment::new(options).map_err(|error| Trouble(format!("no engine: {error:#}")))?;
     panics::note_panics();
     let exact = compat::is_exact(options.collector.1);
     let mut server = Server {
-        machine: Machine::new(&environment, Observer { exact }),
+        machines: Machines { options, exact, progress: None, made: BTreeMap::new() },
         codes: None,
         program: Program::default(),
         out: Vec::new(),
@@ -108,9 +108,35 @@ fn serve(options: Options, sink: &mut File) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// The machines by engine configuration, each made when a program first asks for it.
+struct Machines {
+    options: Options,
+    exact: bool,
+    /// The file into which the place in the program is noted.
+    progress: Option<String>,
+    made: BTreeMap<usize, Machine<'static>>,
+}
+
+impl Machines {
+    fn get(&mut self, number: usize) -> Result<&mut Machine<'static>, Trouble> {
+        if !self.made.contains_key(&number) {
+            let environment = Environment::new(self.options, number)
+                .or_else(|_| Environment::new(self.options, 0))
+                .map_err(|error| Trouble(format!("no engine: {error:#}")))?;
+            // It lives as long as the process, like the machine that uses it.
+            let mut machine = Machine::new(Box::leak(Box::new(environment)), Observer { exact: self.exact });
+            if let Some(path) = &self.progress {
+                machine.note_in(Progress::open(path).map_err(|error| Trouble(format!("{path}: {error}")))?);
+            }
+            self.made.insert(number, machine);
+        }
+        Ok(self.made.get_mut(&number).expect("just made"))
+    }
+}
+
 /// What is between two messages.
-struct Server<'e> {
-    machine: Machine<'e>,
+struct Server {
+    machines: Machines,
     /// None before the handshake.
     codes: Option<Codes>,
     program: Program,
@@ -118,14 +144,12 @@ struct Server<'e> {
     out: Vec<u8>,
 }
 
-impl Server<'_> {
+impl Server {
     fn obey(&mut self, body: &[u8], hello: &Hello, sink: &mut File) -> Result<(), Trouble> {
         match wire::decode_order(body)? {
             Order::Hello(request) => {
-                if let Some(path) = request.progress {
-                    let progress = Progress::open(&path).map_err(|error| Trouble(format!("{path}: {error}")))?;
-                    self.machine.note_in(progress);
-                }
+                self.machines.progress = request.progress;
+                self.machines.get(0)?; // what cannot be had is known before anything runs
                 self.codes = Some(request.codes);
                 wire::write_frame(&mut self.out, |writer| hello.write(writer));
             }
@@ -137,7 +161,8 @@ impl Server<'_> {
     fn run(&mut self, batch: i64, mut programs: Programs, sink: &mut File) -> Result<(), Trouble> {
         let codes = self.codes.as_ref().ok_or_else(|| Trouble::new("a batch came before the handshake"))?;
         while programs.next_into(codes, &mut self.program)? {
-            self.machine.execute(&self.program, batch, &mut self.out)?;
+            let machine = self.machines.get(self.program.engine)?;
+            machine.execute(&self.program, batch, &mut self.out)?;
             if self.out.len() > FLUSH_SIZE {
                 sink.write_all(&self.out)?;
                 self.out.clear();

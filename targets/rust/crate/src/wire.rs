@@ -140,7 +140,8 @@ impl Programs<'_> {
     }
 }
 
-/// A program: the settings of store 0, the number of slots and host values, the ops, and the modules of its bodies.
+/// A program: the settings of store 0, the number of slots and host values, the ops, the modules of its bodies,
+/// and the engine.
 #[derive(Default)]
 pub struct Program {
     pub number: u32,
@@ -150,13 +151,15 @@ pub struct Program {
     pub values: usize,
     pub ops: Vec<Op>,
     pub bodies: Vec<Vec<u8>>,
+    /// The engine configuration (model/engines.py).
+    pub engine: usize,
 }
 
 impl Program {
     fn decode(&mut self, reader: &mut Reader, codes: &Codes) -> Result<(), Trouble> {
         let fields = reader.array()?;
-        if !(6..=7).contains(&fields) {
-            return Err(Trouble::new("a program has six fields, or seven with bodies"));
+        if !(6..=8).contains(&fields) {
+            return Err(Trouble::new("a program has six fields, seven with bodies, eight with an engine"));
         }
         let number = reader.int()?;
         self.number =
@@ -170,13 +173,14 @@ impl Program {
             self.ops.push(decode_op(reader, codes)?);
         }
         self.bodies.clear();
-        for _ in 0..if fields == 7 { reader.array()? } else { 0 } {
+        for _ in 0..if fields >= 7 { reader.array()? } else { 0 } {
             if reader.array()? != 2 {
                 return Err(Trouble::new("a body is a text and a module"));
             }
             reader.text()?; // for executors that interpret it
             self.bodies.push(reader.bytes()?.to_vec());
         }
+        self.engine = if fields == 8 { bounded(reader.int()?)? } else { 0 };
         Ok(())
     }
 }
