@@ -82,6 +82,7 @@ def _helper(m: Maker) -> None:
     result = m.pick((*RESULTS, m.structs[0]))
     here = m.here = Frame(params, result, HELPER_COST)
     main, m.left = m.left, 2 + m.upto(4)
-    parts = _statements(m)
+    collects: list[Tree] = [("gc",)] if m.chance(120) and m.charge() else []
+    parts = [*collects, *_statements(m)]
     m.left = max(1, main - 3)
     m.helpers.append(Helper(params, result, here.tree("func", parts), here.cost))

@@ -134,7 +134,25 @@ def pause(m: Maker) -> list[Tree]:
     after: list[Tree] = []
     if m.chance(80):  # what was freed is used again
         after.append(("drop", leaf_object(m, m.pick(m.structs))))
-    return [*forgetting, ("gc",), *after]
+    return [*forgetting, collection(m), *after]
+
+
+def collection(m: Maker) -> Tree:
+    """A statement that collects, perhaps in a helper, while the frames of its callers alone hold things."""
+    here = m.here
+    helpers = [
+        at
+        for at, helper in enumerate(m.helpers)
+        if helper.collects and here.cost + helper.cost * here.times <= here.allowed
+    ]
+    if not helpers or m.chance(70):
+        return ("gc",)
+    at = m.pick(helpers)
+    helper = m.helpers[at]
+    m.charge(helper.cost)
+    form = m.pick(("call", "call", "call_ref", "call_indirect"))
+    call: Tree = (form, at, *operands(m, helper.params, 0))
+    return call if helper.result is None else ("drop", call)
 
 
 def leaf_object(m: Maker, struct: str) -> Tree:

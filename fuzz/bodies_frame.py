@@ -62,15 +62,16 @@ def is_reference(type_: str) -> bool:
 
 
 class Helper:
-    """A helper function that is done: its signature, its text, and what a call of it costs."""
+    """A helper function that is done: its signature, its text, what a call of it costs, and whether it collects."""
 
-    __slots__ = ("cost", "params", "result", "tree")
+    __slots__ = ("collects", "cost", "params", "result", "tree")
 
     def __init__(self, params: tuple[str, ...], result: str | None, tree: Tree, cost: int) -> None:
         self.params = params
         self.result = result
         self.tree = tree
         self.cost = cost
+        self.collects = ("gc",) in tree
 
 
 class Frame:

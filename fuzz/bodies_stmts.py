@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz.bodies_exprs import exact, index, later, make_array, make_object, value
+from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, value
 from twinheap.fuzz.bodies_frame import ARRAY_OF, STRUCT_OF, TRIES, Maker, is_reference, operand_type
 from twinheap.model.body import Tree
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MINIMUM
@@ -87,7 +87,7 @@ def keep_across(m: Maker, depth: int) -> Tree | None:
     before.append(("set", variable, ("global.get", k)))
     forget: Tree = ("clear",) if k < len(KIT_GLOBALS) and m.chance(90) else ("global.set", k, ("null", type_))
     after = [some(m, 0)] if m.chance(70) and m.left > 0 else []
-    return ("do", *before, forget, ("gc",), *after, look_at(m, variable))
+    return ("do", *before, forget, collection(m), *after, look_at(m, variable))
 
 
 def look_at(m: Maker, variable: int) -> Tree:
@@ -128,7 +128,7 @@ def show(m: Maker, depth: int) -> Tree | None:
 
 @statement("", 2)
 def gc(m: Maker, depth: int) -> Tree | None:
-    return ("gc",) if m.charge() else None
+    return collection(m) if m.charge() else None
 
 
 @statement("", 0.4)

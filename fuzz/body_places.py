@@ -96,7 +96,7 @@ def mapped(form: Tree, change: Callable[[Tree], Tree]) -> Tree:
 
 
 def numbered(form: Tree) -> Iterator[tuple[str, int]]:
-    """The kind and index of each variable ("V"), global ("K"), helper ("F") and segment ("S") that a form itself names."""
+    """The kind and index of each variable ("V"), global ("K"), helper ("F") and segment ("S") that the form names."""
     name = str(form[0])
     if name in VARIABLES:
         yield "V", 1
