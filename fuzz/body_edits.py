@@ -24,6 +24,7 @@ from twinheap.fuzz.body_places import (
 )
 from twinheap.model.body import BodyError, Tree, dumps, features_of, forms, parse
 from twinheap.model.body_types import check, env_of, subtype, type_of
+from twinheap.model.kit import KIT_GLOBALS
 from twinheap.model.ops import CODE, Op
 from twinheap.model.program import Program
 from twinheap.model.view import resolve
@@ -195,6 +196,22 @@ def _expressions_in(form: Tree) -> Iterator[Tree]:
             yield inner.form
 
 
+def hoists(body: Tree, text: str) -> Iterator[Tree]:
+    """The statements of a `then` put before the statement that it is in."""
+    around: list[Path] = []
+    for place in places(body):
+        while around and place.path[: len(around[-1])] != around[-1]:
+            around.pop()
+        if place.kind == "statement":
+            around.append(place.path)
+        if place.form[0] == "then" and around:
+            outer = around[-1]
+            whole = replaced(body, place.path, *_forms(place.form[-1:]))
+            for step in outer:
+                whole = _forms(whole[step : step + 1])[0]
+            yield replaced(body, outer, *_forms(place.form[1:-1]), whole)
+
+
 # --- helpers and what else is named
 
 
@@ -215,14 +232,17 @@ def promotions(body: Tree, text: str) -> Iterator[Tree]:
 
 
 def unused(body: Tree, text: str) -> Iterator[Tree]:
-    """Helpers, segments, locals and parameters that nothing names, deleted."""
+    """Active segments deleted; helpers, segments, globals, locals and parameters that nothing names."""
     parts = [part for part in body[1:] if isinstance(part, tuple)]
-    for of, kind in (("func", "F"), ("segment", "S")):
+    yield from (
+        replaced(body, (at,)) for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == "active"
+    )
+    for of, kind, first in ((("func",), "F", 0), (("segment",), "S", 0), (("global", "const"), "K", len(KIT_GLOBALS))):
         numbers = named(parts, kind)
-        found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == of]
-        for gone in range(len(found) - 1, -1, -1):
+        found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] in of]
+        for gone in range(len(found) - 1 + first, first - 1, -1):
             if gone not in numbers:
-                yield renumbered(replaced(body, (found[gone],)), kind, gone)
+                yield renumbered(replaced(body, (found[gone - first],)), kind, gone)
     for at, number, function in functions(body):
         yield from _unused_variables(body, at, number, function)
 
@@ -266,4 +286,4 @@ def names(body: Tree, text: str) -> Iterator[Tree]:
                         yield replaced(body, place.path, (*form[:at], smaller, *form[at + 1 :]))
 
 
-EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, unused, names)
+EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, hoists, unused, names)

@@ -162,14 +162,14 @@ def _drop(m: Machine, tree: Tree) -> None:
 
 @form("global.get")
 def _global_get(m: Machine, tree: Tree) -> Stored:
-    ref = m.instance.globals[_number(tree)].ref
+    ref = m.cell(_number(tree)).ref
     m.heap.read(ref)
     return ref
 
 
 @form("global.set")
 def _global_set(m: Machine, tree: Tree) -> None:
-    m.heap.set_global(m.instance.globals[_number(tree)], m.operands_of(tree, 2)[0])
+    m.heap.set_global(m.cell(_number(tree)), m.operands_of(tree, 2)[0])
 
 
 @form("unreachable")

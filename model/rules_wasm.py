@@ -140,12 +140,11 @@ def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int,
         ref = machine.run(body, args)
         heap.show()
     except OutOfMemory:
-        w.case = "oom"
-        return Error()
+        return _no_room(w, machine, body)
     except Trap as trap:
-        return _failed(w, obs, heap, TRAP + trap.code)
+        return _failed(w, obs, machine, body, TRAP + trap.code)
     except Thrown:
-        return _failed(w, obs, heap, EXN)
+        return _failed(w, obs, machine, body, EXN)
     w.case = "null" if ref is None else "i31" if not isinstance(ref, Obj) else "object"
     w.require(obs, OK, "the body runs to its end")
     if (heap.trace.result == NONNULL) != (ref is not None):
@@ -153,17 +152,22 @@ def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int,
     return ref
 
 
-def _failed(w: World, obs: Observation, heap: Heap, outcome: str) -> Error:
+def _no_room(w: World, machine: Machine, body: int) -> Error:
+    machine.out_of_memory(body)
+    w.case = "oom"
+    return Error()
+
+
+def _failed(w: World, obs: Observation, machine: Machine, body: int, outcome: str) -> Error:
     """A trap, or an exception that nothing catches: it stays pending (capi.md 5.2)."""
     w.case = "code" if outcome.startswith(TRAP) else "uncaught"
     if outcome != obs.outcome:
         try:
-            heap.show()
+            machine.heap.show()
         except OutOfMemory:
-            w.case = "oom"
-            return Error()
+            return _no_room(w, machine, body)
         w.require(obs, outcome, "the body ends so")
-    heap.trace.check_over()
+    machine.heap.trace.check_over()
     return Error()
 
 

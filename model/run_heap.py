@@ -201,21 +201,6 @@ class Heap:
         self.store.remove(obj)
         del self.w.objects[obj.value]
 
-    def instantiate(self, instance: Instance, body: int, segments: list[SegmentState]) -> None:
-        """The segments of a body hold what is in them, unless the instantiation ran out of memory."""
-
-        def back() -> None:
-            del instance.segments[body]
-            for segment in segments:
-                for ref in segment.refs:
-                    self.store.let_go(ref)
-
-        for segment in segments:
-            for ref in segment.refs:
-                self.store.hold(ref)
-        instance.segments[body] = segments
-        self._change(False, back)
-
     # --- uses
 
     def read(self, ref: Stored) -> None:

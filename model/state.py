@@ -46,6 +46,7 @@ class Store:
         self.unsafe: set[str] = set()  # defects of frames that a run may have met (K3, K4)
         self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.thrown = False  # the host threw, and that was not counted (K9)
+        self.abandoned = Load(0, 0)  # what bodies made that could not be instantiated: it may stay
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
         self.empty = True  # the heap has certainly 0 bytes
@@ -208,9 +209,16 @@ class Store:
 
     def must_fit(self, obj: Obj, live: Load) -> bool:
         """Whether a fresh `obj` fits for certain beside `live`, once everything dead is collected."""
-        litter = self.litter
-        live = Load(live.objects + litter.objects, live.bytes + litter.bytes)
-        return self.bounds.must_fit(live, obj.size or self.block(obj))
+        beside = live
+        for extra in (self.litter, self.abandoned):
+            beside = Load(beside.objects + extra.objects, beside.bytes + extra.bytes)
+        return self.bounds.must_fit(beside, obj.size or self.block(obj))
+
+    def abandon(self, objects: list[Obj]) -> None:
+        """Objects of an instance that was not finished: whether they stay is not known, nor can it be seen."""
+        before = self.abandoned
+        bytes_ = sum(self.block(obj) for obj in objects)
+        self.abandoned = Load(before.objects + len(objects), before.bytes + bytes_)
 
     def may_be_left(self, obj: Obj, count: int = 1) -> None:
         """Up to `count` such objects may have been made that nothing holds; under NULL they take room for ever."""
@@ -220,7 +228,7 @@ class Store:
     def may_hold(self) -> bool:
         """Whether all that is alive can be in the heap at all."""
         bounds = self.bounds
-        if bounds.unlimited or self.runs or (bounds.mixed and bounds.may_fit(Load(0, self.bytes))):
+        if bounds.unlimited or self.runs or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
             return True
         if bounds.mixed:
             self.garbage()
