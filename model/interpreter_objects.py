@@ -166,7 +166,7 @@ def _array_copy(m: Machine, tree: Tree) -> None:
 
 def _items(m: Machine, number: int, start: int, count: int) -> list[Ref]:
     """A part of a segment, which is empty once it was dropped."""
-    segment = m.segments[number]
+    segment = m.own.segments[number]
     _within(start, count, len(segment.refs), "table_oob")
     m.used_segment(number)
     return segment.refs[start : start + count]
@@ -208,7 +208,7 @@ def _array_init_data(m: Machine, tree: Tree) -> None:
 
 @form("elem.drop")
 def _elem_drop(m: Machine, tree: Tree) -> None:
-    m.heap.drop_segment(m.segments[_int(tree)])
+    m.heap.drop_segment(m.own.segments[_int(tree)])
 
 
 # --- tables
@@ -244,11 +244,19 @@ def _table_size(m: Machine, tree: Tree) -> Stored:
     return len(_table(m, tree).refs)
 
 
+def _offered(ref: Stored) -> None:
+    """The value reaches the runtime's own code for tables, which refuses or ignores it (K14)."""
+    if isinstance(ref, Obj):
+        ref.tabled = True
+
+
 @form("table.grow")
 def _table_grow(m: Machine, tree: Tree) -> Stored:
     ref, delta = m.operands_of(tree, 2)
     table = _table(m, tree)
     size = len(table.refs)
+    if not delta or size + unsigned(delta) > table.maximum:
+        _offered(ref)
     if size + unsigned(delta) > table.maximum:
         return -1
     m.heap.grow(table, unsigned(delta), ref)
@@ -259,7 +267,9 @@ def _table_grow(m: Machine, tree: Tree) -> Stored:
 def _table_fill(m: Machine, tree: Tree) -> None:
     index, ref, count = m.operands_of(tree, 2)
     table = _table(m, tree)
-    _within(unsigned(index), unsigned(count), len(table.refs), "table_oob")
+    if unsigned(index) + unsigned(count) > len(table.refs):
+        _offered(ref)
+        raise Trap("table_oob")
     _replace(m, table, unsigned(index), [ref] * unsigned(count))
 
 
