@@ -27,7 +27,6 @@ from twinheap.targets.heap.wasm_run import interpreter
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Over, Raw
 from twinheap.targets.wire import WireProgram
 
-
 RESULT: Final = CODE["result"]
 HOST: Final = "host"
 """The code of a trap that a callback makes."""
