@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), and K15, K16, K21, K24 to K26, K28 (findings.md)."""
+"""Predicates of the known defects of Wasm code (semantics.md 7, wasm-ops.md 6.5, 6.6; docs/findings.md)."""
 
 from __future__ import annotations
 
