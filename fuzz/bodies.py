@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz import bodies_control, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
+from twinheap.fuzz import bodies_control, bodies_declared, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
 from twinheap.fuzz.bodies_exprs import value
 from twinheap.fuzz.bodies_frame import HELPER_COST, MAIN_COST, Frame, Helper, Maker
 from twinheap.fuzz.bodies_stmts import some
@@ -25,6 +25,7 @@ FEATURES: Final = (
     ("tables", 90),
     ("select", 80),
     ("segments", 50),
+    ("own", 60),
     ("control", 110),
     ("calls", 90),
     ("casts", 90),
@@ -33,23 +34,32 @@ FEATURES: Final = (
 )
 """What bodies can be about, and how often (in 256) one is."""
 EXCEPTIONS: Final = 110  # the same, of exceptions
+CALLBACKS: Final = 96  # the same, of callbacks
+ACTIVE: Final = 90  # the same, of active segments, where there are other constants
 SIZE: Final = 12  # forms to aim at, about half of which are leaves
 
 RESULTS: Final = ("extern", "extern", "any", None)
 EMPTY: Final = "(body (main (null extern)))"
 
 
-def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SIZE) -> str:
-    """The text of a random body. `byte`: random bytes; `exceptions`: whether exceptions may be used at all."""
+def random_body(
+    byte: Callable[[], int], exceptions: bool = True, size: int = SIZE, callbacks: bool = False
+) -> str:
+    """The text of a random body. `byte`: random bytes; `exceptions`, `callbacks`: what may be used at all."""
     features = {name for name, share in FEATURES if byte() < share}
     if exceptions and byte() < EXCEPTIONS:
         features.add("exceptions")
+    if callbacks and byte() < CALLBACKS:
+        features.add("callbacks")
     low = max(1, size // 3)
     m = Maker(byte, frozenset(features), low + (byte() * byte() * (3 * size) >> 16))
     parts: list[Tree] = []
+    if m.has("own"):
+        parts += bodies_declared.globals_(m)
     if m.has("segments"):
-        m.segments = [_segment(m) for _ in range(1 + m.upto(2))]
-        parts += [("segment", type_, *items) for type_, items in m.segments]
+        parts += bodies_declared.segments(m)
+    if m.chance(ACTIVE if m.has("segments") or m.has("own") else 0):
+        parts.append(bodies_declared.active(m))
     if m.has("calls"):
         for _ in range(1 + m.upto(2)):
             _helper(m)
@@ -69,17 +79,6 @@ def _statements(m: Maker) -> list[Tree]:
     return made
 
 
-def _segment(m: Maker) -> tuple[str, tuple[Tree, ...]]:
-    """Items that make objects, mostly; a type that fits one of the tables or arrays."""
-    type_ = m.pick(("eq", "eq", "any", m.structs[0], "i31"))
-    items: tuple[Tree, ...] = (("struct.new_default", m.structs[0]), ("null", type_), ("i31", ("i32", m.upto(200))))
-    if type_ in m.structs:
-        items = items[:2]
-    elif type_ == "i31":
-        items = items[1:]
-    return type_, tuple(m.pick(items) for _ in range(1 + m.upto(4)))
-
-
 def _helper(m: Maker) -> None:
     """One more helper, of a few statements; some take more arguments than there are registers."""
     types = ("extern", "extern", "any", "eq", *m.structs, *m.arrays, "i32")
@@ -88,6 +87,7 @@ def _helper(m: Maker) -> None:
     result = m.pick((*RESULTS, m.structs[0]))
     here = m.here = Frame(params, result, HELPER_COST)
     main, m.left = m.left, 2 + m.upto(4)
-    parts = _statements(m)
+    collects: list[Tree] = [("gc",)] if m.chance(120) and m.charge() else []
+    parts = [*collects, *_statements(m)]
     m.left = max(1, main - 3)
     m.helpers.append(Helper(params, result, here.tree("func", parts), here.cost))

@@ -22,7 +22,7 @@ from twinheap.fuzz.bodies_frame import (
     operand_type,
 )
 from twinheap.model.body import Tree
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+from twinheap.model.kit import KIT_TABLES
 
 Way = Callable[[Maker, str, int], Tree | None]
 WAYS: Final[list[tuple[str, str, float, Way]]] = []
@@ -84,8 +84,9 @@ def leaf(m: Maker, type_: str) -> Tree:
     variables = m.known(type_) or m.variables(type_)
     if variables and m.chance(220):
         return ("get", m.pick(variables))
-    if type_ in KIT_GLOBALS and m.chance(200):
-        return ("global.get", m.pick([k for k, t in enumerate(KIT_GLOBALS) if t == type_]))
+    slots = [k for k, found in enumerate(m.all_globals()) if found == type_]
+    if slots and m.chance(200):
+        return ("global.get", m.pick(slots))
     if type_ == "i31":
         return ("i31", ("i32", m.pick(NUMBERS)))
     if type_ in STRUCT_OF and m.chance(200):
@@ -119,21 +120,51 @@ def operands(m: Maker, types: Sequence[str], depth: int) -> list[Tree]:
 
 def pause(m: Maker) -> list[Tree]:
     """Statements that a reference on the operand stack has to survive: holders go, then a collection."""
+    if m.has("callbacks") and m.chance(110) and m.charge(2):
+        return [called(m)]
     if not m.charge(2):
         return [("drop", ("struct.new_default", m.pick(m.structs)))]
     forgetting: list[Tree] = []
     if m.chance(120):
         forgetting.append(("clear",))
     elif m.chance(120):
-        slot = m.upto(len(KIT_GLOBALS))
-        forgetting.append(("global.set", slot, ("null", KIT_GLOBALS[slot])))
+        slot = m.pick(m.settable())
+        forgetting.append(("global.set", slot, ("null", m.all_globals()[slot])))
     elif m.chance(80):
         table = m.upto(len(KIT_TABLES))
         forgetting.append(("table.set", table, ("i32", m.upto(4)), ("null", KIT_TABLES[table])))
     after: list[Tree] = []
     if m.chance(80):  # what was freed is used again
         after.append(("drop", leaf_object(m, m.pick(m.structs))))
-    return [*forgetting, ("gc",), *after]
+    return [*forgetting, collection(m), *after]
+
+
+def collection(m: Maker) -> Tree:
+    """A statement that collects, perhaps in a helper, while the frames of its callers alone hold things."""
+    here = m.here
+    helpers = [
+        at
+        for at, helper in enumerate(m.helpers)
+        if helper.collects and here.cost + helper.cost * here.times <= here.allowed
+    ]
+    if not helpers or m.chance(70):
+        return ("gc",)
+    at = m.pick(helpers)
+    helper = m.helpers[at]
+    m.charge(helper.cost)
+    form = m.pick(("call", "call", "call_ref", "call_indirect"))
+    call: Tree = (form, at, *operands(m, helper.params, 0))
+    return call if helper.result is None else ("drop", call)
+
+
+def called(m: Maker) -> Tree:
+    """The host is called back; what it gives is kept or not."""
+    variable = m.writable("extern")
+    tree: Tree = ("cb", leaf(m, "extern"))
+    if m.chance(100):
+        return ("drop", tree)
+    m.learn(variable, None)
+    return ("set", variable, tree)
 
 
 def leaf_object(m: Maker, struct: str) -> Tree:

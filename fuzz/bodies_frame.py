@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from twinheap.model.body import Tree
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, STRUCTS, TAGS
 
 T = TypeVar("T")
 
@@ -62,15 +62,16 @@ def is_reference(type_: str) -> bool:
 
 
 class Helper:
-    """A helper function that is done: its signature, its text, and what a call of it costs."""
+    """A helper function that is done: its signature, its text, what a call of it costs, and whether it collects."""
 
-    __slots__ = ("cost", "params", "result", "tree")
+    __slots__ = ("collects", "cost", "params", "result", "tree")
 
     def __init__(self, params: tuple[str, ...], result: str | None, tree: Tree, cost: int) -> None:
         self.params = params
         self.result = result
         self.tree = tree
         self.cost = cost
+        self.collects = ("gc",) in tree
 
 
 class Frame:
@@ -103,7 +104,7 @@ class Frame:
 class Maker:
     """See the module. `features`: what this body is about; `left`: forms that it may still have."""
 
-    __slots__ = ("arrays", "byte", "features", "helpers", "here", "left", "news", "segments", "structs")
+    __slots__ = ("arrays", "byte", "features", "globals", "helpers", "here", "left", "news", "segments", "structs")
 
     def __init__(self, byte: Callable[[], int], features: frozenset[str], left: int) -> None:
         self.byte = byte
@@ -111,6 +112,7 @@ class Maker:
         self.left = left
         self.news = 0
         self.segments: list[tuple[str, tuple[Tree, ...]]] = []
+        self.globals: list[tuple[str, bool]] = []  # private ones: type, and whether it can be set
         self.helpers: list[Helper] = []
         self.here = Frame((), None, 0)
         names = tuple(STRUCT_OF)  # few types in a body, so that objects of one size and type meet
@@ -143,6 +145,15 @@ class Maker:
             if at < 0:
                 return item
         return items[-1][1]
+
+    def all_globals(self) -> tuple[str, ...]:
+        """The types of the globals of the kit, and of private ones."""
+        return (*KIT_GLOBALS, *(type_ for type_, _ in self.globals))
+
+    def settable(self) -> list[int]:
+        """The globals that can be set; private ones are as likely as those of the kit."""
+        own = [at for at, (_, mutable) in enumerate(self.globals, len(KIT_GLOBALS)) if mutable]
+        return own if own and self.chance(128) else list(range(len(KIT_GLOBALS)))
 
     # --- what may be spent
 

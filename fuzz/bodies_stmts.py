@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz.bodies_exprs import exact, index, later, make_array, make_object, value
+from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, value
 from twinheap.fuzz.bodies_frame import ARRAY_OF, STRUCT_OF, TRIES, Maker, is_reference, operand_type
 from twinheap.model.body import Tree
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MINIMUM
@@ -78,16 +78,16 @@ def keep_across(m: Maker, depth: int) -> Tree | None:
     if not m.charge(2):
         return None
     before: list[Tree] = []
-    k = m.upto(5)
-    type_ = KIT_GLOBALS[k]
+    k = m.pick(m.settable())
+    type_ = m.all_globals()[k]
     if m.chance(170):
         before.append(("global.set", k, value(m, type_, 2)))
     variable = m.writable(type_)
     m.learn(variable, None)
     before.append(("set", variable, ("global.get", k)))
-    forget: Tree = ("clear",) if m.chance(90) else ("global.set", k, ("null", type_))
+    forget: Tree = ("clear",) if k < len(KIT_GLOBALS) and m.chance(90) else ("global.set", k, ("null", type_))
     after = [some(m, 0)] if m.chance(70) and m.left > 0 else []
-    return ("do", *before, forget, ("gc",), *after, look_at(m, variable))
+    return ("do", *before, forget, collection(m), *after, look_at(m, variable))
 
 
 def look_at(m: Maker, variable: int) -> Tree:
@@ -128,7 +128,7 @@ def show(m: Maker, depth: int) -> Tree | None:
 
 @statement("", 2)
 def gc(m: Maker, depth: int) -> Tree | None:
-    return ("gc",) if m.charge() else None
+    return collection(m) if m.charge() else None
 
 
 @statement("", 0.4)
@@ -146,8 +146,8 @@ def drop(m: Maker, depth: int) -> Tree | None:
 
 @statement("globals", 4)
 def global_set(m: Maker, depth: int) -> Tree | None:
-    k = m.upto(len(KIT_GLOBALS))
-    return ("global.set", k, value(m, KIT_GLOBALS[k], 2))
+    k = m.pick(m.settable())
+    return ("global.set", k, value(m, m.all_globals()[k], 2))
 
 
 def _table(m: Maker) -> int:

@@ -21,7 +21,7 @@ from twinheap.fuzz.bodies_exprs import (
 )
 from twinheap.fuzz.bodies_frame import ARRAY_OF, NUMERIC, STRUCT_OF, UNDER, Maker, operand_type
 from twinheap.model.body import Tree
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, REFERENCES
+from twinheap.model.kit import KIT_TABLES, REFERENCES
 
 ANYTHING: Final = ("eq", "i31", "struct", "array", *STRUCT_OF, *ARRAY_OF)
 """What a reference is tested for."""
@@ -82,7 +82,7 @@ def call(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("ref", 3)
 def slot(m: Maker, type_: str, depth: int) -> Tree | None:
-    slots = [("global.get", at) for at, storage in enumerate(KIT_GLOBALS) if storage == type_]
+    slots = [("global.get", at) for at, found in enumerate(m.all_globals()) if found == type_]
     tables = [at for at, storage in enumerate(KIT_TABLES) if storage == type_ and m.has("tables")]
     if tables and (not slots or m.chance(128)):
         return ("table.get", tables[0], index(m, 4))
@@ -142,6 +142,11 @@ def new(m: Maker, type_: str, depth: int) -> Tree | None:
 @way("extern", 1.5)
 def pass_(m: Maker, type_: str, depth: int) -> Tree | None:
     return ("pass", value(m, "extern", depth))
+
+
+@way("extern", 5, "callbacks")
+def cb(m: Maker, type_: str, depth: int) -> Tree | None:
+    return ("cb", value(m, "extern", depth)) if m.charge() else None
 
 
 @way("extern", 1, "convert")

@@ -24,6 +24,7 @@ from twinheap.fuzz.body_places import (
 )
 from twinheap.model.body import BodyError, Tree, dumps, features_of, forms, parse
 from twinheap.model.body_types import check, env_of, subtype, type_of
+from twinheap.model.kit import KIT_GLOBALS
 from twinheap.model.ops import CODE, Op
 from twinheap.model.program import Program
 from twinheap.model.view import resolve
@@ -36,10 +37,17 @@ PLAIN: Final = {name: name.split("_")[0] for name in ("call_ref", "call_indirect
 MAIN_VARIABLES: Final = 4  # the parameters of `main`
 FEW_VARIABLES: Final = 3  # that stand for an expression of their type
 
-_RUN, _RUN_EXN = CODE["run"], CODE["run_exn"]
+_RUN: Final = (CODE["run"], CODE["run_exn"])
+_CALL: Final = (CODE["call"], CODE["call_exn"])
+_LIKE: Final = {code: pair for pair in (_RUN, _CALL) for code in pair}
+"""Ops that run a body: each with its form for bodies without and with exceptions."""
 _BODY_AT: Final = 2  # where runs name their body
 
 Edit = Callable[[Tree, str], Iterator[Tree]]
+
+
+def _runs(op: Op) -> bool:
+    return op[0] in _LIKE
 
 
 def body_weight(text: str) -> tuple[int, int]:
@@ -83,21 +91,21 @@ def _valid(text: str) -> bool:
 def with_body(program: Program, at: int, text: str) -> Program:
     """`program` with another text for a body; its runs become those of bodies with or without exceptions."""
     bodies = (*program.config.bodies[:at], text, *program.config.bodies[at + 1 :])
-    code = _RUN_EXN if features_of(text) else _RUN
-    ops = [(code, *op[1:]) if op[0] in (_RUN, _RUN_EXN) and op[_BODY_AT] == at else op for op in program.ops]
+    throws = bool(features_of(text))
+    ops = [(_LIKE[op[0]][throws], *op[1:]) if _runs(op) and op[_BODY_AT] == at else op for op in program.ops]
     return resolve(replace(program.config, bodies=bodies), ops)
 
 
 def fewer_bodies(program: Program) -> Iterator[Program]:
     """Without the bodies that nothing runs, and with equal ones only once."""
     bodies = program.config.bodies
-    used = sorted({op[_BODY_AT] for op in program.ops if op[0] in (_RUN, _RUN_EXN)})
+    used = sorted({op[_BODY_AT] for op in program.ops if _runs(op)})
     kept = list(dict.fromkeys(bodies[at] for at in used))
     if len(kept) == len(bodies):
         return
 
     def moved(op: Op) -> Op:
-        if op[0] not in (_RUN, _RUN_EXN):
+        if not _runs(op):
             return op
         return (*op[:_BODY_AT], kept.index(bodies[op[_BODY_AT]]), *op[_BODY_AT + 1 :])
 
@@ -188,6 +196,22 @@ def _expressions_in(form: Tree) -> Iterator[Tree]:
             yield inner.form
 
 
+def hoists(body: Tree, text: str) -> Iterator[Tree]:
+    """The statements of a `then` put before the statement that it is in."""
+    around: list[Path] = []
+    for place in places(body):
+        while around and place.path[: len(around[-1])] != around[-1]:
+            around.pop()
+        if place.kind == "statement":
+            around.append(place.path)
+        if place.form[0] == "then" and around:
+            outer = around[-1]
+            whole = replaced(body, place.path, *_forms(place.form[-1:]))
+            for step in outer:
+                whole = _forms(whole[step : step + 1])[0]
+            yield replaced(body, outer, *_forms(place.form[1:-1]), whole)
+
+
 # --- helpers and what else is named
 
 
@@ -208,14 +232,17 @@ def promotions(body: Tree, text: str) -> Iterator[Tree]:
 
 
 def unused(body: Tree, text: str) -> Iterator[Tree]:
-    """Helpers, segments, locals and parameters that nothing names, deleted."""
+    """Active segments deleted; helpers, segments, globals, locals and parameters that nothing names."""
     parts = [part for part in body[1:] if isinstance(part, tuple)]
-    for of, kind in (("func", "F"), ("segment", "S")):
+    yield from (
+        replaced(body, (at,)) for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == "active"
+    )
+    for of, kind, first in ((("func",), "F", 0), (("segment",), "S", 0), (("global", "const"), "K", len(KIT_GLOBALS))):
         numbers = named(parts, kind)
-        found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == of]
-        for gone in range(len(found) - 1, -1, -1):
+        found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] in of]
+        for gone in range(len(found) - 1 + first, first - 1, -1):
             if gone not in numbers:
-                yield renumbered(replaced(body, (found[gone],)), kind, gone)
+                yield renumbered(replaced(body, (found[gone - first],)), kind, gone)
     for at, number, function in functions(body):
         yield from _unused_variables(body, at, number, function)
 
@@ -259,4 +286,4 @@ def names(body: Tree, text: str) -> Iterator[Tree]:
                         yield replaced(body, place.path, (*form[:at], smaller, *form[at + 1 :]))
 
 
-EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, unused, names)
+EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, hoists, unused, names)

@@ -15,16 +15,20 @@ Path = tuple[int, ...]
 CALLS: Final = frozenset({"call", "call_ref", "call_indirect", "tail", "tail_ref", "tail_indirect"})
 HEADS: Final = frozenset({"param", "result", "local"})
 VARIABLES: Final = frozenset({"get", "set", "tee"})
+GLOBALS: Final = frozenset({"global.get", "global.set"})
 SEGMENT_AT: Final = {"table.init": 2, "array.new_elem": 2, "array.init_elem": 2, "elem.drop": 1}
 """Where forms name a segment."""
 _LISTS: Final = {"do": 1, "block": 1, "repeat": 2, "try": 2, "then": 1}
 """Where the statements of a form begin."""
 
+SEGMENTS: Final = {"segment": 2, "active": 4}
+"""Where the items of segments begin."""
+
 
 class Place(msgspec.Struct, frozen=True):
     """A form in a body. `kind`: "statement", "expression", "item" (of a segment) or "" for all else.
 
-    `function`: the number of the helper that it is in; None in `main` and in segments.
+    `function`: the number of the helper that it is in; None in `main`, in segments and in globals.
     """
 
     path: Path
@@ -45,8 +49,8 @@ def functions(body: Tree) -> Iterator[tuple[int, int | None, Tree]]:
 def statements_of(form: Tree) -> range:
     """The indexes of the statements of a form; items, for a segment."""
     name, count = form[0], len(form)
-    if name == "segment":
-        return range(2, count)
+    if name in SEGMENTS:
+        return range(SEGMENTS[str(name)], count)
     if name in ("func", "main"):
         heads = [part[0] for part in form[1:] if isinstance(part, tuple) and part[0] in HEADS]
         return range(1 + len(heads), count - (name == "main" or "result" in heads))
@@ -70,7 +74,7 @@ def _inside(form: Tree, path: Path, kind: str, function: int | None) -> Iterator
         if not isinstance(part, tuple) or part[0] in HEADS or (form[0] == "try" and at == 1):
             continue
         if at in listed:
-            kind = "item" if form[0] == "segment" else "statement"
+            kind = "item" if form[0] in SEGMENTS else "statement"
         else:
             kind = "" if form[0] == "if" and at >= 2 else "expression"
         yield from _inside(part, (*path, at), kind, function)
@@ -92,10 +96,12 @@ def mapped(form: Tree, change: Callable[[Tree], Tree]) -> Tree:
 
 
 def numbered(form: Tree) -> Iterator[tuple[str, int]]:
-    """The kind and the index of each variable ("V"), helper ("F") and segment ("S") that the form itself names."""
+    """The kind and index of each variable ("V"), global ("K"), helper ("F") and segment ("S") that the form names."""
     name = str(form[0])
     if name in VARIABLES:
         yield "V", 1
+    elif name in GLOBALS:
+        yield "K", 1
     elif name in CALLS:
         yield "F", 1
     elif name in SEGMENT_AT:

@@ -46,7 +46,7 @@ def _form(form: Tree, params: int, variables: dict[int, str], slots: dict[int, s
         elif at in places and isinstance(part, int):
             shown.append(_named(variables, part, "p" if part < params else "l"))
         elif name.startswith("global.") and isinstance(part, int):
-            shown.append(_named(slots, part, KIT_GLOBALS[part] + "."))
+            shown.append(_named(slots, part, (KIT_GLOBALS[part] if part < len(KIT_GLOBALS) else "own") + "."))
         elif name not in CONSTANTS:
             shown.append(str(part))
     return "(" + " ".join(shown) + ")"

@@ -23,10 +23,11 @@ from twinheap.fuzz.motifs_memory import (
     FULL,
     MEMORY,
     PAGE,
+    churn,
     end_in_wrong_store,
     fill_up,
 )
-from twinheap.fuzz.motifs_objects import OBJECTS
+from twinheap.fuzz.motifs_objects import OBJECTS, fill_with_arrays
 from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, bodies_for
@@ -44,6 +45,7 @@ FACTORS: Final = (0.3, 0.7, 1.0, 1.0, 2.0, 4.0)  # by which swarming reweighs a 
 MIX: Final = 0x9E3779B97F4A7C15  # spreads neighbouring (seed, number) pairs over all seeds (golden ratio)
 FULL_LIMITS: Final = (PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 3 * PAGE, UNLIMITED)
 SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
+TIGHT_LIMITS: Final = (0, PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 2 * PAGE, 3 * PAGE)
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 
 USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS)
@@ -63,15 +65,23 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     config = _config(rng, profile, full)
     if rng.random() < profile.engines:
         config = replace(config, engine=rng.randrange(len(ENGINES)))
+    tight = bodies and rng.random() < profile.tight
     if bodies:
-        config = replace(config, limiter=0, bodies=bodies_for(rng, seed, number, "run_exn" in supported))
+        chosen = bodies_for(rng, seed, number, "run_exn" in supported, "call" in supported)
+        config = replace(config, limiter=0, bodies=chosen)
+    if tight:
+        config = replace(config, limit=rng.choice(TIGHT_LIMITS))
     draft = Draft(rng, config)
     menu = (wasm_menus if bodies else full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
     low, high = profile.ops
     wanted = low + ((high - low) * draft.byte() >> 8)
     if rng.random() < profile.early:
         expose_early(draft)
+    if rng.random() < profile.churn:
+        churn(draft)
     _begin(draft, rng.random() < profile.stores, full)
+    if tight:
+        fill_with_arrays(draft)
     if bodies:
         begin_wasm(draft)
     _run(draft, menu, wanted)

@@ -66,6 +66,10 @@ _WHOLE: Final = """
 (body (segment eq (struct.new_default box) (null eq)) (main (local anys) (set 4 (array.new_default anys (i32 3))) (array.init_elem anys 0 (get 4) (i32 1) (i32 0) (i32 2)) (gc) (note (test box (array.get anys (get 4) (i32 1)))) (get 0)))
 (body (main (global.set 0 (new)) (table.fill 0 (i32 2) (global.get 0) (i32 2)) (table.fill 0 (i32 1) (get 0) (add (get 3) (i32 3))) (table.get 0 (i32 3))))
 (body (main (local externs) (set 4 (array.new externs (get 0) (i32 3))) (global.set 6 (get 4)) (array.fill externs (get 4) (i32 1) (get 1) (add (get 3) (i32 2))) (array.get externs (get 4) (i32 2))))
+(body (const box (struct.new_default box)) (global any (struct.new pair (null extern) (global.get 7))) (global extern (null extern)) (main (gc) (note (ref_eq (cast eq (struct.get pair 1 (cast pair (global.get 8)))) (global.get 7))) (see (global.get 9)) (struct.set box 0 (global.get 7) (get 0)) (global.set 9 (struct.get box 0 (global.get 7))) (gc) (global.get 9)))
+(body (global node (struct.new node (struct.new node (null node) (null extern)) (null extern))) (global anys (array.new_fixed anys (array.new_default bytes (i32 100)) (struct.new_default empty))) (main (global.set 7 (struct.new node (global.get 7) (get 0))) (gc) (note (test bytes (array.get anys (global.get 8) (i32 0)))) (struct.get node 1 (global.get 7))))
+(body (const eq (struct.new_default empty)) (active 1 1 eq (global.get 7) (array.new anys (global.get 7) (i32 3))) (segment eq (global.get 7) (struct.new_default empty)) (main (gc) (note (ref_eq (cast eq (table.get 1 (i32 1))) (global.get 7))) (table.init 1 0 (i32 1) (i32 0) (i32 2)) (note (ref_eq (cast eq (table.get 1 (i32 1))) (global.get 7))) (see (to_extern (table.get 1 (i32 2)))) (get 0)))
+(body (global array (array.new_default longs (i32 100))) (active 1 3 any (struct.new box (null extern)) (i31 (i32 5))) (main (get 0)))
 (body (func (param extern) (result extern) (gc) (get 0)) (main (call 0 (get 0))))
 (body (func (param extern any) (result extern) (clear) (gc) (see (to_extern (get 1))) (get 0)) (main (global.set 0 (new)) (global.set 2 (get 2)) (call_ref 0 (global.get 0) (global.get 2))))
 (body (func (param extern) (result extern) (gc) (get 0)) (main (call_indirect 0 (call 0 (new)))))
@@ -95,3 +99,34 @@ def _made() -> tuple[str, ...]:
 
 KIT_BODIES: Final = _made()
 """The texts."""
+
+SIMPLE_BODIES: Final = (
+    "(body (main (global.set 0 (get 0)) (global.get 0)))",
+    "(body (main (local pair) (set 4 (struct.new pair (new) (get 2))) (gc) (struct.get pair 0 (get 4))))",
+    "(body (main (global.set 0 (new)) (if (get 3) (do (throw one (get 0)))) (gc) (global.get 0)))",
+)
+"""For counterexamples that people read: what it is to store, to make and to throw; the last needs exceptions."""
+
+CALLING_BODIES: Final = tuple(
+    """
+(body (main (cb (get 0))))
+(body (main (local extern) (set 4 (cb (new))) (gc) (see (get 4)) (get 4)))
+(body (main (local extern extern) (set 4 (new)) (set 5 (cb (get 0))) (see (get 4)) (gc) (see (get 5)) (cb (get 4))))
+(body (main (global.set 0 (new)) (cb (select (global.get 0) (get 0) (then (clear) (get 3))))))
+(body (main (local pair) (set 4 (struct.new pair (new) (then (drop (cb (get 0))) (get 2)))) (see (struct.get pair 0 (get 4))) (to_extern (get 4))))
+(body (main (local pair) (set 4 (struct.new pair (get 0) (to_any (cb (to_extern (struct.new_default empty)))))) (gc) (to_extern (struct.get pair 1 (get 4)))))
+(body (main (local anys) (set 4 (array.new_fixed anys (to_any (new)) (to_any (cb (get 1))) (to_any (new)))) (see (to_extern (array.get anys (get 4) (i32 0)))) (to_extern (array.get anys (get 4) (get 3)))))
+(body (main (global.set 0 (get 0)) (global.set 2 (get 2)) (drop (cb (to_extern (get 2)))) (see (global.get 0)) (to_extern (global.get 2))))
+(body (main (table.set 0 (i32 1) (new)) (table.set 0 (get 3) (cb (table.get 0 (i32 1)))) (gc) (table.get 0 (i32 1))))
+(body (main (local extern) (repeat 3 (set 4 (cb (tee 4 (new)))) (gc)) (see (get 4)) (get 4)))
+(body (func (param extern extern) (result extern) (drop (cb (get 1))) (gc) (see (get 0)) (get 1)) (main (tail 0 (new) (cb (get 0))) (null extern)))
+(body (func (param extern) (result extern) (gc) (cb (get 0))) (main (local extern) (set 4 (new)) (drop (call_ref 0 (get 4))) (see (get 4)) (get 1)))
+(body (func (param extern extern extern extern extern extern extern extern) (result extern) (gc) (see (get 7)) (see (get 1)) (get 0)) (main (tail 0 (new) (get 0) (get 1) (new) (get 0) (get 1) (new) (cb (new))) (null extern)))
+(body (main (if (get 3) (do (drop (cb (null extern))))) (unreachable) (get 0)))
+(body (main (local extern) (try (catch one 4) (throw one (cb (new)))) (gc) (see (get 4)) (get 4)))
+(body (main (local extern extern) (set 5 (new)) (try (catch one 4) (drop (cb (get 5))) (throw one (get 5))) (gc) (see (get 4)) (cb (get 4))))
+(body (main (local extern exn) (try (catch_all_ref 5) (throw one (new))) (drop (cb (get 0))) (try (catch one 4) (throw_ref (get 5))) (gc) (see (get 4)) (get 4)))
+(body (main (throw one (cb (new))) (null extern)))
+""".strip().splitlines()
+)
+"""The same of bodies that call back."""

@@ -23,7 +23,8 @@ USES: Final = (0, 1, 2, 3, 3)  # of a handle with the wrong store: the last ends
 SET_LIMIT, STORE_DROP = CODE["set_limit"], CODE["store_drop"]
 GC_FOR, OOM_TAKE, OOM_DROP = CODE["gc_for"], CODE["oom_take"], CODE["oom_drop"]
 NEW_ASYNC, GC_ASYNC, POLL, CANCEL = CODE["new_async"], CODE["gc_async"], CODE["poll"], CODE["cancel"]
-TO_RAW, FILL, FREE, WRONG_STORE = CODE["to_raw"], CODE["fill"], CODE["free"], CODE["wrong_store"]
+TO_RAW, FILL, FREE, CHURN = CODE["to_raw"], CODE["fill"], CODE["free"], CODE["churn"]
+WRONG_STORE = CODE["wrong_store"]
 
 
 # --- running out
@@ -160,6 +161,17 @@ def fill_up(g: Draft) -> None:
         fill(g, (4094, 4095, 4096, 2047)[g.upto(4)])
     else:
         fill(g, CAPACITIES[g.upto(8)])
+
+
+def churn(g: Draft) -> None:
+    """Thousands of handles made and dropped in turn, mostly in a store that has no heap yet, and perhaps once more."""
+    count = (1000, 1500, 2000, 4000)[g.upto(4)]
+    if g.byte() < 60:
+        g.any_new(g.byte() & 1 == 0)
+    g.add(CHURN, (g.place.slot, g.upto(4), count))
+    if g.byte() < 100:
+        g.ext(True)
+        g.add(CHURN, (g.place.slot, g.upto(4), count))
 
 
 @motif(MEMORY, "bulk", 0.5, "fill")

@@ -8,7 +8,7 @@ from typing import Final
 from twinheap.fuzz.draft import Draft
 from twinheap.fuzz.motif_table import NUMBERS, Registered, motif, read
 from twinheap.model.kit import ARRAYS, STRUCTS, Field
-from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, NULL, STRUCT
+from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, MAX_LENGTH, NULL, STRUCT
 
 OBJECTS: Final[list[Registered]] = []
 """The motifs of this module."""
@@ -32,6 +32,10 @@ STRUCT_GET_NUMBER, STRUCT_SET_NUMBER = CODE["struct_get_number"], CODE["struct_s
 ARRAY_NEW, ARRAY_NEW_FIXED, ARRAY_GET = CODE["array_new"], CODE["array_new_fixed"], CODE["array_get"]
 ARRAY_SET, ARRAY_GET_NUMBER = CODE["array_set"], CODE["array_get_number"]
 ARRAY_SET_NUMBER, ARRAY_LEN = CODE["array_set_number"], CODE["array_len"]
+
+
+LONGS: Final = ARRAY_NUMBER["longs"]
+LEAST_FREE: Final = 64  # bytes that are not worth an array
 
 
 # --- making
@@ -67,6 +71,19 @@ def new_struct(g: Draft, struct: int, values: list[int], owned: bool) -> int:
 def new_array(g: Draft, array: int, length: int, value: int, owned: bool) -> int:
     operands = (g.place.slot, array, length, NUMBERS[g.upto(3)], value, int(owned))
     return shaped(g, g.made(ARRAY_NEW, operands, owned), array)
+
+
+def fill_with_arrays(g: Draft) -> None:
+    """Ever smaller arrays of numbers, kept, until next to nothing is free."""
+    limit = max(g.builder.config.limit, 0)
+    bytes_ = limit - g.upto(64) * 16
+    while bytes_ > LEAST_FREE:
+        length = min(bytes_ // 8, MAX_LENGTH)
+        new_array(g, LONGS, length, NULL, True)
+        bytes_ = bytes_ - length * 8 if length == MAX_LENGTH else bytes_ // 2
+    if g.byte() < 128:
+        for _ in range(1 + g.upto(8)):
+            g.ext(g.byte() & 1 == 0)
 
 
 def shaped(g: Draft, handle: int, type_: int) -> int:

@@ -26,7 +26,8 @@ class Profile(msgspec.Struct, frozen=True):
     stores. `limiter`: share whose store 0 has an async limiter. `wrong_store`: share that end in using a handle with
     the wrong store, which on C ends the process. `early`: share that expose an i31 as externref in a store without
     heap, which ends the process of releases with K6 (semantics 3.1). `wasm`: share that run Wasm bodies.
-    `engines`: share under an engine configuration other than the default.
+    `tight`: share of those that begin with a store in which hardly anything is free. `churn`: share that begin by
+    making and dropping thousands of handles. `engines`: share under an engine configuration other than the default.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Profile(msgspec.Struct, frozen=True):
     wrong_store: float = 0.0045
     early: float = 0.002
     wasm: float = 0.45
+    tight: float = 0.04
+    churn: float = 0.01
     engines: float = 0.2
 
     def weight(self, group: str) -> float:

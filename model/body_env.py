@@ -1,4 +1,4 @@
-"""What a body declares: segments, helpers and `main` with their variables (docs/bodies.md).
+"""What a body declares: globals, segments, helpers and `main` with their variables (docs/bodies.md).
 
 The forms inside are `body_types.py`'s business.
 """
@@ -11,7 +11,8 @@ from typing import Final, NoReturn
 import msgspec
 
 from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
-from twinheap.model.body_forms import REFERENCE_TYPES, TYPES
+from twinheap.model.body_forms import REFERENCE_TYPES, TYPES, subtype
+from twinheap.model.kit import KIT_TABLES
 
 MAIN_PARAMS: Final = ("extern", "extern", "any", "i32")
 """Variables 0 to 3 of `main`."""
@@ -21,9 +22,30 @@ MAX_VARIABLES: Final = 100
 """Parameters and locals of a function: more than registers and stack slots; Wasm itself allows 1000 parameters."""
 
 
+_ORDER: Final = {"global": 0, "const": 0, "segment": 1, "active": 1, "func": 2, "main": 3}
+_MAIN: Final = 3
+
+
+class Global(msgspec.Struct, frozen=True):
+    """A private global: its type, whether it can be set, and the expression of what it is at first."""
+
+    type: str
+    mutable: bool
+    value: Tree
+
+
 class Segment(msgspec.Struct, frozen=True):
     """A passive element segment: the type of its items, and the expressions that make them."""
 
+    type: str
+    items: tuple[Tree, ...]
+
+
+class Active(msgspec.Struct, frozen=True):
+    """An active element segment: the table of the kit that it is written into, and where."""
+
+    table: int
+    index: int
     type: str
     items: tuple[Tree, ...]
 
@@ -46,18 +68,24 @@ class Function(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What a form may name: segments and helpers by number, variables, and the result of its own function."""
+    """What a form may name: segments and helpers by number, variables, and the result of its own function.
+
+    `globals`: private ones, which are numbered after those of the kit.
+    """
 
     segments: tuple[str, ...]
     functions: tuple[Function, ...]
     variables: tuple[str, ...]
     result: str | None
+    globals: tuple[Global, ...] = ()
 
 
 class Env(msgspec.Struct, frozen=True):
     """What a body declares."""
 
+    globals: tuple[Global, ...]
     segments: tuple[Segment, ...]
+    active: tuple[Active, ...]
     functions: tuple[Function, ...]
     main: Function
 
@@ -65,7 +93,8 @@ class Env(msgspec.Struct, frozen=True):
         """What forms may name in helper `number`, or in `main`: only helpers with smaller numbers are called."""
         function = self.main if number is None else self.functions[number]
         types = tuple(segment.type for segment in self.segments)
-        return Scope(types, self.functions[:number], function.params + function.locals, function.result)
+        variables = function.params + function.locals
+        return Scope(types, self.functions[:number], variables, function.result, self.globals)
 
 
 def wrong(form: object, why: str) -> NoReturn:
@@ -80,29 +109,49 @@ def env_of(text: str) -> Env:
     tree = parse(text)
     parts = [part for part in tree[1:] if isinstance(part, tuple)]
     heads = [part[0] for part in parts]
-    segments = [part for part in parts if part[0] == "segment"]
-    helpers = [part for part in parts if part[0] == "func"]
-    if (
-        tree[0] != "body"
-        or len(parts) != len(tree) - 1
-        or heads != [*["segment"] * len(segments), *["func"] * len(helpers), "main"]
-    ):
-        raise BodyError("a body is (body (segment ...) ... (func ...) ... (main ...)), in this order, one main")
+    ranks = [_ORDER.get(str(head), -1) for head in heads]
+    if tree[0] != "body" or len(parts) != len(tree) - 1 or ranks != sorted(ranks) or ranks.count(_MAIN) != 1:
+        raise BodyError(
+            "a body is (body (global ...) ... (segment ...) ... (func ...) ... (main ...)), in this order, one main"
+        )
+    if -1 in ranks:
+        wrong(parts[0], f"a body is made of {' '.join(_ORDER)}")
     return Env(
-        tuple(_segment(part) for part in segments),
-        tuple(_function(part, (), None) for part in helpers),
+        tuple(_global(part) for part in parts if part[0] in ("global", "const")),
+        tuple(_segment(part) for part in parts if part[0] == "segment"),
+        tuple(_active(part) for part in parts if part[0] == "active"),
+        tuple(_function(part, (), None) for part in parts if part[0] == "func"),
         _function(parts[-1], MAIN_PARAMS, MAIN_RESULT),
     )
 
 
-def _segment(form: Tree) -> Segment:
-    type_ = form[1] if len(form) > 1 else None
+def _global(form: Tree) -> Global:
+    if len(form) != 3 or form[1] not in REFERENCE_TYPES or not isinstance(form[2], tuple):
+        wrong(form, "a global has a reference type and an expression")
+    return Global(str(form[1]), form[0] == "global", form[2])
+
+
+def _segment(form: Tree, at: int = 1) -> Segment:
+    """`at`: where its type is."""
+    type_ = form[at] if len(form) > at else None
     if type_ not in REFERENCE_TYPES or type_ == "exn":
-        wrong(form, "a segment begins with a reference type other than exn")
-    items = tuple(part for part in form[2:] if isinstance(part, tuple))
-    if len(items) != len(form) - 2:
+        wrong(form, "a segment has a reference type other than exn")
+    items = tuple(part for part in form[at + 1 :] if isinstance(part, tuple))
+    if len(items) != len(form) - at - 1:
         wrong(form, "the items of a segment are expressions")
     return Segment(str(type_), items)
+
+
+def _active(form: Tree) -> Active:
+    table, index = (*form[1:], None, None)[:2]
+    if not isinstance(table, int) or table not in range(len(KIT_TABLES)):
+        wrong(form, f"an active segment begins with the number of a table, 0 to {len(KIT_TABLES) - 1}")
+    if not isinstance(index, int) or index not in range(2**31):
+        wrong(form, "after the table comes the index where an active segment is written, 0 to 2^31-1")
+    segment = _segment(form, 3)
+    if not subtype(segment.type, KIT_TABLES[table]):
+        wrong(form, f"elements of type {segment.type} do not fit into {KIT_TABLES[table]}")
+    return Active(table, index, segment.type, segment.items)
 
 
 def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Function:

@@ -82,7 +82,7 @@ _IMMEDIATES: Final = frozenset(
 
 _SHAPES: Final = """
 set V =V
-global.set K =K
+global.set K! =K
 table.set T i32 =T
 table.fill T i32 =T i32
 table.copy T T2 i32 i32 i32
@@ -151,6 +151,7 @@ to_any extern -> any
 to_extern any -> extern
 new -> extern
 pass extern -> extern
+cb extern -> extern
 """
 
 
@@ -190,9 +191,9 @@ CATCHES: Final = {
 
 CONSTANT: Final = frozenset(
     {"null", "i31", "struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed"}
-    | {"to_any", "to_extern", *NUMBER_TYPES}
+    | {"to_any", "to_extern", "global.get", *NUMBER_TYPES}
 )
-"""What the items of segments are made of."""
+"""What private globals and the items of segments are made of."""
 
 ALLOCATES: Final = frozenset(
     {"struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed"}

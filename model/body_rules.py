@@ -45,7 +45,8 @@ def types_for(wanted: str, bound: dict[str, str | int], scope: Scope, spare: int
         case "=V":
             return [scope.variables[int(bound["V"])]]
         case "=K":
-            return [KIT_GLOBALS[int(bound["K"])]]
+            number = int(bound["K"]) - len(KIT_GLOBALS)
+            return [KIT_GLOBALS[number] if number < 0 else scope.globals[number].type]
         case "=T":
             return [KIT_TABLES[int(bound["T"])]]
         case "=STRUCT" | "=ARRAY" | "=ARRAY2" | "=REF":
@@ -71,7 +72,7 @@ def _limits(scope: Scope, labels: int) -> dict[str, int]:
     """How many there are of what an immediate numbers."""
     return {
         "V": len(scope.variables),
-        "K": len(KIT_GLOBALS),
+        "K": len(KIT_GLOBALS) + len(scope.globals),
         "T": len(KIT_TABLES),
         "T2": len(KIT_TABLES),
         "S": len(scope.segments),
@@ -101,11 +102,16 @@ def immediates_of(shape: Shape, form: Tree, scope: Scope, labels: int) -> dict[s
             wrong(form, f"there is no {what} {value} here, but {limits[name]} of them, numbered from 0")
     for name in shape.immediates:
         if name.endswith("!"):
-            _check_mutable(form, bound)
+            _check_mutable(form, bound, scope)
     return bound
 
 
-def _check_mutable(form: Tree, bound: dict[str, str | int]) -> None:
+def _check_mutable(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    if "K" in bound:
+        number = int(bound["K"]) - len(KIT_GLOBALS)
+        if number >= 0 and not scope.globals[number].mutable:
+            wrong(form, "a const cannot be set")
+        return
     made = OBJECT_TYPES[str(bound.get("STRUCT") or bound["ARRAY"])]
     if not made.fields[int(bound.get("FIELD", 0))].mutable:
         wrong(form, f"{made.name} cannot be changed there")

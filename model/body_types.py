@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from twinheap.model.body import CACHED, Tree
-from twinheap.model.body_env import Env, Function, Scope, Segment, env_of, wrong
+from twinheap.model.body_env import Env, Function, Global, Scope, Segment, env_of, wrong
 from twinheap.model.body_forms import (
     CATCHES,
     CONSTANT,
@@ -23,6 +23,7 @@ from twinheap.model.body_forms import (
     top_of,
 )
 from twinheap.model.body_rules import EXTRA, bound_of, immediates_of, types_for
+from twinheap.model.kit import KIT_GLOBALS
 
 __all__ = [
     "EXPRESSIONS",
@@ -41,7 +42,7 @@ __all__ = [
 
 MAX_REPEAT: Final = 50
 MAX_CONSTANT_LENGTH: Final = 100
-"""Elements of an array in a segment: it is made at instantiation, which must not fail."""
+"""Elements of an array in a constant expression: it is made at instantiation."""
 
 
 def type_of(form: Tree, scope: Scope) -> str:
@@ -64,17 +65,17 @@ def type_of(form: Tree, scope: Scope) -> str:
 def check(text: str) -> None:
     """Raises BodyError, which names the form and the reason, for a text that breaks a static rule."""
     env = env_of(text)
-    for segment in env.segments:
+    for number, each in enumerate(env.globals):
+        _constant_of(each.value, each.type, env.globals[:number])
+    for segment in (*env.segments, *env.active):
         for item in segment.items:
-            _constant(item)
-            _operand(item, segment.type, item, _EMPTY)
+            _constant_of(item, segment.type, env.globals)
     for number, function in enumerate(env.functions):
         _body(function, env.scope(number))
     _body(env.main, env.scope())
 
 
 _OPEN: Final = frozenset({"*", "ref", "number"})
-_EMPTY: Final = Scope((), (), (), None)
 
 
 def _body(function: Function, scope: Scope) -> None:
@@ -85,12 +86,22 @@ def _body(function: Function, scope: Scope) -> None:
         _operand(last, function.result, last, scope)
 
 
-def _constant(form: Tree) -> None:
+def _constant_of(form: Tree, type_: str, globals_: tuple[Global, ...]) -> None:
+    """The constant expression of an item or of a global, behind `globals_`."""
+    _constant(form, globals_)
+    _operand(form, type_, form, Scope((), (), (), None, globals_))
+
+
+def _constant(form: Tree, globals_: tuple[Global, ...]) -> None:
     if form[0] not in CONSTANT:
-        wrong(form, f"the items of segments are made of {' '.join(sorted(CONSTANT))}")
+        wrong(form, f"globals and the items of segments are made of {' '.join(sorted(CONSTANT))}")
+    if form[0] == "global.get" and not any(
+        form[1:] == (number,) for number, each in enumerate(globals_, len(KIT_GLOBALS)) if not each.mutable
+    ):
+        wrong(form, "only consts before it can be read here")
     for part in form[1:]:
         if isinstance(part, tuple):
-            _constant(part)
+            _constant(part, globals_)
     if form[0] in ("array.new", "array.new_default"):
         length = form[-1]
         number = length[1] if isinstance(length, tuple) and length[0] == "i32" and len(length) > 1 else -1

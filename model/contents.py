@@ -90,16 +90,38 @@ class SegmentState:
         self.used = False  # items were read from it
 
 
-class Instance:
-    """An instance of the kit: its globals and tables, and the segments of each body that ran on it."""
+class BodyState:
+    """What an instance of a body has of its own: private globals and passive segments."""
 
-    __slots__ = ("globals", "segments", "store", "tables")
+    __slots__ = ("globals", "segments")
+
+    def __init__(self) -> None:
+        self.globals: list[Cell] = []
+        self.segments: list[SegmentState] = []
+
+
+class Instance:
+    """An instance of the kit: its globals and tables, and the instance of each body that ran on it."""
+
+    __slots__ = ("bodies", "globals", "store", "tables")
 
     def __init__(self, store: Store, globals_: list[Cell], tables: list[Table]) -> None:
         self.store = store
         self.globals = globals_
         self.tables = tables
-        self.segments: dict[int, list[SegmentState]] = {}
+        self.bodies: dict[int, BodyState] = {}
+
+
+class Callback:
+    """A callback that runs: the run's store, its argument, a root of what it will return, and the trap it ends in."""
+
+    __slots__ = ("arg", "returns", "store", "trap")
+
+    def __init__(self, store: Store, arg: Ref) -> None:
+        self.store = store
+        self.arg = arg
+        self.returns: OwnedRoot | None = None
+        self.trap = ""
 
 
 Content = None | Handle | Cell | Table | Raw | Error | Fill | Future | Instance

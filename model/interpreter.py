@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.model.body import Tree, forms
-from twinheap.model.body_env import Env
+from twinheap.model.body_env import Active, Env, Global
 from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
 from twinheap.model.body_types import type_of
-from twinheap.model.contents import Instance, SegmentState
+from twinheap.model.contents import BodyState, Cell, Instance, SegmentState
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
@@ -62,7 +62,8 @@ class Machine:
         self.env = env
         self.instance = instance
         self.heap = heap
-        self.segments: list[SegmentState] = []
+        self.own = BodyState()
+        self.unsure = False  # whether the body is instantiated, if the run ends out of memory
         self.variables: list[Stored] = []
         self.operands: list[Stored] = []
         self.scope = env.scope()
@@ -72,20 +73,68 @@ class Machine:
     def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
         """Calls `main`. Raises Trap, Thrown, OutOfMemory; Broken and Lost."""
         try:
-            self.segments = self._instantiate(body)
+            self._instantiate(body)
             result = self.call(None, args)
         except RecursionError:
             raise Lost from None
         self.heap.use(result)
         return result
 
-    def _instantiate(self, body: int) -> list[SegmentState]:
-        """The segments of a body, evaluated once for each instance (K5); each undropped one holds its objects."""
-        found = self.instance.segments.get(body)
-        if found is None:
-            found = [SegmentState([self.value(item) for item in segment.items]) for segment in self.env.segments]
-            self.heap.instantiate(self.instance, body, found)
-        return found
+    def _instantiate(self, body: int) -> None:
+        """Private globals, active segments, passive ones (once for each instance, K5). Raises as `run` does."""
+        found = self.instance.bodies.get(body)
+        if found is not None:
+            self.own = found
+            return
+        self.instance.bodies[body] = self.own
+        try:
+            for each in self.env.globals:
+                self._own_global(each)
+            for active in self.env.active:
+                self._write(active)
+            for segment in self.env.segments:
+                state = SegmentState([])
+                self.own.segments.append(state)
+                for item in segment.items:
+                    state.refs.append(self.value(item))
+                    self.heap.store.hold(state.refs[-1])
+        except Trap:
+            self._abandon(body)
+            raise
+        self.unsure = bool(self.heap.candidates)
+
+    def _own_global(self, declared: Global) -> None:
+        ref = self.value(declared.value)
+        self.own.globals.append(Cell(self.heap.store, 0, declared.mutable, ref))
+        self.heap.store.hold(ref)
+
+    def _write(self, active: Active) -> None:
+        """Items are made and written one by one, or all are made first: which, shows only out of memory."""
+        table = self.instance.tables[active.table]
+        if active.index + len(active.items) > len(table.refs):
+            for item in active.items:
+                self.value(item)
+            raise Trap("table_oob")
+        for at, item in enumerate(active.items, active.index):
+            self.heap.set_element(table, at, self.value(item))
+
+    def out_of_memory(self, body: int) -> None:
+        """The run ended so, perhaps while the body was instantiated: then the next run does that again."""
+        if self.unsure:
+            self._abandon(body)
+
+    def _abandon(self, body: int) -> None:
+        """The body is not instantiated; what it made may stay for ever."""
+        del self.instance.bodies[body]
+        store = self.heap.store
+        store.abandon([*self.heap.loose.values()])
+        for ref in [*(cell.ref for cell in self.own.globals), *(ref for own in self.own.segments for ref in own.refs)]:
+            store.let_go(ref)
+
+    def cell(self, number: int) -> Cell:
+        """A global of the kit, or a private one of the body."""
+        shared = self.instance.globals
+        return shared[number] if number < len(shared) else self.own.globals[number - len(shared)]
 
     def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
         """Runs a helper or `main`, and those that it calls in its place."""
@@ -130,7 +179,7 @@ class Machine:
 
     def used_segment(self, number: int) -> None:
         """Items of a segment are used: where they are evaluated each time, those that allocate are others (K5)."""
-        segment = self.segments[number]
+        segment = self.own.segments[number]
         allocates = any(part[0] in ALLOCATES for item in self.env.segments[number].items for part in forms(item))
         if allocates and segment.used:
             self.heap.store.reused_segments = True

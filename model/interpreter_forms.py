@@ -13,7 +13,7 @@ from twinheap.model.entities import I31_MASK, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, form
 from twinheap.model.objects import is_a
 from twinheap.model.run_heap import Trap
-from twinheap.model.run_trace import seen
+from twinheap.model.run_trace import CALLED, seen
 
 _I31_SIGN: Final = 1 << 30
 
@@ -162,14 +162,14 @@ def _drop(m: Machine, tree: Tree) -> None:
 
 @form("global.get")
 def _global_get(m: Machine, tree: Tree) -> Stored:
-    ref = m.instance.globals[_number(tree)].ref
+    ref = m.cell(_number(tree)).ref
     m.heap.read(ref)
     return ref
 
 
 @form("global.set")
 def _global_set(m: Machine, tree: Tree) -> None:
-    m.heap.set_global(m.instance.globals[_number(tree)], m.operands_of(tree, 2)[0])
+    m.heap.set_global(m.cell(_number(tree)), m.operands_of(tree, 2)[0])
 
 
 @form("unreachable")
@@ -226,6 +226,16 @@ def _clear(m: Machine, _tree: Tree) -> None:
 @form("new")
 def _new(m: Machine, _tree: Tree) -> Stored:
     return _hosted(m.heap.new())
+
+
+@form("cb")
+def _cb(m: Machine, tree: Tree) -> Stored:
+    ref: Ref = m.operands_of(tree)[0]
+    m.heap.show()
+    m.heap.trace.marks()
+    m.heap.use(ref)
+    m.heap.trace.expect(CALLED, "TH106")
+    return m.heap.call_back(ref)
 
 
 @form("pass")

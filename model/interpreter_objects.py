@@ -166,7 +166,7 @@ def _array_copy(m: Machine, tree: Tree) -> None:
 
 def _items(m: Machine, number: int, start: int, count: int) -> list[Ref]:
     """A part of a segment, which is empty once it was dropped."""
-    segment = m.segments[number]
+    segment = m.own.segments[number]
     _within(start, count, len(segment.refs), "table_oob")
     m.used_segment(number)
     return segment.refs[start : start + count]
@@ -208,7 +208,7 @@ def _array_init_data(m: Machine, tree: Tree) -> None:
 
 @form("elem.drop")
 def _elem_drop(m: Machine, tree: Tree) -> None:
-    m.heap.drop_segment(m.segments[_int(tree)])
+    m.heap.drop_segment(m.own.segments[_int(tree)])
 
 
 # --- tables

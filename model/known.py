@@ -98,6 +98,6 @@ def _full_of_leaks(w: World, store: Store, obj: Obj) -> str | None:
     """Leaked objects make a heap full too early: if with them, and not without, `obj` does not fit."""
     kept = [(known_leak(w, leak), store.block(leak)) for leak in (*store.dead.values(), *store.leaked.values())]
     leaks = [(name, size) for name, size in kept if name is not None]
-    live = store.live
+    live = store.most_live
     load = Load(live.objects + len(leaks), live.bytes + sum(size for _, size in leaks))
     return min(leaks)[0] if leaks and not store.must_fit(obj, load) else None

@@ -36,7 +36,7 @@ SMALLEST: Final = "empty"
 """The struct type whose objects are smaller than the smallest free block of K25."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
-_COLLECTS: Final = ALLOCATES | {"gc", "call", "call_ref", "call_indirect"}
+_COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
 _SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "on_cast", "as_non_null", "select"})
 """Forms that may give the value of an operand, as it lies on the stack."""
 
@@ -85,7 +85,7 @@ def _unmapped(form: Tree) -> set[str]:
 def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     """The known defect of Wasm code that explains a verdict: in a run, or on what an earlier run left behind."""
     unsafe: set[str] = set()
-    if OPS[op[0]].name in ("run", "run_exn"):
+    if OPS[op[0]].name in ("run", "run_exn", "call", "call_exn"):
         unsafe |= unsafe_in(w.bodies[op[2]])
     stores = _stores(w, op)
     for store in stores:

@@ -25,8 +25,12 @@ def module(text: str) -> str:
     """The module of a body: it imports what it uses of "kit" and "host", and exports "main"."""
     parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
     helpers = [part for part in parts if part[0] == "func"]
-    uses = Uses([(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers])
-    code = [_segment(uses, at, part) for at, part in enumerate(part for part in parts if part[0] == "segment")]
+    own = [part for part in parts if part[0] in ("global", "const")]
+    types_of = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
+    uses = Uses(types_of, [str(part[1]) for part in own])
+    code = [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
+    code += [_segment(uses, f"$s{at}", part) for at, part in enumerate(part for part in parts if part[0] == "segment")]
+    code += [_active(uses, part) for part in parts if part[0] == "active"]
     for at, (helper, (taken, result)) in enumerate(zip(helpers, uses.helpers, strict=True)):
         code.append(_function(uses, f"$h{at} (type $f{at})", helper, taken, result))
     code += [_function(uses, '$main (export "main")', part, MAIN, "extern") for part in parts if part[0] == "main"]
@@ -77,9 +81,21 @@ def _names(function: Tree, part: str) -> tuple[str, ...]:
     return tuple(str(name) for form in found for name in form[1:])
 
 
-def _segment(uses: Uses, at: int, segment: Tree) -> str:
+def _global(uses: Uses, name: str, declared: Tree) -> str:
+    of = value_type(str(declared[1]))
+    value = FullFunction(uses, ()).code(declared[2])[0]
+    return f"(global {name} {f'(mut {of})' if declared[0] == 'global' else of} {value})"
+
+
+def _segment(uses: Uses, head: str, segment: Tree) -> str:
     items = "".join(f" (item {FullFunction(uses, ()).code(item)[0]})" for item in segment[2:])
-    return f"(elem $s{at} {value_type(str(segment[1]))}{items})"
+    return f"(elem {head} {value_type(str(segment[1]))}{items})"
+
+
+def _active(uses: Uses, active: Tree) -> str:
+    _, table, index, *segment = active
+    head = f"(table {FullFunction(uses, ()).table(int(str(table)))}) (i32.const {index})"
+    return _segment(uses, head, ("segment", *segment))
 
 
 def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], result: str) -> str:

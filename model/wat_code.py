@@ -23,6 +23,7 @@ HOST: Final = {
     "clear": "",
     "new": " (result externref)",
     "pass": " (param externref) (result externref)",
+    "cb": " (param externref) (result externref)",
 }
 """The host functions that a body may import from "host", with their types in the text format."""
 
@@ -116,9 +117,11 @@ def signature(names: tuple[str, ...], result: str) -> str:
 class Uses:
     """What the functions of a module use of what is outside them."""
 
-    def __init__(self, helpers: list[tuple[tuple[str, ...], str]]) -> None:
+    def __init__(self, helpers: list[tuple[tuple[str, ...], str]], globals_: list[str]) -> None:
         self.helpers = helpers
         """The types of the helpers' parameters and of their results."""
+        self.globals = (*KIT_GLOBALS, *globals_)
+        """The types of all globals: those of the kit, then private ones."""
         self.imports: dict[str, str] = {}
         """Names with `$`, and the import."""
         self.data = False
@@ -179,7 +182,7 @@ class Function:
         if of == "v":
             type_ = self._variables[_number(parts[0])]
         elif of == "k":
-            type_ = KIT_GLOBALS[_number(parts[0])]
+            type_ = self._uses.globals[_number(parts[0])]
         elif of == "t":
             type_ = KIT_TABLES[_number(parts[0])]
         elif of == "y":
@@ -195,14 +198,17 @@ class Function:
     def _immediate(self, kind: str, part: Form) -> str:
         if kind == "k":
             number = _number(part)
+            if number >= len(KIT_GLOBALS):
+                return f"$p{number}"
             return self._uses.kit("g", number, f"global $(mut {value_type(KIT_GLOBALS[number])})")
         if kind == "t":
-            return self._table(_number(part))
+            return self.table(_number(part))
         if kind == "g":
             return self._tag(str(part))
         return {"s": "$s", "y": "$"}.get(kind, "") + str(part)
 
-    def _table(self, number: int) -> str:
+    def table(self, number: int) -> str:
+        """The name of a table of the kit."""
         return self._uses.kit("t", number, f"table $0 {value_type(KIT_TABLES[number])}")
 
     def _tag(self, name: str) -> str:

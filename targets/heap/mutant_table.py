@@ -134,6 +134,7 @@ _OTHERS: Final = (
     _own("t27", ALL, "a failed allocation keeps its host-data id", "limit 0: n(1), take, store_drop: 1 finalized"),
     _own("t28", DRC, "no collection when growth is refused", "limit 64: 2047 n in a scope, raw of one, exit, 2047 n"),
     _own("t29", ALL, "eq compares handles", "a=n(1), b=conv of a, eq: false"),
+    _own("t30", ALL, "no trim in a store without heap (K8)", "3000 x (own(i31), drop): the list has 3000 entries"),
 )
 
 _OBJECTS: Final = (
@@ -197,6 +198,9 @@ _WASM: Final = (
     _own("w25", DRC, "array.new of Wasm counts its element once", "run {g=array(new x 3), g[0]=null, gc, see g[1]}"),
     _own("w26", ALL, "array bounds of Wasm are off by one at the end", "run {array of 2, get 2}: not trap:array_oob"),
     _own("w27", ALL, "a branch leaves one block only", "run {block {block {br 1} note}}: note"),
+    _own("w28", COPYING, "private globals of a body are no roots", "run {g=struct()}, gc, run {test struct g}: 0"),
+    _own("w29", DRC, "what a private global is at first is not counted", "run {}, gc, run {test struct g}: 0"),
+    _own("w30", DRC, "active segments count nothing", "run {}, gc, run {test struct t[0]}: 0"),
 )
 
 MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS, *_WASM)}

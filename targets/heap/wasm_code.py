@@ -30,9 +30,19 @@ class Segment(NamedTuple):
     items: tuple[Form, ...]
 
 
-class Body(NamedTuple):
-    """All of a body."""
+class Active(NamedTuple):
+    """An active element segment: the table that it is written into, where, and the expressions of its items."""
 
+    table: int
+    index: int
+    items: tuple[Form, ...]
+
+
+class Body(NamedTuple):
+    """All of a body. `globals`: the expressions of what private ones are at first."""
+
+    globals: tuple[Form, ...]
+    active: tuple[Active, ...]
     segments: tuple[Segment, ...]
     helpers: tuple[Function, ...]
     main: Function
@@ -48,6 +58,8 @@ def body_of(text: str) -> Body:
     """
     forms: list[Form] = [form for form in parse(text)[1:] if isinstance(form, tuple)]
     return Body(
+        tuple(form[2] for form in forms if form[0] in ("global", "const")),
+        tuple(Active(form[1], form[2], form[4:]) for form in forms if form[0] == "active"),
         tuple(Segment(form[2:]) for form in forms if form[0] == "segment"),
         tuple(_function(form, False) for form in forms if form[0] == "func"),
         next(_function(form, True) for form in forms if form[0] == "main"),

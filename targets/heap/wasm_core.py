@@ -13,6 +13,7 @@ from twinheap.targets.heap.wasm_frames import (
     UNREACHABLE,
     Branch,
     Frame,
+    Own,
     Returned,
     TailCall,
     Trap,
@@ -40,6 +41,8 @@ class Core:
         self.heap = instance.store.require_heap()
         self.body = body
         self.host = host
+        self.own = Own()
+        self.constant = False  # whether a constant expression is evaluated
         self.frame = Frame(())
         self.methods: dict[str, Callable[[Form], Any]] = {}
 
@@ -236,6 +239,9 @@ class Core:
 
     def _new(self, form: Form) -> int:
         return self.host.new()
+
+    def _cb(self, form: Form) -> int:
+        return self.host.call_back(self.eval(form[1]))
 
     def _pass(self, form: Form) -> int:
         return self.host.give_back(self.eval(form[1]))

@@ -52,6 +52,19 @@ class TailCall(Exception):
         self.arguments = arguments
 
 
+class Own:
+    """What an instance of a body has of its own: the cells of its private globals, and its passive segments.
+
+    The list of a segment is empty once it was dropped.
+    """
+
+    __slots__ = ("globals", "segments")
+
+    def __init__(self) -> None:
+        self.globals: list[list[int]] = []
+        self.segments: list[list[int]] = []
+
+
 class Frame:
     """The variables of one activation, then its operands that wait; references and numbers side by side.
 

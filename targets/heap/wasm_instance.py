@@ -12,6 +12,7 @@ from twinheap.targets.heap.handle import GcRef
 from twinheap.targets.heap.slots import Global
 from twinheap.targets.heap.structref import StructRef
 from twinheap.targets.heap.table import Table
+from twinheap.targets.heap.wasm_frames import Own
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.store import Store
@@ -27,13 +28,13 @@ HANDLE_TYPES: Final[dict[str, type[GcRef]]] = {
 
 
 class Instance:
-    """The kit's globals and tables, and the element segments of every body that ran in it.
+    """The kit's globals and tables, and the instance of every body that ran in it.
 
     Making one gives the store its heap, as instantiating any module with a table of references does. Raises what the
     limiter says to a heap, and `LimiterError` if it may wait.
     """
 
-    __slots__ = ("globals", "segments", "store", "tables")
+    __slots__ = ("bodies", "globals", "store", "tables")
 
     def __init__(self, store: "Store") -> None:
         store.require_sync()
@@ -43,4 +44,4 @@ class Instance:
         self.tables: list[Table[Any]] = [
             Table(store, HANDLE_TYPES[name], TABLE_MINIMUM, maximum=TABLE_MAXIMUM) for name in KIT_TABLES
         ]
-        self.segments: dict[int, list[list[int]]] = {}  # by the body's number; an empty list once dropped
+        self.bodies: dict[int, Own] = {}  # by their numbers

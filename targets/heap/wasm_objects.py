@@ -21,7 +21,7 @@ class Objects(Slots):
     def allocate(self, layout: ObjectLayout, size: int) -> int:
         """Room with a header. Raises `GcHeapOutOfMemory`; traps where the original does (section 1.5)."""
         try:
-            if isinstance(self.heap, NullHeap):
+            if isinstance(self.heap, NullHeap) and not self.constant:
                 return self._bump(self.heap, layout, size)
             return run_to_end(objects.place(self.store, self.heap, layout, size))
         except AllocationTooLarge:

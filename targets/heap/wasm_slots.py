@@ -10,7 +10,7 @@ from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT
 from twinheap.targets.heap.table import Table
 from twinheap.targets.heap.types import HeapObjectType
 from twinheap.targets.heap.values import Val
-from twinheap.targets.heap.wasm_code import Form
+from twinheap.targets.heap.wasm_code import Active, Form
 from twinheap.targets.heap.wasm_core import U32, Core
 from twinheap.targets.heap.wasm_frames import CAST, TABLE_OOB, Frame, Trap
 
@@ -80,12 +80,17 @@ class Slots(Core):
 
     # --- globals
 
+    def _cell(self, number: int) -> list[int]:
+        """Where a global of the kit, or after those a private one, keeps its reference."""
+        shared = self.instance.globals
+        return shared[number].cell if number < len(shared) else self.own.globals[number - len(shared)]
+
     def _global_get(self, form: Form) -> int:
-        return self.barrier(self.instance.globals[form[1]].cell[0])
+        return self.barrier(self._cell(form[1])[0])
 
     def _global_set(self, form: Form) -> None:
         ref = self.eval(form[2])
-        cell = self.instance.globals[form[1]].cell
+        cell = self._cell(form[1])
         # mutant w08 below: cell[0] = ref
         self.heap.write_ref(cell, 0, ref)
 
@@ -138,7 +143,7 @@ class Slots(Core):
 
     def segment(self, number: int) -> list[int]:
         """What a passive segment of the body holds in this instance; nothing once it is dropped."""
-        return self.segments[number]
+        return self.own.segments[number]
 
     def _elem_drop(self, form: Form) -> None:
         segment = self.segment(form[1])
@@ -146,25 +151,49 @@ class Slots(Core):
             self.heap.write_ref(segment, at, 0)
         segment.clear()  # mutant w09: pass
 
+    # --- instances of bodies
+
     def instantiate(self, number: int) -> None:
-        """Evaluate the segments of the body, once for each instance (K5 of the original mended)."""
-        if number not in self.instance.segments:
-            made = [self._segment_of(segment.items) for segment in self.body.segments]
-            self.instance.segments[number] = made
-        # mutant w10: self.instance.segments[number] = [self._segment_of(each.items) for each in self.body.segments]
-        self.segments = self.instance.segments[number]
+        """Make what the body has of its own, once for each instance (K5 of the original mended)."""
+        made = self.instance.bodies.get(number)
+        if made is not None:  # mutant w10: if False:
+            self.own = made
+            return
+        self.frame = Frame(())
+        self.store.frames.append(self.frame.refs)
+        self.constant = True
+        try:
+            self._make_globals()
+            for active in self.body.active:
+                self._write_active(active)
+            self.own.segments = [self._segment_of(segment.items) for segment in self.body.segments]
+        finally:
+            self.constant = False
+            self.store.frames.pop()
+        self.instance.bodies[number] = self.own  # what a failed attempt has made stays with the store
+
+    def _make_globals(self) -> None:
+        for value in self.body.globals:
+            cell = [0]
+            self.own.globals.append(cell)
+            self.store.globals.append(cell)  # mutant w28: pass
+            self.heap.write_ref(cell, 0, self.eval(value))  # mutant w29: cell[0] = self.eval(value)
+
+    def _write_active(self, active: Active) -> None:
+        """All items are made, then written; nothing of a segment that does not fit (6.2)."""
+        depth = self.push(active.items)
+        table = self._table(active.table)
+        check_range(active.index, len(active.items), len(table.elements), TABLE_OOB)
+        refs: list[Any] = self.pop(depth)
+        # mutant w30 below: table.elements[active.index : active.index + len(refs)] = refs
+        table.write(self.store, range(active.index, active.index + len(refs)), refs)
 
     def _segment_of(self, items: tuple[Form, ...]) -> list[int]:
         """A segment's references: roots while it is not dropped, like those of a table."""
         segment = [0] * len(items)
         self.store.segments.append(segment)
-        self.frame = Frame(())
-        self.store.frames.append(self.frame.refs)
-        try:
-            for at, item in enumerate(items):
-                self.heap.write_ref(segment, at, self.eval(item))
-        finally:
-            self.store.frames.pop()
+        for at, item in enumerate(items):
+            self.heap.write_ref(segment, at, self.eval(item))
         return segment
 
 

@@ -303,7 +303,54 @@ def test_segments_stay_from_one_run_to_the_next() -> None:
     assert verdicts(body, trace(), trace(), after=again) == []
 
 
+OWN = "(const box (struct.new_default box)) (global any (global.get 7)) (active 1 2 eq (i31 (i32 5)) (global.get 7))"
+
+
+def test_private_globals_stay_from_one_run_to_the_next() -> None:
+    statements = "(see (struct.get box 0 (global.get 7))) (struct.set box 0 (global.get 7) (new)) (see (to_extern (global.get 8))) (global.set 8 (null any))"
+    again = "O6 = run I1 0 v10 null null null 0 owned"
+    body = main(statements, declared=OWN)
+    assert verdicts(body, trace("null", "object"), trace(2, "null"), after=again) == []
+    gone = Observation("ok", ("f:2", 2, "null", "null"), (2,))
+    assert [v.code for v in verdicts(body, trace("null", "object"), gone, after=again)] == ["TH201"]
+    other = again.replace("I1", "I7")
+    seen = [trace("null", "object"), OK, trace("null", "object")]
+    assert verdicts(body, *seen, after=f"I6 = inst S0\n{other.replace('O6', 'O7').replace('I7', 'I6')}") == []
+
+
+def test_active_segments_are_written_when_a_body_first_runs() -> None:
+    statements = "(see (to_extern (table.get 1 (i32 2)))) (note (ref_eq (cast eq (table.get 1 (i32 3))) (global.get 7))) (table.set 1 (i32 2) (null any))"
+    again = "O6 = run I1 0 v10 null null null 0 owned"
+    seen = trace("i31:5", "n:1"), trace("null", "n:1")
+    assert verdicts(main(statements, declared=OWN), *seen, after=again) == []
+
+
+def test_an_active_segment_that_does_not_fit_ends_the_run() -> None:
+    declared = f"{OWN} (active 1 3 any (null any) (null any)) (active 1 0 any (i31 (i32 1)))"
+    after = "T6 = inst_table I1 1\nO7 = table_get_owned T6 {}\n"
+    trap = Observation("trap:table_oob", ())
+    for at, shown in ((0, "null"), (3, "nonnull")):
+        seen = OK, Observation("ok", (shown,))
+        assert verdicts(main("", declared=declared), trap, *seen, after=after.format(at)) == []
+    again = "O6 = run I1 0 v10 null null null 0 owned"
+    assert verdicts(main("", declared=declared), trap, trap, after=again) == []
+
+
 # --- out of memory (program-ir.md 8.3 rule 4)
+
+
+def test_out_of_memory_while_a_body_is_instantiated_is_followed_by_another_attempt() -> None:
+    large = " ".join("(array.new_default longs (i32 100))" for _ in range(78))
+    declared = f"(segment any {large}) (active 1 0 any (i31 (i32 5)))"
+    body = main("(table.set 1 (i32 0) (null any))", declared="(global array (array.new_default longs (i32 100)))")
+    again = "O6 = run I1 0 v10 null null null 0 owned"
+    assert [v.code for v in verdicts(body, Observation("err:oom", ()), limit="65536")] == ["TH301"]
+    full = main("(see (to_extern (table.get 1 (i32 0)))) (table.set 1 (i32 0) (null any))", declared=declared)
+    failed = Observation("err:oom", ())
+    assert verdicts(full, failed, failed, after=again, limit="65536") == []
+    assert verdicts(full, failed, trace("i31:5"), after=again, limit="65536") == []
+    assert verdicts(full, trace("i31:5"), trace("null"), after=again, limit="65536") == []
+
 
 LARGE = "(set 8 (array.new_default anys (i32 16000)))"
 """Takes most of 64 KiB."""

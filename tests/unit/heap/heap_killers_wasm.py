@@ -117,3 +117,22 @@ w25 = running(
 )
 w26 = running("(main (see (array.get externs (array.new_default externs (i32 2)) (i32 2))) (null extern))")
 w27 = running("(main (block (block (br 1)) (note (i32 1))) (null extern))")
+
+
+def own_object(where, held):
+    """What a body is given when it is instantiated is there after collections."""
+
+    def killer(p):
+        instance = p.instance()
+        for _ in range(3):
+            p.run(instance, f"{where} (main (drop (new)) (note (test box {held})) (null extern))")
+            p.gc()
+
+    return killer
+
+
+BOX = "(struct.new_default box)"
+
+w28 = own_object(f"(global any {BOX})", "(global.get 7)")
+w29 = own_object(f"(global any {BOX})", "(global.get 7)")
+w30 = own_object(f"(active 1 0 any {BOX})", "(table.get 1 (i32 0))")

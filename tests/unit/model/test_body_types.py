@@ -11,6 +11,8 @@ from twinheap.model.body_forms import EXPRESSIONS, STATEMENTS, subtype
 from twinheap.model.body_types import check, env_of, type_of
 
 RIGHT = [
+    "(body (const box (struct.new_default sub)) (global any (global.get 7)) (segment eq (global.get 7)) (active 1 0 box (global.get 7)) (main (global.set 8 (global.get 7)) (get 0)))",
+    "(body (active 0 70 extern) (segment any) (main (elem.drop 0) (get 0)))",
     "(body (main (null extern)))",
     "(body (segment eq (struct.new_default empty) (i31 (i32 3))) (main (drop (array.new_elem anys 0 (i32 0) (i32 1))) (get 0)))",
     "(body (segment extern (to_extern (i31 (i32 1)))) (main (table.init 0 0 (i32 0) (i32 0) (i32 1)) (elem.drop 0) (get 0)))",
@@ -37,6 +39,18 @@ WRONG = {
     "(body (main (local node) (set 4 (null struct)) (new)))": "it is of type struct, and node",
     "(body (main (local thing) (new)))": "no type",
     "(body (main (global.set 7 (null any)) (new)))": "no global 7",
+    "(body (global any (null any)) (main (global.set 8 (null any)) (new)))": "no global 8",
+    "(body (const any (null any)) (main (global.set 7 (null any)) (new)))": "cannot be set",
+    "(body (global any (global.get 7)) (main (new)))": "only consts before it",
+    "(body (global any (null any)) (global any (global.get 7)) (main (new)))": "only consts before it",
+    "(body (segment any (global.get 2)) (main (new)))": "only consts before it",
+    "(body (const any (new)) (main (new)))": "made of",
+    "(body (const any (null extern)) (main (new)))": "it is of type extern, and any",
+    "(body (global i32 (i32 0)) (main (new)))": "a reference type and an expression",
+    "(body (segment any) (global any (null any)) (main (new)))": "in this order",
+    "(body (active 2 0 any) (main (new)))": "the number of a table",
+    "(body (active 1 -1 any) (main (new)))": "the index",
+    "(body (active 0 0 any) (main (new)))": "do not fit",
     "(body (main (table.set 2 (i32 0) (new)) (new)))": "no table 2",
     "(body (main (table.copy 0 1 (i32 0) (i32 0) (i32 0)) (new)))": "do not fit",
     "(body (segment any) (main (table.init 0 0 (i32 0) (i32 0) (i32 0)) (new)))": "do not fit",

@@ -246,6 +246,39 @@ def test_segments_belong_to_an_instance_and_a_body() -> None:
     assert [one.outcome for one in runs.see()][1:4] == ["ok", "trap:table_oob", "ok"]
 
 
+OWN = (
+    "(body (const box (struct.new_default box)) (global any (global.get 7))"
+    " (active 1 2 eq (i31 (i32 5)) (global.get 7))"
+    " (main (see (to_extern (table.get 1 (i32 2)))) (note (ref_eq (cast eq (table.get 1 (i32 3))) (global.get 7)))"
+    " (see (struct.get box 0 (global.get 7))) (struct.set box 0 (global.get 7) (new)) (table.set 1 (i32 2) (null any))"
+    " (see (to_extern (global.get 8))) (global.set 8 (null any)) (null extern)))"
+)
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_private_globals_and_active_segments_are_made_once_for_each_instance(collector: str) -> None:
+    runs = Runs(OWN)
+    runs.run()
+    runs("gc", 0)
+    runs.run()
+    seen = runs.see(collector)
+    assert seen[1].values == ("i31:5", "n:1", "null", "object", "null")
+    assert seen[3].values == ("null", "n:1", 0, "null", "null")
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_a_body_that_could_not_be_instantiated_is_when_it_runs_again(collector: str) -> None:
+    large = " ".join("(array.new_default longs (i32 100))" for _ in range(100))
+    runs = Runs(f"(body (active 1 0 any (i31 (i32 5))) (segment any {large}) (main (null extern)))", limit=65536)
+    runs.run()
+    runs.run()
+    assert [one.outcome for one in runs.see(collector)[1:3]] == ["err:oom", "err:oom"]
+    runs = Runs("(body (active 1 3 any (i31 (i32 5)) (i31 (i32 5))) (main (null extern)))")
+    runs.run()
+    runs.run()
+    assert [one.outcome for one in runs.see(collector)[1:3]] == ["trap:table_oob", "trap:table_oob"]
+
+
 def test_long_chains_of_helpers_fit() -> None:
     helpers = ["(func (param extern) (result extern) (get 0))"]
     helpers += [f"(func (param extern) (result extern) (call {at} (get 0)))" for at in range(300)]

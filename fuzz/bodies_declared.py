@@ -1,0 +1,80 @@
+"""What random bodies declare beside functions: private globals and element segments, of constant expressions."""
+
+from __future__ import annotations
+
+from twinheap.fuzz.bodies_exprs import NUMBERS
+from twinheap.fuzz.bodies_frame import ARRAY_OF, NUMERIC, STRUCT_OF, UNDER, Maker, below, operand_type
+from twinheap.model.body import Tree
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+
+DEPTH = 3  # nesting of a constant expression: inner objects wait while outer ones are made
+LENGTHS = (0, 1, 2, 3, 3, 5, 8, 100)
+
+
+def globals_(m: Maker) -> list[Tree]:
+    """One to four private globals, which `m` knows from then on."""
+    made: list[Tree] = []
+    for _ in range(1 + m.upto(4)):
+        type_ = m.pick(("any", "any", "eq", "extern", "struct", "array", "i31", *m.structs, *m.arrays))
+        mutable = m.chance(140)
+        made.append(("global" if mutable else "const", type_, constant(m, type_, DEPTH)))
+        m.globals.append((type_, mutable))
+    return made
+
+
+def segments(m: Maker) -> list[Tree]:
+    """One or two passive segments of items that make objects, mostly; and perhaps an active one."""
+    made: list[Tree] = []
+    for _ in range(1 + m.upto(2)):
+        type_ = m.pick(("eq", "eq", "any", m.structs[0], "i31"))
+        items = tuple(constant(m, type_, 1 + m.chance(60)) for _ in range(1 + m.upto(4)))
+        m.segments.append((type_, items))
+        made.append(("segment", type_, *items))
+    return made
+
+
+def active(m: Maker) -> Tree:
+    """Mostly within its table, as that is at first."""
+    table = m.upto(len(KIT_TABLES)) if m.chance(40) else len(KIT_TABLES) - 1
+    type_ = KIT_TABLES[table] if m.chance(100) else m.pick(("extern",) if table == 0 else ("any", "eq", *m.structs))
+    items = tuple(constant(m, type_, DEPTH) for _ in range(1 + m.upto(3)))
+    start = m.upto(5 - len(items)) if not m.has("traps") or m.chance(200) else m.pick((3, 4, 5, 12))
+    return ("active", table, start, type_, *items)
+
+
+def constant(m: Maker, wanted: str, depth: int) -> Tree:
+    """A constant expression that will do where `wanted` is."""
+    if wanted in NUMERIC:
+        return (wanted, m.pick(NUMBERS))
+    consts = [
+        at for at, (type_, mutable) in enumerate(m.globals, len(KIT_GLOBALS)) if not mutable and _fits(type_, wanted)
+    ]
+    if consts and m.chance(110):
+        return ("global.get", m.pick(consts))
+    if wanted in ("extern", "exn") or depth <= 0 or m.chance(24):
+        return ("null", wanted)
+    usual = [type_ for type_ in UNDER[wanted] if type_ in (*m.structs, *m.arrays, "i31")]
+    made = [type_ for type_ in UNDER[wanted] if type_ in STRUCT_OF or type_ in ARRAY_OF or type_ == "i31"]
+    type_ = m.pick(usual if usual and m.chance(200) else made)
+    if type_ == "i31":
+        return ("i31", ("i32", m.pick(NUMBERS)))
+    if type_ in STRUCT_OF:
+        if m.chance(80):
+            return ("struct.new_default", type_)
+        fields = (operand_type(field.storage) for field in STRUCT_OF[type_].fields)
+        return ("struct.new", type_, *(constant(m, field, depth - 1) for field in fields))
+    return _array(m, type_, depth)
+
+
+def _fits(type_: str, wanted: str) -> bool:
+    return type_ == wanted or below(type_, wanted)
+
+
+def _array(m: Maker, type_: str, depth: int) -> Tree:
+    element = operand_type(ARRAY_OF[type_].fields[0].storage)
+    way = m.upto(3)
+    if way == 0:
+        return ("array.new_default", type_, ("i32", m.pick(LENGTHS)))
+    if way == 1:
+        return ("array.new", type_, constant(m, element, depth - 1), ("i32", m.pick(LENGTHS)))
+    return ("array.new_fixed", type_, *(constant(m, element, depth - 1) for _ in range(m.upto(4))))
