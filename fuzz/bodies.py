@@ -42,9 +42,7 @@ RESULTS: Final = ("extern", "extern", "any", None)
 EMPTY: Final = "(body (main (null extern)))"
 
 
-def random_body(
-    byte: Callable[[], int], exceptions: bool = True, size: int = SIZE, callbacks: bool = False
-) -> str:
+def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SIZE, callbacks: bool = False) -> str:
     """The text of a random body. `byte`: random bytes; `exceptions`, `callbacks`: what may be used at all."""
     features = {name for name, share in FEATURES if byte() < share}
     if exceptions and byte() < EXCEPTIONS:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from twinheap.model.builder import Builder
 from twinheap.model.body import calls_back
+from twinheap.model.builder import Builder
 from twinheap.model.ops import CALLS, CODE, MAX_CALLS, MAX_OPS, NULL, OpSpec
 
 
