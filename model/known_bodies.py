@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7), and K15, K16, K21, K24 to K26 (findings.md)."""
+"""Predicates of known defects of Wasm code: K3, K4, K5 (semantics.md 7); K15, K16, K21, K24 to K26 (findings.md)."""
 
 from __future__ import annotations
 
