@@ -151,7 +151,7 @@ def collection(m: Maker) -> Tree:
     helper = m.helpers[at]
     m.charge(helper.cost)
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
-    call: Tree = (form, at, *operands(m, helper.params, 0))
+    call: Tree = (form, at, *(value(m, type_, 0) for type_ in helper.params))
     return call if helper.result is None else ("drop", call)
 
 

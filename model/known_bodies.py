@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "call", "call_ref", "call_indirect"}
-_SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "on_cast", "as_non_null", "select"})
+_SAME_VALUE: Final = frozenset(
+    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"} | {"on_non_null", "as_non_null", "select"}
+)
 """Forms that may give the value of an operand, as it lies on the stack."""
 
 
