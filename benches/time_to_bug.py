@@ -152,7 +152,8 @@ def main() -> None:
         met = sum(one < options.cap for one in seconds)
         print(
             f"{name:10} {defect:4} on {DEFECTS[defect]}: met by {met} of {len(found)} seeds, "
-            f"median {medians[name, defect]:.1f} s, worst {max(seconds):.1f} s, median programs {statistics.median(one[1] for one in found):,.0f}",
+            f"median {medians[name, defect]:.1f} s, worst {max(seconds):.1f} s, "
+            f"median programs {statistics.median(one[1] for one in found):,.0f}",
             flush=True,
         )
     rates = {f"{name} {defect} seconds": value for (name, defect), value in medians.items()}

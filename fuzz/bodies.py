@@ -34,6 +34,7 @@ FEATURES: Final = (
 )
 """What bodies can be about, and how often (in 256) one is."""
 EXCEPTIONS: Final = 110  # the same, of exceptions
+CALLBACKS: Final = 96  # the same, of callbacks
 ACTIVE: Final = 90  # the same, of active segments, where there are other constants
 SIZE: Final = 12  # forms to aim at, about half of which are leaves
 
@@ -41,11 +42,13 @@ RESULTS: Final = ("extern", "extern", "any", None)
 EMPTY: Final = "(body (main (null extern)))"
 
 
-def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SIZE) -> str:
-    """The text of a random body. `byte`: random bytes; `exceptions`: whether exceptions may be used at all."""
+def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SIZE, callbacks: bool = False) -> str:
+    """The text of a random body. `byte`: random bytes; `exceptions`, `callbacks`: what may be used at all."""
     features = {name for name, share in FEATURES if byte() < share}
     if exceptions and byte() < EXCEPTIONS:
         features.add("exceptions")
+    if callbacks and byte() < CALLBACKS:
+        features.add("callbacks")
     low = max(1, size // 3)
     m = Maker(byte, frozenset(features), low + (byte() * byte() * (3 * size) >> 16))
     parts: list[Tree] = []

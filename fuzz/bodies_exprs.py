@@ -120,6 +120,8 @@ def operands(m: Maker, types: Sequence[str], depth: int) -> list[Tree]:
 
 def pause(m: Maker) -> list[Tree]:
     """Statements that a reference on the operand stack has to survive: holders go, then a collection."""
+    if m.has("callbacks") and m.chance(110) and m.charge(2):
+        return [called(m)]
     if not m.charge(2):
         return [("drop", ("struct.new_default", m.pick(m.structs)))]
     forgetting: list[Tree] = []
@@ -153,6 +155,16 @@ def collection(m: Maker) -> Tree:
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
     call: Tree = (form, at, *(value(m, type_, 0) for type_ in helper.params))
     return call if helper.result is None else ("drop", call)
+
+
+def called(m: Maker) -> Tree:
+    """The host is called back; what it gives is kept or not."""
+    variable = m.writable("extern")
+    tree: Tree = ("cb", leaf(m, "extern"))
+    if m.chance(100):
+        return ("drop", tree)
+    m.learn(variable, None)
+    return ("set", variable, tree)
 
 
 def leaf_object(m: Maker, struct: str) -> Tree:

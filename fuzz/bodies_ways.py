@@ -151,6 +151,11 @@ def pass_(m: Maker, type_: str, depth: int) -> Tree | None:
     return ("pass", value(m, "extern", depth))
 
 
+@way("extern", 5, "callbacks")
+def cb(m: Maker, type_: str, depth: int) -> Tree | None:
+    return ("cb", value(m, "extern", depth)) if m.charge() else None
+
+
 @way("extern", 1, "convert")
 def to_extern(m: Maker, type_: str, depth: int) -> Tree | None:
     return ("to_extern", value(m, "any", depth))

@@ -48,10 +48,17 @@ PLAIN: Final = {name: name.split("_")[0] for name in ("call_ref", "call_indirect
 MAIN_VARIABLES: Final = 4  # the parameters of `main`
 FEW_VARIABLES: Final = 3  # that stand for an expression of their type
 
-_RUN, _RUN_EXN = CODE["run"], CODE["run_exn"]
+_RUN: Final = (CODE["run"], CODE["run_exn"])
+_CALL: Final = (CODE["call"], CODE["call_exn"])
+_LIKE: Final = {code: pair for pair in (_RUN, _CALL) for code in pair}
+"""Ops that run a body: each with its form for bodies without and with exceptions."""
 _BODY_AT: Final = 2  # where runs name their body
 
 Edit = Callable[[Tree, str], Iterator[Tree]]
+
+
+def _runs(op: Op) -> bool:
+    return op[0] in _LIKE
 
 
 def body_weight(text: str) -> tuple[int, int]:
@@ -95,21 +102,21 @@ def _valid(text: str) -> bool:
 def with_body(program: Program, at: int, text: str) -> Program:
     """`program` with another text for a body; its runs become those of bodies with or without exceptions."""
     bodies = (*program.config.bodies[:at], text, *program.config.bodies[at + 1 :])
-    code = _RUN_EXN if features_of(text) else _RUN
-    ops = [(code, *op[1:]) if op[0] in (_RUN, _RUN_EXN) and op[_BODY_AT] == at else op for op in program.ops]
+    throws = bool(features_of(text))
+    ops = [(_LIKE[op[0]][throws], *op[1:]) if _runs(op) and op[_BODY_AT] == at else op for op in program.ops]
     return resolve(replace(program.config, bodies=bodies), ops)
 
 
 def fewer_bodies(program: Program) -> Iterator[Program]:
     """Without the bodies that nothing runs, and with equal ones only once."""
     bodies = program.config.bodies
-    used = sorted({op[_BODY_AT] for op in program.ops if op[0] in (_RUN, _RUN_EXN)})
+    used = sorted({op[_BODY_AT] for op in program.ops if _runs(op)})
     kept = list(dict.fromkeys(bodies[at] for at in used))
     if len(kept) == len(bodies):
         return
 
     def moved(op: Op) -> Op:
-        if op[0] not in (_RUN, _RUN_EXN):
+        if not _runs(op):
             return op
         return (*op[:_BODY_AT], kept.index(bodies[op[_BODY_AT]]), *op[_BODY_AT + 1 :])
 

@@ -14,7 +14,7 @@ from typing import Final
 from twinheap.fuzz.generate import generate
 from twinheap.fuzz.profiles import PROFILES
 from twinheap.model.bytecode import decode, encode
-from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, Op
+from twinheap.model.ops import CODE, END, INT_KINDS, NULL, OPS, Op
 from twinheap.model.program import Program
 from twinheap.model.view import resolve
 
@@ -124,7 +124,7 @@ def _bracket(ops: Ops, rng: Random) -> None:
     """A scope of store 0 around some ops."""
     start, stop = _run(ops, rng)
     ops.insert(stop, (END,))
-    ops.insert(start, (next(iter(BRACKETS)), 0))
+    ops.insert(start, (CODE["scope"], 0))
 
 
 _CHANGES: Final[tuple[Change, ...]] = (_delete, _delete, _double, _double, _alter, _alter, _alter, _splice, _bracket)

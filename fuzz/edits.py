@@ -13,8 +13,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from twinheap.fuzz.body_edits import body_weight
-from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
-from twinheap.model.program import Program, results_of
+from twinheap.model.ops import BRACKETS, CALLS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
+from twinheap.model.program import Program, closing, results_of
 from twinheap.model.view import resolve
 
 MAX_PAIR_OPS: Final = 24
@@ -24,6 +24,8 @@ MAX_MERGE_SLOTS: Final = 48
 """Slots up to which each is replaced by each earlier one; what is larger has not been through deletion yet."""
 
 _GC: Final = CODE["gc"]
+_RESULT: Final = CODE["result"]
+_RUNS: Final = {CODE["call"]: CODE["run"], CODE["call_exn"]: CODE["run_exn"]}
 _FILL: Final = CODE["fill"]
 _MAKE_OWNED: Final = frozenset({CODE["ext_new_owned"], CODE["i31_new_owned"], CODE["own"]})
 
@@ -119,6 +121,20 @@ def unwraps(program: Program) -> Iterator[Program]:
             opened.append(at)
         elif op[0] == END and opened:
             yield _without(program, {opened.pop(), at})
+
+
+def brackets(program: Program) -> Iterator[Program]:
+    """Each bracket deleted with what is in it, large ones first; then each call as a run without a callback."""
+    ops = program.ops
+    ends = {at: closing(ops, at) for at, op in enumerate(ops) if op[0] in BRACKETS}
+    for at in sorted(ends, key=lambda at: at - ends[at]):
+        yield _without(program, set(range(at, ends[at] + 1)))
+    for at, end in ends.items():
+        if ops[at][0] in CALLS:
+            following = ops[end + 1] if end + 1 < len(ops) else ()
+            taken = following[1:] if following[:1] == (_RESULT,) else (1, NULL)
+            run = (_RUNS[ops[at][0]], *ops[at][1:], *taken)
+            yield resolve(program.config, (*ops[:at], run, *ops[end + 1 + (following[:1] == (_RESULT,)) :]))
 
 
 def merges(program: Program) -> Iterator[Program]:

@@ -67,7 +67,8 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
         config = replace(config, engine=rng.randrange(len(ENGINES)))
     tight = bodies and rng.random() < profile.tight
     if bodies:
-        config = replace(config, limiter=0, bodies=bodies_for(rng, seed, number, "run_exn" in supported))
+        chosen = bodies_for(rng, seed, number, "run_exn" in supported, "call" in supported)
+        config = replace(config, limiter=0, bodies=chosen)
     if tight:
         config = replace(config, limit=rng.choice(TIGHT_LIMITS))
     draft = Draft(rng, config)

@@ -104,3 +104,34 @@ def _made() -> tuple[str, ...]:
 
 KIT_BODIES: Final = _made()
 """The texts."""
+
+SIMPLE_BODIES: Final = (
+    "(body (main (global.set 0 (get 0)) (global.get 0)))",
+    "(body (main (local pair) (set 4 (struct.new pair (new) (get 2))) (gc) (struct.get pair 0 (get 4))))",
+    "(body (main (global.set 0 (new)) (if (get 3) (do (throw one (get 0)))) (gc) (global.get 0)))",
+)
+"""For counterexamples that people read: what it is to store, to make and to throw; the last needs exceptions."""
+
+CALLING_BODIES: Final = tuple(
+    """
+(body (main (cb (get 0))))
+(body (main (local extern) (set 4 (cb (new))) (gc) (see (get 4)) (get 4)))
+(body (main (local extern extern) (set 4 (new)) (set 5 (cb (get 0))) (see (get 4)) (gc) (see (get 5)) (cb (get 4))))
+(body (main (global.set 0 (new)) (cb (select (global.get 0) (get 0) (then (clear) (get 3))))))
+(body (main (local pair) (set 4 (struct.new pair (new) (then (drop (cb (get 0))) (get 2)))) (see (struct.get pair 0 (get 4))) (to_extern (get 4))))
+(body (main (local pair) (set 4 (struct.new pair (get 0) (to_any (cb (to_extern (struct.new_default empty)))))) (gc) (to_extern (struct.get pair 1 (get 4)))))
+(body (main (local anys) (set 4 (array.new_fixed anys (to_any (new)) (to_any (cb (get 1))) (to_any (new)))) (see (to_extern (array.get anys (get 4) (i32 0)))) (to_extern (array.get anys (get 4) (get 3)))))
+(body (main (global.set 0 (get 0)) (global.set 2 (get 2)) (drop (cb (to_extern (get 2)))) (see (global.get 0)) (to_extern (global.get 2))))
+(body (main (table.set 0 (i32 1) (new)) (table.set 0 (get 3) (cb (table.get 0 (i32 1)))) (gc) (table.get 0 (i32 1))))
+(body (main (local extern) (repeat 3 (set 4 (cb (tee 4 (new)))) (gc)) (see (get 4)) (get 4)))
+(body (func (param extern extern) (result extern) (drop (cb (get 1))) (gc) (see (get 0)) (get 1)) (main (tail 0 (new) (cb (get 0))) (null extern)))
+(body (func (param extern) (result extern) (gc) (cb (get 0))) (main (local extern) (set 4 (new)) (drop (call_ref 0 (get 4))) (see (get 4)) (get 1)))
+(body (func (param extern extern extern extern extern extern extern extern) (result extern) (gc) (see (get 7)) (see (get 1)) (get 0)) (main (tail 0 (new) (get 0) (get 1) (new) (get 0) (get 1) (new) (cb (new))) (null extern)))
+(body (main (if (get 3) (do (drop (cb (null extern))))) (unreachable) (get 0)))
+(body (main (local extern) (try (catch one 4) (throw one (cb (new)))) (gc) (see (get 4)) (get 4)))
+(body (main (local extern extern) (set 5 (new)) (try (catch one 4) (drop (cb (get 5))) (throw one (get 5))) (gc) (see (get 4)) (cb (get 4))))
+(body (main (local extern exn) (try (catch_all_ref 5) (throw one (new))) (drop (cb (get 0))) (try (catch one 4) (throw_ref (get 5))) (gc) (see (get 4)) (get 4)))
+(body (main (throw one (cb (new))) (null extern)))
+""".strip().splitlines()
+)
+"""The same of bodies that call back."""

@@ -15,12 +15,12 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from twinheap.fuzz.strategies import Draw, draw_op
+from twinheap.fuzz.strategies import Draw, draw_op, simple_bodies
 from twinheap.model.builder import Builder
 from twinheap.model.judge import judge
 from twinheap.model.ops import GROUPS, OPS, OpSpec
 from twinheap.model.profiles import Profile, profile_for
-from twinheap.model.program import Program
+from twinheap.model.program import Config, Program
 from twinheap.model.text import dumps, format_op, kinds_of
 from twinheap.targets.heap.machine import HeapMachine
 
@@ -33,7 +33,7 @@ class HeapDiverged(AssertionError):
 
 
 class ProgramMachine(RuleBasedStateMachine):
-    """A growing program; `run` and `profile` are set by `heap_machine`.
+    """A growing program; `run`, `profile` and `bodies` are set by `heap_machine`.
 
     After each op the program is closed, run from its beginning and judged: programs are short, and a machine that
     could stop in the middle would test another thing than what is stored and sent.
@@ -41,10 +41,11 @@ class ProgramMachine(RuleBasedStateMachine):
 
     run: Callable[[Program], Any]
     profile: Profile
+    bodies: tuple[str, ...]
 
     def __init__(self) -> None:
         super().__init__()
-        self.builder = Builder()
+        self.builder = Builder(Config(bodies=type(self).bodies))
 
     def offer(self, draw: Draw, choices: tuple[OpSpec, ...]) -> None:
         """Draws one op of `choices`; if the resolver takes it, the program so far is run and judged."""
@@ -86,6 +87,7 @@ def heap_machine(collector: str = "drc", machine: HeapMachine | None = None) -> 
     members = {
         "run": staticmethod(heap.run),
         "profile": profile_for(hello.runtime, hello.release, hello.collector, hello.exact),
+        "bodies": simple_bodies(heap.supported),
         "__doc__": f"Programs on the in-tree heap, collector {collector}.",
         **rules,
     }

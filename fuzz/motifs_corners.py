@@ -43,7 +43,9 @@ CORNERS: Final[list[Registered]] = []
 FEW_STORES: Final = 4  # stores of a program; each costs as much as thirty ops
 TRIM: Final = (8, 9, 16, 17)  # owned handles that make a trim run (semantics 2.3)
 
-DROP_THREAD, EQ_OP = CODE["owned_drop_thread"], CODE["eq"]
+CHURNED: Final = (3000, 4000)  # handles; leaks of a byte each go unseen, of thirty do not
+
+CHURN, DROP_THREAD, EQ_OP = CODE["churn"], CODE["owned_drop_thread"], CODE["eq"]
 EXT_NEW, EXT_NEW_OWNED = CODE["ext_new"], CODE["ext_new_owned"]
 
 
@@ -236,3 +238,10 @@ def i31_table(g: Draft) -> None:
             g.add(TABLE_COPY, (other[0], g.upto(2), made[0], 0, 1))
     owned = g.byte() & 1 == 0
     g.made(CODE["table_get_owned"] if owned else CODE["table_get"], (made[0], g.upto(2)), owned)
+
+
+@motif(CORNERS, "bulk", 0.03, "churn")
+def churn(g: Draft) -> None:
+    """More handles made and dropped than any slack hides (`model/rules_resources.py`), heap or not."""
+    if g.byte() < 40:  # it takes as long as a thousand ops
+        g.add(CHURN, (g.place.slot, g.upto(4), CHURNED[g.upto(len(CHURNED))]))

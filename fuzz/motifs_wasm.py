@@ -13,13 +13,14 @@ from typing import Final
 
 from twinheap.fuzz.bodies import random_body
 from twinheap.fuzz.draft import GC, Draft
-from twinheap.fuzz.kit_bodies import KIT_BODIES
+from twinheap.fuzz.kit_bodies import CALLING_BODIES, KIT_BODIES
 from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.fuzz.motifs_memory import fill
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET, global_value
-from twinheap.model.body import features_of
+from twinheap.fuzz.uniform import uniform_op
+from twinheap.model.body import calls_back, features_of
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
-from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, NULL, STRUCT
+from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, MAX_DEPTH, NULL, STRUCT
 
 WASM: Final[list[Registered]] = []
 """The motifs of this module. Only programs with bodies use them."""
@@ -27,6 +28,7 @@ WASM: Final[list[Registered]] = []
 SHARED: Final = 8  # consecutive programs that draw from one pool of bodies
 POOL: Final = 5  # bodies in it
 KIT: Final = 0.4  # share of them that are of the kit
+CALLING: Final = 0.55  # share of pools with bodies that call back
 SIZES: Final = (4, 8, 12, 12, 12, 16, 24, 30)
 SELECTORS: Final = (0, 1, 0, 1, 2, 3, 1, 2**31 - 1)
 FEW: Final = 2  # instances of a store
@@ -34,24 +36,30 @@ MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, ot
 
 INST, INST_GLOBAL, INST_TABLE = CODE["inst"], CODE["inst_global"], CODE["inst_table"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
+CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
+ARG, RET, RAISE = CODE["arg"], CODE["ret"], CODE["raise"]
+DEEPEST: Final = 4  # callbacks inside callbacks
+MOST_INSIDE: Final = 5  # steps of a callback
 # Static types of handles that will do for a parameter of type any.
 LOWER: Final = (ANY, ANY, EQ, STRUCT, ARRAY)
 
 
-def bodies_for(rng: Random, seed: int, number: int, exceptions: bool) -> tuple[str, ...]:
-    """The bodies of a program: one to three of its pool."""
-    pool = _pool(seed, number // SHARED, exceptions)
+def bodies_for(rng: Random, seed: int, number: int, exceptions: bool, callbacks: bool) -> tuple[str, ...]:
+    """The bodies of a program: one to three of its pool. `exceptions`, `callbacks`: whether they may use them."""
+    pool = _pool(seed, number // SHARED, exceptions, callbacks)
     return tuple(dict.fromkeys(pool[rng.randrange(len(pool))] for _ in range(rng.choice((1, 2, 2, 3)))))
 
 
 @lru_cache(maxsize=64)
-def _pool(seed: int, pool: int, exceptions: bool) -> tuple[str, ...]:
+def _pool(seed: int, pool: int, exceptions: bool, callbacks: bool) -> tuple[str, ...]:
     rng = Random(seed * MIX + pool)
     kit = [text for text in KIT_BODIES if exceptions or not features_of(text)]
+    calls = callbacks and rng.random() < CALLING
+    calling = [text for text in CALLING_BODIES if exceptions or not features_of(text)]
     return tuple(
-        rng.choice(kit)
+        rng.choice(calling if calls and rng.random() < 0.5 else kit)
         if rng.random() < KIT
-        else random_body(lambda: rng.getrandbits(8), exceptions, rng.choice(SIZES))
+        else random_body(lambda: rng.getrandbits(8), exceptions, rng.choice(SIZES), calls)
         for _ in range(POOL)
     )
 
@@ -89,7 +97,9 @@ def argument(g: Draft, type_: int) -> int:
 
 
 def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
-    """One run of a body; its result, or -1."""
+    """One run of a body, with a callback if it calls back; its result, or -1."""
+    if calls_back(g.builder.config.bodies[body]):
+        return call(g, body, arguments, owned)
     throws = bool(features_of(g.builder.config.bodies[body]))
     selector = SELECTORS[g.upto(8)]
     operands = (instance(g), body, g.builder.next_value, *arguments, selector, int(owned))
@@ -112,6 +122,100 @@ def begin_wasm(g: Draft) -> None:
     for slot in g.place.globals:
         if g.byte() < 128:
             g.add(GLOBAL_SET, (slot, global_value(g, slot)))
+
+
+# --- callbacks
+
+
+def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
+    """A run with a callback; its result, or -1."""
+    place = g.place
+    operands = (instance(g), body, g.builder.next_value, *arguments, SELECTORS[g.upto(8)])
+    throws = bool(features_of(g.builder.config.bodies[body]))
+    if len(g.scopes) >= MAX_DEPTH or g.add(CALL_EXN if throws else CALL, operands) is None:
+        return -1
+    g.scopes.append((place, len(place.lifo)))
+    before = len(place.owned)
+    _inside(g)
+    g.place = place
+    g.close_scope()
+    place.unsure.update(place.owned[before:])  # the callback may not have run
+    return g.made(RESULT, (int(owned),), owned) if g.byte() < 220 else -1
+
+
+def _inside(g: Draft) -> None:
+    """What a callback does: mostly something about its argument, a collection, and something to return."""
+    given = argument_of_callback(g)
+    for _ in range(g.upto(MOST_INSIDE)):
+        steps = STEPS if len(g.builder.callbacks) < DEEPEST else STEPS[2:]
+        steps[g.upto(len(steps))](g)
+    if given >= 0 and g.byte() < 110:
+        read(g, given)
+    if g.byte() < 150:
+        g.add(GC, (g.place.slot,))
+    way = g.byte()
+    if way < 90:
+        g.add(RET, (given if given >= 0 else NULL,))
+    elif way < 190:
+        g.add(RET, (argument(g, EXTERN),))
+    elif way < 210:
+        g.add(RAISE, (0,))
+
+
+def argument_of_callback(g: Draft) -> int:
+    """A root of the argument, mostly."""
+    if g.byte() < 50:
+        return -1
+    owned = g.byte() & 1
+    return g.made(ARG, (owned,), bool(owned))
+
+
+def _call_again(g: Draft) -> None:
+    """Down into Wasm once more."""
+    result = run(g, some_body(g), arguments(g), g.byte() & 1 == 0)
+    if result >= 0 and g.byte() < 90:
+        read(g, result)
+
+
+def _fresh(g: Draft) -> None:
+    handle = g.ext(g.byte() & 1 == 0)
+    if handle >= 0 and g.byte() < 90:
+        g.add(RET, (handle,))
+
+
+def _forget(g: Draft) -> None:
+    """Holders outside the frames go."""
+    if g.byte() < 120:
+        g.drop(g.owned())
+    for slot in g.place.globals[-3:]:
+        g.add(GLOBAL_SET, (slot, NULL if g.byte() < 150 else global_value(g, slot)))
+
+
+def _scoped(g: Draft) -> None:
+    if g.open_scope():
+        handle = argument_of_callback(g) if g.byte() & 1 else g.ext(False)
+        if handle >= 0 and g.byte() < 128:
+            read(g, handle)
+        g.close_scope()
+
+
+def _collect(g: Draft) -> None:
+    g.add(GC, (g.place.slot,))
+
+
+def _look(g: Draft) -> None:
+    read(g, g.handle())
+
+
+def _expect(g: Draft) -> None:
+    """What code left in a slot before it called."""
+    exported(g)
+    if g.place.globals:
+        read(g, g.made(GLOBAL_GET, (g.place.globals[-1],), False))
+
+
+STEPS: Final = (_call_again, _call_again, _fresh, _forget, _scoped, _collect, _look, _expect, uniform_op, uniform_op)
+"""What happens in callbacks; calls first."""
 
 
 # --- motifs

@@ -88,6 +88,7 @@ class _Shrinker:
             lambda: self._first_of(fewer_bodies),
             lambda: self._first_of(body_edits),
             lambda: self._first_of(edits.configs),
+            lambda: self._first_of(edits.brackets),
             lambda: self._first_of(edits.unwraps),
             lambda: self._first_of(edits.nulls),
             lambda: self._first_of(edits.merges),

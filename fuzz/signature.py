@@ -24,7 +24,7 @@ SIGNATURE_DIGITS: Final = 10
 RUN: Final = 3
 """A run of this many like ops or more collapses to this many: bugs tell one use from two, hardly nine from ten."""
 
-RUNS: Final = ("run", "run_exn")
+RUNS: Final = ("run", "run_exn", "call", "call_exn")
 """Op kinds that run a body, their second operand."""
 
 Shape = tuple[str | int, ...]
@@ -49,7 +49,8 @@ def identity_of(verdict: Verdict, program: Program, outcome: str | None) -> Iden
     """The identity of `verdict` on the judged `program`; `outcome`: what was observed at its op, None if nothing."""
     ops = program.all_ops
     kind = OPS[ops[verdict.at][0]].name if 0 <= verdict.at < len(ops) else ""
-    if kind == "run_exn":  # a body may lose its exceptions while it is shrunk
+    kind = kind.removesuffix("_exn")  # a body may lose its exceptions while it is shrunk
+    if kind == "call":  # and its callbacks
         kind = "run"
     if verdict.code.startswith("TH2"):
         kind = ""

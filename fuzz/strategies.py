@@ -14,7 +14,9 @@ from typing import Any, Final
 from hypothesis import currently_in_test_context, note
 from hypothesis import strategies as st
 
+from twinheap.fuzz.kit_bodies import SIMPLE_BODIES
 from twinheap.fuzz.profiles import DEFAULT, Profile
+from twinheap.model.body import features_of
 from twinheap.model.builder import Builder
 from twinheap.model.ops import BY_NAME, END, INT_KINDS, NULL, OPS, UNLIMITED, OpSpec, Param
 from twinheap.model.program import Config, Program
@@ -48,14 +50,28 @@ def programs(
     `profile`: its weights on op groups, and whether stores have limits. `supported`: op kinds to draw from. Fewer
     than `min_ops` ops never come out unless the resolver drops some.
     """
-    return _programs(_choices(profile, supported), _limits(profile), min_ops, max_ops)
+    return _programs(_choices(profile, supported), _limits(profile), simple_bodies(supported), min_ops, max_ops)
+
+
+def simple_bodies(supported: frozenset[str]) -> tuple[str, ...]:
+    """The Wasm bodies that there are to run on a target that supports the op kinds `supported`."""
+    if "run" not in supported:
+        return ()
+    return tuple(text for text in SIMPLE_BODIES if "run_exn" in supported or not features_of(text))
 
 
 @st.composite
 def _programs(
-    draw: st.DrawFn, choices: tuple[OpSpec, ...], limits: tuple[int, ...], min_ops: int, max_ops: int
+    draw: st.DrawFn,
+    choices: tuple[OpSpec, ...],
+    limits: tuple[int, ...],
+    bodies: tuple[str, ...],
+    min_ops: int,
+    max_ops: int,
 ) -> Program:
-    builder = Builder(Config(draw(st.sampled_from(limits))))
+    limit = draw(st.sampled_from(limits))
+    runs: bool = bool(bodies) and draw(st.booleans())
+    builder = Builder(Config(limit, bodies=bodies if runs else ()))
     steps = _step(builder, choices, min_ops)
     for _ in range(max_ops):
         if not draw(steps):

@@ -91,6 +91,12 @@ def forms(tree: Tree) -> Iterator[Tree]:
 
 
 @lru_cache(maxsize=CACHED)
+def calls_back(text: str) -> bool:
+    """Whether a body calls the host's `cb`; then only `call` runs it."""
+    return any(form[0] == "cb" for form in forms(parse(text)))
+
+
+@lru_cache(maxsize=CACHED)
 def features_of(text: str) -> frozenset[str]:
     """What a body needs of its target beside references and GC: "exceptions", or nothing."""
     words = {str(word) for form in forms(parse(text)) for word in form if not isinstance(word, tuple)}

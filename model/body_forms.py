@@ -157,6 +157,7 @@ to_any extern -> any
 to_extern any -> extern
 new -> extern
 pass extern -> extern
+cb extern -> extern
 """
 
 

@@ -65,7 +65,7 @@ class Bounds:
 
     def may_fit(self, live: Load) -> bool:
         """Whether so many objects, the newest included, can be in the heap at all."""
-        if self.unlimited or not live.objects:
+        if self.unlimited or not (live.objects or live.bytes):
             return True
         if not self.mixed:
             return live.objects <= self.most

@@ -50,7 +50,8 @@ class Builder:
     """Takes ops one by one and drops the impossible ones.
 
     `config`: settings of store 0. Public for generators: `slots` (static knowledge per slot), `pools` (slot numbers by
-    kind, in order), `next_value`, `taken` (values back in the host's hands), `depth`.
+    kind, in order), `next_value`, `taken` (values back in the host's hands), `brackets` (stores of the open
+    brackets), `callbacks` (which of them are calls).
 
     >>> b = Builder()
     >>> b.add(CODE["ext_new_owned"], (0, 0))
@@ -70,6 +71,8 @@ class Builder:
         self.next_value = 0
         self.taken: set[int] = set()
         self.brackets: list[int] = []
+        self.callbacks: list[int] = []  # places among the brackets of those that are calls
+        self.returned = (NULL, NULL)  # where the op after a call stands, and the call's store
         self.closed = False
         self.new_store(self.config.limiter)
 

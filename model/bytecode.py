@@ -8,6 +8,9 @@ Then per op a byte with its code (the top bit keeps an out-of-memory error), and
 * optional reference: 0 is null, all others one more;
 * host value: 0 is a fresh one, others are values back in the host's hands;
 * integer: mostly one of its `IntKind.edges`, or a small number, or four bytes.
+
+There are no Wasm bodies in this form (texts that must type-check are not for byte fuzzers), so no `run` either, and no
+engine configurations: `plain` says what of a program there is.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Final
 from twinheap.model.builder import Builder
 from twinheap.model.ops import INT_KINDS, NULL, OPS, IntKind, Op, OpSpec, Param
 from twinheap.model.program import Config, Program
+from twinheap.model.view import resolve
 
 KEEP: Final = 0x80  # of the code byte: keep the error
 WIDE: Final = 240  # indices from here on take a second byte
@@ -113,12 +117,19 @@ def _least(rule: IntKind) -> int:
     return max(rule.lo, 0)
 
 
+def plain(program: Program) -> Program:
+    """What the byte form can say of `program`: without bodies, their runs and what stands on those, on one engine."""
+    config = Config(program.config.limit, program.config.limiter)
+    return program if program.config == config else resolve(config, program.ops)
+
+
 def encode(program: Program) -> bytes:
-    """Bytes that decode to `program`, as far as the form can name its slots (`MAX_INDEX`).
+    """Bytes that decode to `plain(program)`, as far as the form can name its slots (`MAX_INDEX`).
 
     Every program of up to 2,000 slots of a kind comes back the same; of a longer one, an op that reaches further back
     may get another slot.
     """
+    program = plain(program)
     out = bytearray(_integer("limit", program.config.limit) + _integer("limiter", program.config.limiter))
     builder = Builder(program.config)
     for op in program.ops:

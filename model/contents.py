@@ -112,5 +112,17 @@ class Instance:
         self.bodies: dict[int, BodyState] = {}
 
 
+class Callback:
+    """A callback that runs: the run's store, its argument, a root of what it will return, and the trap it ends in."""
+
+    __slots__ = ("arg", "returns", "store", "trap")
+
+    def __init__(self, store: Store, arg: Ref) -> None:
+        self.store = store
+        self.arg = arg
+        self.returns: OwnedRoot | None = None
+        self.trap = ""
+
+
 Content = None | Handle | Cell | Table | Raw | Error | Fill | Future | Instance
 """What a slot other than a store's holds."""

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 class Exact:
     """The exact bookkeeping of one store under DRC or NULL as 42.0.2 does it.
 
-    `defects`: K1 (repeated exposure leaks one count), K7 (an empty heap grows too little) and K12 (a failed
-    initialization leaks counts) as predictions, for targets that have them.
+    `defects`: K1 (repeated exposure leaks one count), K7 (an empty heap grows too little), K8 (no trim without a
+    heap) and K12 (a failed initialization leaks counts) as predictions, for targets that have them.
     """
 
     def __init__(self, store: Store, collector: str, defects: Collection[str]) -> None:
         self.store = store
         self.collector = collector
         self.counting = collector == "drc"
-        self.k1, self.k7, self.k12 = (name in defects for name in ("K1", "K7", "K12"))
+        self.k1, self.k7, self.k8, self.k12 = (name in defects for name in ("K1", "K7", "K8", "K12"))
         self.space: FirstFit | Bump = FirstFit() if self.counting else Bump()
         self.owned: list[OwnedRoot] = []  # the liveness list, in creation order
         self.mark = FIRST_MARK
@@ -92,8 +92,8 @@ class Exact:
         self.owned.append(root)
 
     def trim(self, eager: bool) -> None:
-        """Releases the owned roots whose last token is gone. Without a heap nothing happens."""
-        if not self.store.heap or (not eager and len(self.owned) < self.mark):
+        """Releases the owned roots whose last token is gone. Without a heap that is not done under K8."""
+        if (self.k8 and not self.store.heap) or (not eager and len(self.owned) < self.mark):
             return
         entries, self.owned = self.owned, []
         for root in entries:
@@ -145,9 +145,9 @@ class Exact:
         return True
 
     def collect(self) -> None:
-        """A full collection: eager trim, then the sweep."""
-        self.trim(eager=True)
+        """A full collection: eager trim, then the sweep. Without a heap nothing happens."""
         if self.store.heap:
+            self.trim(eager=True)
             self.sweep()
 
     def gc_for(self) -> None:

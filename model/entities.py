@@ -29,8 +29,10 @@ class Obj:
     only in exact mode. The rest are predicates of known defects: `listed` and `tainted` (in the OASR list, and exposed
     while already there: 1.6, K1), `tabled` (was offered to a table: K14), `as_any` (was rooted as an any reference:
     K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2), `halfway` (a field of an object whose
-    initialization failed later: K12), `taken` (from the pending slot: K19), `misfit` (an array
-    whose elements had the wrong type: K29). `size`: the bytes of an object other than an externref, before rounding.
+    initialization failed later: K12), `taken` (from the pending slot: K19), `hosted` (a host function's parameter or
+    result: K22), `orphaned` (held by an object that died: K20), `misfit` (an array whose elements had the wrong type:
+    K29).
+    `size`: the bytes of an object other than an externref, before rounding.
     """
 
     __slots__ = (
@@ -43,10 +45,12 @@ class Obj:
         "finalized",
         "halfway",
         "holders",
+        "hosted",
         "inside",
         "kind",
         "listed",
         "misfit",
+        "orphaned",
         "payload",
         "size",
         "storages",
@@ -77,6 +81,8 @@ class Obj:
         self.caught = False
         self.halfway = False
         self.taken = False
+        self.hosted = False
+        self.orphaned = False
         self.misfit = False
         self.size = 0
         self.count = 0

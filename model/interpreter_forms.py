@@ -13,7 +13,7 @@ from twinheap.model.entities import I31_MASK, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, form
 from twinheap.model.objects import is_a
 from twinheap.model.run_heap import Trap
-from twinheap.model.run_trace import seen
+from twinheap.model.run_trace import CALLED, seen
 
 _I31_SIGN: Final = 1 << 30
 
@@ -196,12 +196,20 @@ _NOTED: Final = {"ref_eq": "TH103", "is_null": "TH105", "test": "TH104"}
 """What a wrong number means if it is the answer of such a form."""
 
 
+def _hosted(ref: Ref) -> Ref:
+    """A host function gets or gives a reference (K22)."""
+    if isinstance(ref, Obj):
+        ref.hosted = True
+    return ref
+
+
 @form("see")
 def _see(m: Machine, tree: Tree) -> None:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.show()
     m.heap.trace.marks()
     m.heap.use(ref)
+    _hosted(ref)
     entry, at_hand = seen(ref), m.heap.trace.next_entry
     value = isinstance(entry, int) and isinstance(at_hand, int)
     code = "TH101" if value else "TH105" if "null" in (entry, at_hand) else "TH104"
@@ -230,7 +238,17 @@ def _clear(m: Machine, _tree: Tree) -> None:
 
 @form("new")
 def _new(m: Machine, _tree: Tree) -> Stored:
-    return m.heap.new()
+    return _hosted(m.heap.new())
+
+
+@form("cb")
+def _cb(m: Machine, tree: Tree) -> Stored:
+    ref: Ref = m.operands_of(tree)[0]
+    m.heap.show()
+    m.heap.trace.marks()
+    m.heap.use(ref)
+    m.heap.trace.expect(CALLED, "TH106")
+    return m.heap.call_back(ref)
 
 
 @form("pass")
@@ -238,4 +256,4 @@ def _pass(m: Machine, tree: Tree) -> Stored:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.use(ref)
     m.heap.store.expose(ref)
-    return ref
+    return _hosted(ref)

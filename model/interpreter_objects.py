@@ -259,11 +259,19 @@ def _table_size(m: Machine, tree: Tree) -> Stored:
     return len(_table(m, tree).refs)
 
 
+def _offered(ref: Stored) -> None:
+    """The value reaches the runtime's own code for tables, which refuses or ignores it (K14)."""
+    if isinstance(ref, Obj):
+        ref.tabled = True
+
+
 @form("table.grow")
 def _table_grow(m: Machine, tree: Tree) -> Stored:
     ref, delta = m.operands_of(tree, 2)
     table = _table(m, tree)
     size = len(table.refs)
+    if not delta or size + unsigned(delta) > table.maximum:
+        _offered(ref)
     if size + unsigned(delta) > table.maximum:
         return -1
     m.heap.grow(table, unsigned(delta), ref)
@@ -274,7 +282,9 @@ def _table_grow(m: Machine, tree: Tree) -> Stored:
 def _table_fill(m: Machine, tree: Tree) -> None:
     index, ref, count = m.operands_of(tree, 2)
     table = _table(m, tree)
-    _within(unsigned(index), unsigned(count), len(table.refs), "table_oob")
+    if unsigned(index) + unsigned(count) > len(table.refs):
+        _offered(ref)
+        raise Trap("table_oob")
     _replace(m, table, unsigned(index), [ref] * unsigned(count))
 
 

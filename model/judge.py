@@ -7,6 +7,7 @@ from typing import Final
 
 from twinheap.model import (
     rules_async,
+    rules_callbacks,
     rules_exceptions,
     rules_fields,
     rules_memory,
@@ -18,7 +19,8 @@ from twinheap.model import (
     rules_wasm,
 )
 from twinheap.model.codes import Verdict
-from twinheap.model.known import known_break, known_panic
+from twinheap.model.known import known_break
+from twinheap.model.known_panics import known_panic
 from twinheap.model.observation import DEAD, HANG, PANIC, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
@@ -36,8 +38,9 @@ _RULE_MODULES: Final = (
     rules_fields,
     rules_objects,
     rules_wasm,
+    rules_callbacks,
 )  # importing them registers their rules
-_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES.get(spec.name, RULES["sync"]) for spec in OPS)
+_BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 
 Behaviour = tuple[str, str, str]
@@ -58,34 +61,61 @@ def judge(
     model and the target may no longer agree on the state. `behaviour` collects (op kind, outcome, state class).
     """
     w = World(program, profile)
-    ops = program.all_ops
-    settle = w.settle
-    exact = profile.exact
-    for at, obs in enumerate(observations):
-        op = ops[at]
-        code = op[0]
-        w.at = at
-        w.collecting = False
-        try:
-            outcome = obs.outcome
-            fatal = outcome[:5] in _FATAL
-            if not fatal or _NAMES[code] == "wrong_store":
-                _BY_CODE[code](w, obs, *op[1:])
-                if obs.finalized or w.rejected or w.due or exact:
-                    settle(obs, code)
-            else:
-                return [*w.verdicts, _ended(w, op, obs)]
-        except Broken as broken:
-            known = known_break(w, broken, op)
-            w.verdicts.append(Verdict(broken.code, at, broken.allowed, str(obs), known))
-            return w.verdicts
-        except Lost:
-            return w.verdicts
-        if behaviour is not None:
-            behaviour.add((_NAMES[code], outcome if not fatal else PANIC, w.case))
-    if len(observations) < len(ops) and not _over(observations):
+    replay = _Replay(w, observations, behaviour)
+    try:
+        replay.run(0, len(observations))
+    except _Over:
+        return w.verdicts
+    if len(observations) < len(w.ops) and not _over(observations):
         w.verdicts.append(Verdict("TH404", len(observations), "one observation per op", "observations end here"))
     return w.verdicts
+
+
+class _Over(Exception):
+    """Judging ends here, inside a callback or not."""
+
+
+class _Replay:
+    """The loop over ops, which calls inside a run continue: a callback's ops are judged where they ran."""
+
+    def __init__(self, w: World, observations: Sequence[Observation], behaviour: set[Behaviour] | None) -> None:
+        self.w = w
+        self.observations = w.observed = observations
+        self.behaviour = behaviour
+        w.nested = self.run
+
+    def run(self, at: int, stop: int) -> None:
+        """Judges the ops from `at` to `stop`. Raises _Over after a verdict that ends judging."""
+        w, ops, observations, behaviour = self.w, self.w.ops, self.observations, self.behaviour
+        settle, exact = w.settle, w.profile.exact
+        there = min(stop, len(observations))
+        while at < there:
+            op, obs = ops[at], observations[at]
+            code = op[0]
+            w.at, w.next = at, at + 1
+            w.collecting = False
+            try:
+                outcome = obs.outcome
+                fatal = outcome[:5] in _FATAL
+                if not fatal or _NAMES[code] == "wrong_store":
+                    _BY_CODE[code](w, obs, *op[1:])
+                    if obs.finalized or w.rejected or w.due or exact:
+                        settle(obs, code)
+                else:
+                    w.verdicts.append(_ended(w, op, obs))
+                    raise _Over
+            except Broken as broken:
+                at = w.at  # of an op that had to be skipped, not of its call
+                known = known_break(w, broken, ops[at])
+                w.verdicts.append(Verdict(broken.code, at, broken.allowed, str(observations[at]), known))
+                raise _Over from None
+            except Lost:
+                raise _Over from None
+            if behaviour is not None:
+                behaviour.add((_NAMES[code], outcome if not fatal else PANIC, w.case))
+            at = w.next
+        if there < stop:  # the process ended inside a callback
+            raise _Over
 
 
 _FATAL: Final = frozenset({PANIC[:5], DEAD[:5], HANG[:5]})

@@ -5,135 +5,42 @@ Each is as narrow as what is understood of the defect, since what it takes is co
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.bounds import Load
-from twinheap.model.contents import Cell, Raw, Table
-from twinheap.model.entities import PAGE, Obj, Ref
+from twinheap.model.contents import Cell
+from twinheap.model.entities import PAGE, Obj
 from twinheap.model.known_bodies import known_in_bodies
 from twinheap.model.layout import GRANULE
-from twinheap.model.observation import HANG, Observation
-from twinheap.model.ops import EXTERN, OPS, Op
+from twinheap.model.ops import ANY, EXTERN, NULL, OPS, Op
 from twinheap.model.profiles import CAST_CODES, UNCOUNTED_CODES
 from twinheap.model.program import slots_of
-from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot, Stale
+from twinheap.model.roots import CastHandle
 from twinheap.model.state import Store
 
 if TYPE_CHECKING:
     from twinheap.model.world import Broken, World
 
-NO_HEAP: Final = "before it has been allocated"
-"""The panic text of K6."""
-
-NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
-"""The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
-
-NO_TYPE: Final = "should have concrete types"
-"""In the panic texts of K11 where the handle of a struct or array denotes an externref."""
-
 HALF_SIZED: Final = 45
 """The release in which COPYING counts a request in one half only: a first one over half a page may fail (1.5)."""
 
-UNROOTED: Final = "has been unrooted"
-"""In the panic text of K17."""
-
-K6_NARROW: Final = 37
-"""From this release on only raw conversions show K6, before all that touches such a reference (spec-errata.md)."""
-
-_WRITES: Final = frozenset({"global_set", "table_set", "table_fill", "table_copy"})
-
-_RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq", "kind"})
-"""Ops that are, or on the C API contain, a conversion of an externref to a raw value."""
-
-
-def known_panic(w: World, op: Op, obs: Observation) -> str | None:
-    """The known defect that explains a panic."""
-    if obs.outcome != HANG and (found := known_in_bodies(w, "TH401", op)):
-        return found
-    found = _known_api_panic(w, op, obs)
-    if found is not None:
-        return found if found in w.profile.defects else None
-    if "K6" in w.profile.defects and NO_HEAP in obs.outcome and _i31_without_heap(w, op):
-        return "K6"
-    if "K16" in w.profile.defects and NO_INDEX in obs.outcome and _overwrites_i31(w, op):
-        return "K16"
-    return "K9" if "K9" in w.profile.defects and obs.outcome != HANG and _uses_thrown(w, op) else None
-
-
-def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
-    """The defect of the Rust API that a panic looks like."""
-    name = OPS[op[0]].name
-    if name == "gc_for" and NO_HEAP in obs.outcome:
-        store = w.slots[op[1]]
-        return "K13" if isinstance(store, Store) and not store.heap else None
-    if name == "table_grow" and UNROOTED in obs.outcome:
-        return "K17"
-    reused = NO_INDEX in obs.outcome or NO_TYPE in obs.outcome
-    if reused and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
-        return "K11"
-    return None
-
-
-def _i31_without_heap(w: World, op: Op) -> bool:
-    """K6: an i31 seen as extern, in a store without heap."""
-    name = OPS[op[0]].name
-    wide = w.profile.release[0] < K6_NARROW
-    if wide and _makes_extern_i31(w, name, op):
-        return True
-    return (wide or name in _RAW_CONVERSIONS) and any(_extern_i31(w, slot) for _, slot in slots_of(op))
-
-
-def _overwrites_i31(w: World, op: Op) -> bool:
-    """K16: a write to a global or table that holds an i31, in a store with heap."""
-    holder = w.slots[op[1]] if OPS[op[0]].name in _WRITES else None
-    refs = [holder.ref] if isinstance(holder, Cell) else holder.refs if isinstance(holder, Table) else []
-    return isinstance(holder, Cell | Table) and holder.store.heap and any(type(ref) is int for ref in refs)
-
-
-def _makes_extern_i31(w: World, name: str, op: Op) -> bool:
-    """Whether the op gives an externref that holds an i31."""
-    if name.startswith("from_imm"):
-        store = w.slots[op[1]]
-        return bool(op[2]) and op[3] == EXTERN and isinstance(store, Store) and not store.heap
-    holder = w.slots[op[1]] if len(op) > 1 else None
-    if name.startswith("from_raw") and isinstance(holder, Raw):
-        return op[2] == EXTERN and type(holder.ref) is int and not holder.store.heap
-    if name.startswith("conv_ext") and isinstance(holder, LifoHandle | OwnedRoot | CastHandle):
-        return type(holder.ref()) is int and not holder.store.heap
-    return False
-
-
-def _extern_i31(w: World, slot: int) -> bool:
-    """Whether a slot is an externref handle, global or table that holds an i31, in a store without heap."""
-    holder = w.slots[slot]
-    refs: Collection[Ref | Stale]
-    if isinstance(holder, LifoHandle | OwnedRoot | CastHandle):
-        refs, type_ = (holder.ref(),), w.types[slot]
-    elif isinstance(holder, Cell):
-        refs, type_ = (holder.ref,), holder.type
-    elif isinstance(holder, Table):
-        refs, type_ = holder.refs, holder.type
-    else:
-        return False
-    return type_ == EXTERN and not holder.store.heap and any(type(ref) is int for ref in refs)
+_LEAKS: Final = (
+    ("tainted", "K1"),
+    ("copied", "K18"),
+    ("halfway", "K12"),
+    ("misfit", "K29"),
+    ("taken", "K19"),
+    ("caught", "K2"),
+    ("hosted", "K22"),
+    ("tabled", "K14"),
+    ("orphaned", "K20"),
+)
+"""The marks of objects and the defects that keep an object with that mark."""
 
 
 def known_leak(w: World, obj: Obj) -> str | None:
     """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or else the mark of another one."""
-    if obj.tainted and "K1" in w.profile.defects:
-        return "K1"
-    if obj.copied and "K18" in w.profile.defects:
-        return "K18"
-    if obj.halfway and "K12" in w.profile.defects:
-        return "K12"
-    if obj.misfit and "K29" in w.profile.defects:
-        return "K29"
-    if obj.taken and "K19" in w.profile.defects:
-        return "K19"
-    if obj.caught and "K2" in w.profile.defects:
-        return "K2"
-    return "K14" if obj.tabled and "K14" in w.profile.defects else None
+    return next((name for mark, name in _LEAKS if name in w.profile.defects and getattr(obj, mark)), None)
 
 
 def known_break(w: World, broken: Broken, op: Op) -> str | None:
@@ -146,6 +53,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
         return "K15" if broken.obj.as_any or store.freed_as_any else None
+    if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
+        return "K27"
     if broken.code == "TH501" and "K8" in w.profile.defects:
         return "K8" if not w.acting.heap else None
     if broken.code in UNCOUNTED_CODES and "K9" in w.profile.defects and _store_of(w, broken).thrown:
@@ -157,11 +66,10 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
     return None
 
 
-def _uses_thrown(w: World, op: Op) -> bool:
-    """K9: an op on a store in which the host threw: the exception may have been freed under its holder's hands."""
-    touched = (w.slots[slot] for _, slot in slots_of(op))
-    stores = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
-    return any(isinstance(store, Store) and store.thrown for store in stores or [w.acting])
+def _sets_typed_null(w: World, op: Op) -> bool:
+    """K27: null is written to a global of a type below any."""
+    holder = w.slots[op[1]] if OPS[op[0]].name == "global_set" else None
+    return isinstance(holder, Cell) and op[2] == NULL and holder.type not in (EXTERN, ANY)
 
 
 def _store_of(w: World, broken: Broken) -> Store:
@@ -190,6 +98,6 @@ def _full_of_leaks(w: World, store: Store, obj: Obj) -> str | None:
     """Leaked objects make a heap full too early: if with them, and not without, `obj` does not fit."""
     kept = [(known_leak(w, leak), store.block(leak)) for leak in (*store.dead.values(), *store.leaked.values())]
     leaks = [(name, size) for name, size in kept if name is not None]
-    live = store.live
+    live = store.most_live
     load = Load(live.objects + len(leaks), live.bytes + sum(size for _, size in leaks))
     return min(leaks)[0] if leaks and not store.must_fit(obj, load) else None

@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4 and K5 (semantics.md 7; wasm-ops.md 6.5, 6.6)."""
+"""Predicates of the known defects of Wasm code (semantics.md 7, wasm-ops.md 6.5, 6.6; docs/findings.md)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,39 @@ from typing import TYPE_CHECKING, Final
 
 from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
+from twinheap.model.contents import Cell, Instance, Table
+from twinheap.model.kit import REFERENCES
+from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
-from twinheap.model.profiles import FRAME_CODES, IDENTITY_CODES
+from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS
 from twinheap.model.program import slots_of
+from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
 from twinheap.model.state import Store
 
 if TYPE_CHECKING:
     from twinheap.model.world import World
 
+NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
+"""The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
+
+_NO_GC: Final = ("Cannot GC inside a no-GC scope", "the len is 0 but the index is 0")
+"""In the panic texts of K21, in its two releases."""
+
+_ILLEGAL: Final = DEAD + "SIGILL"
+_WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
+"""Forms that write through the runtime's own barrier; Wasm's code for the others knows i31."""
+
+_UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
+"""Forms whose runtime functions read references out of raw values."""
+
+_DECLARED: Final = frozenset({"segment", "active", "global", "const"})
+"""What is made of constant expressions."""
+
+SMALLEST: Final = "empty"
+"""The struct type whose objects are smaller than the smallest free block of K25."""
+
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
-_COLLECTS: Final = ALLOCATES | {"gc", "call", "call_ref", "call_indirect"}
+_COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
 _SAME_VALUE: Final = frozenset(
     {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"} | {"on_non_null", "as_non_null", "select"}
 )
@@ -25,7 +48,9 @@ _SAME_VALUE: Final = frozenset(
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3 and K4 that a body may meet: a value of theirs waits on the stack while a collection may run.
+    """The defects K3, K4, K15, K25, K26 and K28 that a body may meet, after which memory may be used again too early.
+
+    K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -34,6 +59,14 @@ def unsafe_in(text: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for form in forms(parse(text)):
+        if form[0] in _UNCOUNTED or (form[0] == "segment" and any(item[0] in ALLOCATES for item in forms(form))):
+            found.add("K15")
+        if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
+            found.add("K25")
+        if form[0] == "array.fill":
+            found.add("K26")
+        if form[0] == "try" and any(inner[0] in _COLLECTS for inner in forms(form)):
+            found.add("K28")
         parts = [part for part in form if isinstance(part, tuple)]
         if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
             continue  # their parts follow each other, and leave nothing on the stack
@@ -57,7 +90,7 @@ def _unmapped(form: Tree) -> set[str]:
 def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     """The known defect of Wasm code that explains a verdict: in a run, or on what an earlier run left behind."""
     unsafe: set[str] = set()
-    if OPS[op[0]].name in ("run", "run_exn"):
+    if OPS[op[0]].name in ("run", "run_exn", "call", "call_exn"):
         unsafe |= unsafe_in(w.bodies[op[2]])
     stores = _stores(w, op)
     for store in stores:
@@ -65,7 +98,7 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     if "K5" in w.profile.defects and code in IDENTITY_CODES and any(store.reused_segments for store in stores):
         return "K5"
     names = sorted(unsafe & w.profile.defects)
-    return names[0] if names and code in FRAME_CODES else None
+    return next((name for name in names if code in KNOWN_DEFECTS[name].codes), None)
 
 
 def _stores(w: World, op: Op) -> list[Store]:
@@ -73,3 +106,43 @@ def _stores(w: World, op: Op) -> list[Store]:
     touched = (w.slots[slot] for _, slot in slots_of(op))
     found = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
     return [store for store in found if isinstance(store, Store)]
+
+
+def died_in_body(w: World, op: Op, outcome: str) -> str | None:
+    """The known defect of Wasm code that explains how a run ended the process."""
+    if OPS[op[0]].name not in ("run", "run_exn"):
+        return None
+    if "K16" in w.profile.defects and NO_INDEX in outcome:
+        writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))
+        return "K16" if writes and _i31_in_reach(w, op) else None
+    if "K21" in w.profile.defects and any(text in outcome for text in _NO_GC):
+        return "K21" if _allocating_segment(w.bodies[op[2]]) else None
+    return "K24" if "K24" in w.profile.defects and outcome == _ILLEGAL and _i31_in_reach(w, op) else None
+
+
+@lru_cache(maxsize=CACHED)
+def _allocating_segment(text: str) -> bool:
+    """Whether an item of a segment allocates."""
+    segments = [form for form in forms(parse(text)) if form[0] in _DECLARED]
+    return any(item[0] in ALLOCATES for segment in segments for item in forms(segment))
+
+
+def _i31_in_reach(w: World, op: Op) -> bool:
+    """Whether a run may come by an i31: it makes one, is given one, or finds one in the store."""
+    if any(form[0] == "i31" for form in forms(parse(w.bodies[op[2]]))):
+        return True
+    touched = [w.slots[slot] for _, slot in slots_of(op)]
+    if any(type(held.ref()) is int for held in touched if isinstance(held, LifoHandle | OwnedRoot | CastHandle)):
+        return True
+    for instance in (held for held in touched if isinstance(held, Instance)):
+        cells = [*instance.globals, *(held for held in w.slots if isinstance(held, Cell))]
+        tables = [*instance.tables, *(held for held in w.slots if isinstance(held, Table))]
+        if any(
+            type(ref) is int for ref in (*(cell.ref for cell in cells), *(r for table in tables for r in table.refs))
+        ):
+            return True
+        for obj in instance.store.objects.values():
+            pairs = zip(obj.storages, obj.cells, strict=False)
+            if any(type(cell) is int and storage in REFERENCES for storage, cell in pairs):
+                return True
+    return False

@@ -40,6 +40,7 @@ MAX_POLLS: Final = 8  # more polls than any operation has yields
 MAX_OPS: Final = 10_000  # a stored program stays readable, and one batch stays small
 MAX_STORES: Final = 8  # enough for every cross-store confusion
 MAX_DEPTH: Final = 16  # scope nesting; executors may recurse per scope
+MAX_CALLS: Final = 8  # callbacks inside callbacks: all of them share one Wasm stack
 MAX_VALUES: Final = 60_000  # host values in one program: three full fills
 MAX_BODIES: Final = 8  # Wasm bodies in one program: compiling them takes most of its time
 MAX_LENGTH: Final = 20_000  # elements of an array: passes a page under every collector and storage type
@@ -89,6 +90,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "length": IntKind(0, MAX_LENGTH, (), (0, 1, 2, 3, 10, 1000)),
     "upper": IntKind(ANY, EQ, REF_TYPES, (ANY, EQ)),
     "form": _enum("lifo", "owned"),
+    "raise": _enum("trap"),
     "churn": _enum("i31", "extern", "clone", "global"),
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
@@ -107,8 +109,9 @@ FORM_KINDS: Final = "LO"
 class Param(msgspec.Struct, frozen=True):
     """One operand or result: its name, and its kind.
 
-    Kinds: a letter of `SLOT_KINDS`; `H` (L or O); `V` (a host value id); or a key of `INT_KINDS`. A result of kind `H` is LIFO or owned by the op's `form`. `optional`: `NULL`
-    stands for a null reference (operands) or a result that is not kept.
+    Kinds: a letter of `SLOT_KINDS`; `H` (L or O); `V` (a host value id); or a key of `INT_KINDS`. A result of kind `H`
+    is LIFO or owned by the op's `form`. `optional`: `NULL` stands for a null reference (operands) or a result that is
+    not kept.
     """
 
     name: str
@@ -226,6 +229,12 @@ wasm     inst_table       inst:I which:ktable                                   
 wasm     run              inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
 wasm     run_exn          inst:I body:body value:V a:H? b:H? c:H? selector:number form:form -> result:H
 bulk     churn            store:S what:churn count:many                             ->
+wasm     call             inst:I body:body value:V a:H? b:H? c:H? selector:number   ->
+wasm     call_exn         inst:I body:body value:V a:H? b:H? c:H? selector:number   ->
+wasm     arg              form:form                                                 -> handle:H
+wasm     ret              value:H?                                                  ->
+wasm     raise            how:raise                                                 ->
+wasm     result           form:form                                                 -> handle:H
 """
 
 
@@ -250,7 +259,10 @@ CODE: Final[dict[str, int]] = {spec.name: spec.code for spec in OPS}
 GROUPS: Final = tuple(dict.fromkeys(spec.group for spec in OPS))
 """Op groups, in table order; a profile weighs them, a target says which it supports."""
 
-BRACKETS: Final = frozenset({CODE["scope"]})
+CALLS: Final = frozenset({CODE["call"], CODE["call_exn"]})
+"""Codes of the ops that run a body whose callback is the nested list of ops."""
+
+BRACKETS: Final = frozenset({CODE["scope"], *CALLS})
 """Codes of the ops that open a nested list of ops, which an `end` closes."""
 
 END: Final = CODE["end"]

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 @precondition
 def store_new(b: Builder, limit: int, limiter: int) -> Outs | None:
-    return (b.new_store(limiter),) if len(b.stores) < MAX_STORES else None
+    if b.callbacks or len(b.stores) >= MAX_STORES:  # callbacks may not run, and stores are always there
+        return None
+    return (b.new_store(limiter),)
 
 
 @precondition
 def store_drop(b: Builder, store: int) -> Outs | None:
-    if not b.ready(store) or b.stores[store].scopes:
+    if not b.ready(store) or b.stores[store].scopes or b.callbacks:
         return None
     b.close(store)
     return ()
@@ -56,6 +58,10 @@ def end(b: Builder) -> Outs | None:
         b.add(BY_NAME["cancel"].code, (pending,))
     b.brackets.pop()
     b.stores[store].scopes -= 1
+    if b.callbacks and b.callbacks[-1] == len(b.brackets):
+        b.callbacks.pop()
+        b.collect_point(store)  # the run goes on
+        b.returned = len(b.ops) + 1, store
     return ()
 
 
@@ -242,7 +248,7 @@ def oom_drop(b: Builder, error: int) -> Outs | None:
 
 @precondition
 def new_async(b: Builder, store: int, value: int) -> Outs | None:
-    made = _allocate(b, "L", store, value)
+    made = None if b.callbacks else _allocate(b, "L", store, value)
     if made is None:
         return None
     pending = b.stores[store].pending = b.new("P", store)
@@ -251,7 +257,7 @@ def new_async(b: Builder, store: int, value: int) -> Outs | None:
 
 @precondition
 def gc_async(b: Builder, store: int) -> Outs | None:
-    if gc(b, store) is None:
+    if b.callbacks or gc(b, store) is None:
         return None
     pending = b.stores[store].pending = b.new("P", store)
     return (pending,)
@@ -268,7 +274,7 @@ def _open(b: Builder, pending: int) -> int | None:
 @precondition
 def poll(b: Builder, pending: int, polls: int) -> Outs | None:
     store = _open(b, pending)
-    if store is None:
+    if store is None or b.callbacks:  # the callback may not run, and the future would stay open
         return None
     b.collect_point(store)
     if not polls:
@@ -279,7 +285,7 @@ def poll(b: Builder, pending: int, polls: int) -> Outs | None:
 @precondition
 def cancel(b: Builder, pending: int) -> Outs | None:
     store = _open(b, pending)
-    if store is None:
+    if store is None or b.callbacks:
         return None
     b.collect_point(store)
     b.stores[store].pending = NULL

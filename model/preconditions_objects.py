@@ -9,9 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twinheap.model.body import features_of
+from twinheap.model.body import calls_back, features_of
 from twinheap.model.kit import ARRAYS, HIERARCHY, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
-from twinheap.model.ops import ANY, ARRAY, EQ, EXN, EXTERN, FORM_KINDS, NULL, REF_TYPES, RUN_VALUES, STRUCT
+from twinheap.model.ops import (
+    ANY,
+    ARRAY,
+    EQ,
+    EXN,
+    EXTERN,
+    FORM_KINDS,
+    MAX_CALLS,
+    MAX_DEPTH,
+    NULL,
+    REF_TYPES,
+    RUN_VALUES,
+    STRUCT,
+)
 from twinheap.model.preconditions_slots import TABLE, precondition
 
 if TYPE_CHECKING:
@@ -162,9 +175,10 @@ TABLE["inst_global"] = lambda b, instance, which: _export(b, instance, "G", KIT_
 TABLE["inst_table"] = lambda b, instance, which: _export(b, instance, "T", KIT_TABLES[which])
 
 
-def _run(
-    b: Builder, throwing: bool, instance: int, body: int, value: int, handles: tuple[int, ...], form: int
-) -> Outs | None:
+def _runnable(
+    b: Builder, throwing: bool, instance: int, body: int, value: int, handles: tuple[int, ...]
+) -> Slot | None:
+    """The instance, if the body can run in it with these; the values of the run are taken then."""
     slot = b.usable(instance, "I")
     if not slot or body >= len(b.config.bodies) or not _values(b, slot.store, handles, len(handles)):
         return None
@@ -175,8 +189,67 @@ def _run(
         return None
     if value != b.next_value or not b.fresh(value, RUN_VALUES):
         return None
-    return _made(b, slot.store, EXTERN, form)
+    return slot
+
+
+def _run(
+    b: Builder, throwing: bool, instance: int, body: int, value: int, handles: tuple[int, ...], form: int
+) -> Outs | None:
+    if body < len(b.config.bodies) and calls_back(b.config.bodies[body]):
+        return None
+    slot = _runnable(b, throwing, instance, body, value, handles)
+    return _made(b, slot.store, EXTERN, form) if slot else None
 
 
 TABLE["run"] = lambda b, i, body, value, v0, v1, v2, number, form: _run(b, False, i, body, value, (v0, v1, v2), form)
 TABLE["run_exn"] = lambda b, i, body, value, v0, v1, v2, number, form: _run(b, True, i, body, value, (v0, v1, v2), form)
+
+
+# --- callbacks
+
+
+def _call(b: Builder, throwing: bool, instance: int, body: int, value: int, handles: tuple[int, ...]) -> Outs | None:
+    if len(b.brackets) >= MAX_DEPTH or len(b.callbacks) >= MAX_CALLS:
+        return None
+    slot = _runnable(b, throwing, instance, body, value, handles)
+    if slot is None:
+        return None
+    b.collect_point(slot.store)
+    b.callbacks.append(len(b.brackets))
+    b.brackets.append(slot.store)
+    b.stores[slot.store].scopes += 1
+    return ()
+
+
+TABLE["call"] = lambda b, i, body, value, v0, v1, v2, number: _call(b, False, i, body, value, (v0, v1, v2))
+TABLE["call_exn"] = lambda b, i, body, value, v0, v1, v2, number: _call(b, True, i, body, value, (v0, v1, v2))
+
+
+def _calling(b: Builder) -> int:
+    """The store of the innermost call, or NULL."""
+    return b.brackets[b.callbacks[-1]] if b.callbacks else NULL
+
+
+@precondition
+def arg(b: Builder, form: int) -> Outs | None:
+    store = _calling(b)
+    return (b.new(FORM_KINDS[form], store, EXTERN),) if b.ready(store) else None
+
+
+@precondition
+def ret(b: Builder, value: int) -> Outs | None:
+    store = _calling(b)
+    if not b.ready(store) or not _values(b, store, (value,), 1):
+        return None
+    return () if value == NULL or b.slots[value].type == EXTERN else None
+
+
+TABLE["raise"] = lambda b, how: () if b.callbacks else None
+
+
+@precondition
+def result(b: Builder, form: int) -> Outs | None:
+    place, store = b.returned
+    if place != len(b.ops) or not b.ready(store):
+        return None
+    return (b.new(FORM_KINDS[form], store, EXTERN),)

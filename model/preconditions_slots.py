@@ -115,7 +115,7 @@ def free(b: Builder, fill_slot: int, pattern: int) -> Outs | None:
 @precondition
 def wrong_store(b: Builder, store: int, handle: int, use: int) -> Outs | None:
     slot = b.usable(handle, "LO")
-    if not slot or not b.ready(store) or slot.store == store:
+    if not slot or not b.ready(store) or slot.store == store or b.callbacks:
         return None
     if any(state.pending != NULL for state in b.stores.values()):  # it would need a cancel after this op
         return None

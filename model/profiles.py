@@ -38,8 +38,12 @@ CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH107", "TH401")
 UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402")
 """What an object that was freed too early breaks: its values die, its block and host value are another object's."""
 
-FRAME_CODES: Final = ("TH101", "TH103", "TH104", "TH105", "TH106", "TH109", "TH201", "TH401", "TH402")
-"""What a run can break whose frame holds a reference to an object that is gone, and whose block is used again."""
+FRAME_CODES: Final = (
+    *("TH101", "TH103", "TH104", "TH105", "TH106", "TH109"),
+    *("TH201", "TH202", "TH203", "TH301", "TH401", "TH402", "TH403"),
+)
+"""What a run can break whose frame holds a reference to an object that is gone, and whose block is used again: two
+objects in one block overwrite each other, with their counts, and the list of free blocks."""
 
 IDENTITY_CODES: Final = ("TH101", "TH103", "TH105", "TH109")
 """What objects can break that are others at each use: comparisons, and what was written into one of them."""
@@ -60,10 +64,19 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K12", "a failed initialization keeps the counts of its fields", OLDEST, None, LEAK_CODES),
         KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, 50, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
-        KnownDefect("K15", "a root of an externref seen as any does not hold it", OLDEST, 32, ("TH201",)),
+        KnownDefect("K15", "a root of a raw value seen as any does not hold it", OLDEST, 32, FRAME_CODES),
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
+        KnownDefect("K20", "what a dead struct or array held is never finalized", OLDEST, 32, LEAK_CODES),
+        KnownDefect("K21", "a constant expression that runs out of memory panics", 35, 37, ("TH401",)),
+        KnownDefect("K22", "a host function's references stay rooted (C API)", OLDEST, 37, LEAK_CODES),
+        KnownDefect("K23", "an i31 as any out of a raw value panics in a store without heap", 32, 33, ("TH401",)),
+        KnownDefect("K24", "an i31 in Wasm kills the process", OLDEST, 32, ("TH402",)),
+        KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, FRAME_CODES),
+        KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
+        KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106", "TH401")),
+        KnownDefect("K28", "frames inside a try are missing from stack maps", 39, 44, FRAME_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
         KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
     )

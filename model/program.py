@@ -6,7 +6,7 @@ Implements docs/spec/program-ir.md 8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -21,8 +21,8 @@ class Config(msgspec.Struct, frozen=True):
     """What a program's ops stand on: the settings of store 0, which is there from the start, and Wasm bodies.
 
     `limit`: bytes that the GC heap may have, or -1 for no limit. `limiter`: 0 plain (synchronous), 1 async. `bodies`:
-    the texts of the Wasm bodies that `run` calls by index, in the form of `twinheap.model.body`. `engine`: the engine configuration, an index into
-    `twinheap.model.engines.ENGINES`.
+    the texts of the Wasm bodies that `run` calls by index, in the form of `twinheap.model.body`. `engine`: the engine
+    configuration, an index into `twinheap.model.engines.ENGINES`.
     """
 
     limit: int = UNLIMITED
@@ -34,8 +34,9 @@ class Config(msgspec.Struct, frozen=True):
 class Program(msgspec.Struct, frozen=True):
     """A resolved program.
 
-    `ops`: what the text form shows, each `scope` closed by an `end`. `tail`: the implicit gc, sync and store_drop of
-    every store still open. `slots`: how many slots there are, store 0 included. `values`: how many host value ids.
+    `ops`: what the text form shows, each `scope` and `call` closed by an `end`. `tail`: the implicit gc, sync and
+    store_drop of every store still open. `slots`: how many slots there are, store 0 included. `values`: how many host
+    value ids.
     """
 
     config: Config
@@ -67,6 +68,20 @@ def results_of(op: Op) -> Iterator[tuple[str, int]]:
     for param, value in zip(spec.outs, op[1 + len(spec.params) :], strict=True):
         if value != NULL:
             yield FORM_KINDS[op[spec.form_at]] if param.kind == "H" else param.kind, value
+
+
+def closing(ops: Sequence[Op], at: int) -> int:
+    """Where the bracket at `at` is closed; the end of `ops` if it is not, as in a part of a program."""
+    depth = 0
+    for place in range(at, len(ops)):
+        code = ops[place][0]
+        if code in BRACKETS:
+            depth += 1
+        elif code == END:
+            depth -= 1
+            if not depth:
+                return place
+    return len(ops)
 
 
 def depths(ops: tuple[Op, ...]) -> Iterator[tuple[int, Op]]:

@@ -7,9 +7,11 @@ what they look at, and has a general answer for the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from twinheap.model.body import calls_back
 from twinheap.model.builder import Builder
-from twinheap.model.ops import CODE, MAX_OPS, NULL, OpSpec
+from twinheap.model.ops import CALLS, CODE, MAX_CALLS, MAX_OPS, NULL, OpSpec
 
 
 def why_dropped(builder: Builder, spec: OpSpec, operands: Sequence[int], names: Mapping[str, int]) -> str:
@@ -21,6 +23,8 @@ def why_dropped(builder: Builder, spec: OpSpec, operands: Sequence[int], names: 
         return "nothing may follow wrong_store, since it ends the process; remove this line"
     if len(builder.ops) >= MAX_OPS:
         return f"a program has at most {MAX_OPS} ops; remove some"
+    if (why := _about_callbacks(builder, spec, operands)) is not None:
+        return why
     name_of = {slot: name for name, slot in names.items()}
     for param, operand in zip(spec.params, operands, strict=True):
         if param.is_slot and operand != NULL:
@@ -37,3 +41,23 @@ def why_dropped(builder: Builder, spec: OpSpec, operands: Sequence[int], names: 
         if param.kind == "V" and operand != builder.next_value:
             return f"host value v{operand} is used above; take a fresh one, or get it back with oom_take"
     return "its precondition does not hold (docs/spec/program-ir.md 8.1); check kinds, types and stores, or remove it"
+
+
+_INSIDE: Final = frozenset({"arg", "ret", "raise"})
+_OUTSIDE: Final = frozenset({"store_new", "store_drop", "new_async", "gc_async", "poll", "cancel", "wrong_store"})
+
+
+def _about_callbacks(builder: Builder, spec: OpSpec, operands: Sequence[int]) -> str | None:
+    """What callbacks have to do with it, if anything."""
+    if spec.name in _INSIDE and not builder.callbacks:
+        return "it is only for callbacks; indent it below a call, or remove it"
+    if spec.name in _OUTSIDE and builder.callbacks:
+        return "not in a callback, since the callback may not run; move it out of the call"
+    if spec.name == "result" and builder.returned[0] != len(builder.ops):
+        return "it must follow a call and its callback at once; move it there, or remove it"
+    if spec.code in CALLS and len(builder.callbacks) >= MAX_CALLS:
+        return f"calls nest {MAX_CALLS} deep at most; remove one"
+    bodies = builder.config.bodies
+    if spec.name in ("run", "run_exn") and operands[1] < len(bodies) and calls_back(bodies[operands[1]]):
+        return f"B{operands[1]} calls back (cb); run it with call or call_exn"
+    return None

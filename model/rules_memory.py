@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twinheap.model.bounds import Load
-from twinheap.model.contents import Error, Fill
+from twinheap.model.contents import EMPTY, Error, Fill
 from twinheap.model.entities import Obj
 from twinheap.model.known import known_leak
 from twinheap.model.layout import needed
@@ -30,7 +30,7 @@ def must_fit(store: Store, fits: bool | None, obj: Obj, live: Load | None = None
 
     `live`: what cannot be collected, if not just what is alive now.
     """
-    live = live or store.live
+    live = live or store.most_live
     if fits or (fits is None and store.must_fit(obj, live)):
         raise Broken("TH301", f"ok: {live.objects} objects are live, and one more fits", obj)
     store.refused(obj)
@@ -153,10 +153,13 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
         w.rejected.append(first + number)
 
 
-@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing")
+@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing skip/empty")
 def free(w: World, obs: Observation, source: int, pattern: int) -> None:
     """Drops owned handles of a fill: all, those at odd places, the first, the last."""
     bulk = w.slots[source]
+    if bulk is EMPTY:  # the fill was in a callback that did not run
+        w.skip(obs)
+        return
     assert isinstance(bulk, Fill)
     roots = bulk.roots
     places = (range(len(roots)), range(1, len(roots), 2), range(min(1, len(roots))), range(len(roots))[-1:])[pattern]
@@ -179,7 +182,7 @@ def make_due(w: World, store: Store, dead: list[Obj]) -> None:
     """
     store.trimmed()
     store.swept()
-    if w.profile.collector == "null" or not store.heap:
+    if w.profile.collector == "null" or not store.heap or store.runs:
         return
     for obj in dead:
         if obj.kind == "extern":

@@ -1,9 +1,10 @@
-"""The rule on resources: what is made and dropped over and over must not make the process grow (semantics.md 2.3, K8)."""
+"""The rule on resources: what is made and dropped over and over must not make the process grow (semantics 2.3, K8)."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from twinheap.model.entities import Obj
 from twinheap.model.observation import OK, Observation
 from twinheap.model.rules_memory import begin_allocation
 from twinheap.model.rules_roots import store_at
@@ -27,8 +28,10 @@ def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
         raise Broken("TH109", "ok: a number of bytes")
     if name == "extern":
         begin_allocation(store)
+        store.empty = False
     store.forget_exactness()  # the moments of trims and collections inside are not predicted
     if name == "extern" and w.profile.collector == "null":  # nothing is ever reclaimed
+        store.may_be_left(Obj(0, slot), count)
         return
     if grown > SLACK + SHARE * count:
         raise Broken("TH501", f"at most {SLACK + SHARE * count} bytes more after {count} handles were made and dropped")

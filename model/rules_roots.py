@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twinheap.model.contents import Callback
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.objects import is_a
 from twinheap.model.observation import OK, Observation
@@ -65,8 +66,12 @@ def scope(w: World, obs: Observation, slot: int) -> None:
 
 @rule("end", "ok/none ok/one ok/many")
 def end(w: World, obs: Observation) -> None:
-    """Drops the roots of the innermost scope (2.2)."""
-    w.acting = w.brackets.pop()
+    """Drops the roots of the innermost scope, which may be that of a callback (2.2)."""
+    bracket = w.brackets.pop()
+    if isinstance(bracket, Callback):
+        w.callbacks.pop()
+        bracket = bracket.store
+    w.acting = bracket
     w.require(obs, OK, "a scope can be closed")
     count = w.acting.exit()
     w.case = ("none", "one", "many")[min(count, 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from twinheap.model import interpreter_forms, interpreter_objects
@@ -43,7 +44,7 @@ def inst_global(w: World, obs: Observation, source: int, which: int, result: int
     if not w.empty(obs, source):
         w.case = "export"
         w.require(obs, OK, "the kit exports it")
-        w.slots[result] = _instance(w, source).globals[which]
+        w.slots[result] = instance_at(w, source).globals[which]
 
 
 @rule("inst_table", "ok/export skip/empty")
@@ -52,10 +53,11 @@ def inst_table(w: World, obs: Observation, source: int, which: int, result: int)
     if not w.empty(obs, source):
         w.case = "export"
         w.require(obs, OK, "the kit exports it")
-        w.slots[result] = _instance(w, source).tables[which]
+        w.slots[result] = instance_at(w, source).tables[which]
 
 
-def _instance(w: World, slot: int) -> Instance:
+def instance_at(w: World, slot: int) -> Instance:
+    """The instance in a slot that is not empty."""
     instance = w.slots[slot]
     assert isinstance(instance, Instance)
     return instance
@@ -89,33 +91,50 @@ def _run(
     """The body runs in the model, beside the trace; then its result is rooted."""
     if w.empty(obs, source, a, b, c):
         return
-    instance = _instance(w, source)
-    store = instance.store
-    w.acting = store
-    w.collects(store)
-    args = _arguments(w, obs, store, (a, b, c))
-    if args is None:
-        return
-    store.unsafe |= unsafe_in(w.bodies[body])
-    trace = Trace(w, obs)
-    heap = Heap(w, instance, trace, value)
-    machine = Machine(env_of(w.bodies[body]), instance, heap)
-    ended = _ending(w, obs, heap, machine, body, (*args, selector))
-    heap.close()
-    if isinstance(ended, _Error):
-        return
-    trace.check_over()
-    if store.live.objects and not store.may_hold():
-        raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
-    if ended is not None:
+    instance = instance_at(w, source)
+    ended = performed(w, obs, instance, body, value, (a, b, c), selector, None)
+    if ended is not None and not isinstance(ended, Error):
+        store = instance.store
         w.put(result, own_in_scope(store, ended) if form else store.root(ended), EXTERN)
 
 
-class _Error:
+def performed(
+    w: World,
+    obs: Observation,
+    instance: Instance,
+    body: int,
+    value: int,
+    handles: tuple[int, int, int],
+    selector: int,
+    callback: Callable[[Ref], Ref] | None,
+) -> Ref | Error:
+    """A run, up to its result."""
+    store = instance.store
+    w.acting = store
+    w.collects(store)
+    args = _arguments(w, obs, store, handles)
+    if args is None:
+        return Error()
+    store.unsafe |= unsafe_in(w.bodies[body])
+    trace = Trace(w, obs)
+    heap = Heap(w, instance, trace, value, args)
+    heap.callback = callback
+    machine = Machine(env_of(w.bodies[body]), instance, heap)
+    ended = _ending(w, obs, heap, machine, body, (*args, selector))
+    heap.close()
+    if isinstance(ended, Error):
+        return ended
+    trace.check_over()
+    if store.live.objects and not store.may_hold():
+        raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
+    return ended
+
+
+class Error:
     """The run ended otherwise than with a result, as it should."""
 
 
-def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int, args: tuple[Ref, ...]) -> Ref | _Error:
+def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int, args: tuple[Ref, ...]) -> Ref | Error:
     """Runs the body; checks the outcome, and of `ok` whether there is a result."""
     try:
         ref = machine.run(body, args)
@@ -133,13 +152,13 @@ def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int,
     return ref
 
 
-def _no_room(w: World, machine: Machine, body: int) -> _Error:
+def _no_room(w: World, machine: Machine, body: int) -> Error:
     machine.out_of_memory(body)
     w.case = "oom"
-    return _Error()
+    return Error()
 
 
-def _failed(w: World, obs: Observation, machine: Machine, body: int, outcome: str) -> _Error:
+def _failed(w: World, obs: Observation, machine: Machine, body: int, outcome: str) -> Error:
     """A trap, or an exception that nothing catches: it stays pending (capi.md 5.2)."""
     w.case = "code" if outcome.startswith(TRAP) else "uncaught"
     if outcome != obs.outcome:
@@ -149,17 +168,17 @@ def _failed(w: World, obs: Observation, machine: Machine, body: int, outcome: st
             return _no_room(w, machine, body)
         w.require(obs, outcome, "the body ends so")
     machine.heap.trace.check_over()
-    return _Error()
+    return Error()
 
 
 TRAPS: Final = ("table_oob", "null_ref", "cast", "array_oob", "memory_oob", "too_large", "unreachable")
 """Traps that a body can meet: its indirect calls are right, and not deep."""
 
-_CASES = " ".join(
+RUN_CASES = " ".join(
     [
         "ok/null ok/i31 ok/object err:oom/oom err:unrooted/stale err:unrooted/unsure skip/empty",
         *(f"trap:{code}/code" for code in TRAPS),
     ]
 )
-rule("run", _CASES)(_run)
-rule("run_exn", f"{_CASES} exn/uncaught")(_run)
+rule("run", RUN_CASES)(_run)
+rule("run_exn", f"{RUN_CASES} exn/uncaught")(_run)

@@ -7,7 +7,7 @@ between two allocations, both of which may have failed, the state is not known, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twinheap.model.bounds import Load
@@ -18,7 +18,7 @@ from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OOM
 from twinheap.model.ops import RUN_VALUES
 from twinheap.model.run_trace import Trace
-from twinheap.model.state import Store
+from twinheap.model.state import Store, closure
 from twinheap.model.world import Broken, Lost, World
 
 MAX_CELLS: Final = 100_000
@@ -56,10 +56,11 @@ class Heap:
     `frames`: the variables and operands of the functions on the stack, `on_top` those of the last one.
     """
 
-    def __init__(self, w: World, instance: Instance, trace: Trace, first: int) -> None:
+    def __init__(self, w: World, instance: Instance, trace: Trace, first: int, args: Sequence[Ref]) -> None:
         self.w = w
         self.store: Store = instance.store
         self.trace = trace
+        self.args = args  # the call's own scope holds them to its end
         self.values = iter(range(first, first + RUN_VALUES))
         self.frames: list[list[Stored]] = []
         self.on_top: Callable[[], list[Stored]] = list
@@ -69,6 +70,9 @@ class Heap:
         self.excused = False  # an allocation that may have failed need not have fitted
         self.candidates: list[Obj] = []
         self.loose: dict[int, Obj] = {}  # made here, or written while nothing held them
+        self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
+        self.called = False  # it was: what frames know may be gone
+        self.store.runs.append(self.needed)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
@@ -86,15 +90,16 @@ class Heap:
     def _changed(self) -> bool:
         return any(effect for effect, _ in self.undo or ())
 
+    def needed(self) -> list[Stored]:
+        """What the run may still need, whether or not something holds it: frames, arguments."""
+        return [*self.args, *self.on_top(), *(cell for frame in self.frames for cell in frame)]
+
     def _live(self, obj: Obj) -> Load:
         """What no collection can free: what is held, and what frames and `obj` may still need."""
-        store = self.store
-        if self.w.profile.collector == "null":
-            return store.live
-        needed = self._closure([*obj.cells, *self.on_top(), *(cell for frame in self.frames for cell in frame)])
-        extra = [kept for kept in needed if not kept.held or kept.value in store.leaked]
-        live = store.live
-        return Load(live.objects + len(extra), live.bytes + sum(store.block(kept) for kept in extra))
+        self.store.runs.append(lambda: [*obj.cells])
+        live = self.store.most_live
+        self.store.runs.pop()
+        return live
 
     def show(self) -> None:
         """From here on what happens would show: it was an allocation before that failed."""
@@ -107,7 +112,17 @@ class Heap:
         if not self.excused:
             raise Broken("TH301", f"ok: {self.store.live.objects} objects are live, and one more fits", failed)
         self.store.refused(failed)
+        if self.w.profile.collector == "null":
+            self._litter()
         raise OutOfMemory
+
+    def _litter(self) -> None:
+        """Objects that may or may not have been made before the one that failed; nothing holds them."""
+        for obj in self.candidates:
+            if obj.kind != "extern":
+                self.loose.pop(obj.value, None)
+                self.store.remove(obj)
+                self.store.may_be_left(obj)
 
     def _failed(self) -> Obj:
         """Which allocation failed: its value, if it has one, is dropped with the error (4.4), and is the last to be.
@@ -136,7 +151,7 @@ class Heap:
 
     def alloc(self, kind: str, name: str, cells: Sequence[Stored]) -> Obj:
         """A fresh struct, array or exception, which is listed at birth (1.6)."""
-        if self.w.early:
+        if self.w.early or self.called:
             for cell in cells:
                 self.use(cell)
         obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
@@ -173,6 +188,15 @@ class Heap:
         self.store.expose(obj)
         return obj
 
+    def call_back(self, ref: Ref) -> Ref:
+        """The host function `cb`: the first one runs the callback, others give back what they get."""
+        callback, self.callback = self.callback, None
+        if callback:
+            self.called = True
+            ref = callback(ref)
+        self.store.expose(ref)
+        return ref
+
     def _forget(self, obj: Obj) -> None:
         self.store.remove(obj)
         del self.w.objects[obj.value]
@@ -185,25 +209,15 @@ class Heap:
 
     def use(self, ref: Stored) -> None:
         """A frame's value is stored, seen, passed or returned: it, and what it holds, must not be finalized (4.4)."""
-        if not self.w.early or type(ref) is not Obj:
+        if type(ref) is not Obj or not (self.w.early or self.called):
             return
-        for obj in self._closure([ref]):
+        for obj in closure([ref]):
             if obj.finalized:
                 raise Broken("TH201", f"v{obj.value} is live: a frame still uses it", obj)
 
-    @staticmethod
-    def _closure(refs: Iterable[Stored]) -> list[Obj]:
-        found = {ref.value: ref for ref in refs if type(ref) is Obj}
-        pending = list(found.values())
-        while pending:
-            for child in pending.pop().children():
-                if child.value not in found:
-                    found[child.value] = child
-                    pending.append(child)
-        return list(found.values())
-
     def close(self) -> None:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
+        self.store.runs.remove(self.needed)
         loose = [obj for obj in self.loose.values() if not obj.held]
         for obj in loose:
             self.store.hold(obj)

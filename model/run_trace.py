@@ -14,6 +14,8 @@ from twinheap.model.observation import IS_NULL, NONNULL, OK, Observation, Value
 from twinheap.model.world import Broken, Lost, World
 
 MARK: Final = "f:"
+CALLED: Final = "cb"
+"""The entry of a call of the host's `cb`."""
 
 TRACE_ENTRIES: Final = 255
 """Entries that executors keep; a run that has as many may have had more (docs/bodies.md)."""

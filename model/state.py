@@ -6,6 +6,7 @@ collection. Objects that a known defect keeps are moved to `leaked`, so that eac
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from twinheap.model.bounds import Bounds, Load
@@ -16,7 +17,7 @@ from twinheap.model.layout import block, needed
 from twinheap.model.profiles import Profile
 from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
 
-MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken")
+MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "hosted", "orphaned")
 """Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
 
 
@@ -49,7 +50,9 @@ class Store:
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
         self.empty = True  # the heap has certainly 0 bytes
+        self.litter = Load(0, 0)  # what may have been made and left, unknown to us, where nothing is collected
         self.pending: Future | None = None
+        self.runs: list[Callable[[], list[Stored]]] = []  # for each run that is going on: what its frames may need
         self.seen: list[int] = []  # exact mode: finalized inside the pending operation so far
         self.asked: list[tuple[int, int]] = []  # exact mode: limiter calls inside it
         self.exact = profile.exact
@@ -114,6 +117,7 @@ class Store:
                 self.dead[dying.value] = dying
             for child in dying.children():
                 child.inside -= 1
+                child.orphaned = True
                 _spread(dying, child)
                 if not child.held:
                     pending.append(child)
@@ -142,6 +146,8 @@ class Store:
 
     def garbage(self) -> list[Obj]:
         """What the next full collection must free: under COPYING also what cycles hold alone, under DRC never (4.2)."""
+        if self.runs:  # nobody knows what frames still need
+            return []
         if self.profile.collector == "copying" and self.bounds.mixed:
             self._break_cycles()
         elif self.bounds.mixed:
@@ -191,10 +197,21 @@ class Store:
         bytes_ = self.bytes - sum(map(self.block, gone)) if self.bounds.mixed else 0
         return Load(len(self.objects) - len(self.dead) - len(self.leaked), bytes_)
 
+    @property
+    def most_live(self) -> Load:
+        """What a full collection may leave: also what the frames of runs may need."""
+        live = self.live
+        if not self.runs or self.profile.collector == "null":
+            return live
+        needed = closure(ref for run in self.runs for ref in run())
+        extra = [kept for kept in needed if not kept.finalized and (not kept.held or kept.value in self.leaked)]
+        return Load(live.objects + len(extra), live.bytes + sum(self.block(kept) for kept in extra))
+
     def must_fit(self, obj: Obj, live: Load) -> bool:
         """Whether a fresh `obj` fits for certain beside `live`, once everything dead is collected."""
-        extra = self.abandoned
-        beside = Load(live.objects + extra.objects, live.bytes + extra.bytes)
+        beside = live
+        for extra in (self.litter, self.abandoned):
+            beside = Load(beside.objects + extra.objects, beside.bytes + extra.bytes)
         return self.bounds.must_fit(beside, obj.size or self.block(obj))
 
     def abandon(self, objects: list[Obj]) -> None:
@@ -203,10 +220,15 @@ class Store:
         bytes_ = sum(self.block(obj) for obj in objects)
         self.abandoned = Load(before.objects + len(objects), before.bytes + bytes_)
 
+    def may_be_left(self, obj: Obj, count: int = 1) -> None:
+        """Up to `count` such objects may have been made that nothing holds; under NULL they take room for ever."""
+        if self.profile.collector == "null":
+            self.litter = Load(self.litter.objects + count, self.litter.bytes + count * self.block(obj))
+
     def may_hold(self) -> bool:
         """Whether all that is alive can be in the heap at all."""
         bounds = self.bounds
-        if bounds.unlimited or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
+        if bounds.unlimited or self.runs or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
             return True
         if bounds.mixed:
             self.garbage()
@@ -331,7 +353,9 @@ class Store:
     # --- collections
 
     def swept(self) -> None:
-        """A full collection is over: nothing is listed any more."""
+        """A full collection is over: nothing is listed any more, but for what frames may need."""
+        if self.runs:
+            return
         for obj in self.listed:
             obj.listed = False
         self.listed = []
@@ -354,3 +378,15 @@ def _spread(dying: Obj, child: Obj) -> None:
     for mark in MARKS:
         if getattr(dying, mark):
             setattr(child, mark, True)
+
+
+def closure(refs: Iterable[Stored]) -> list[Obj]:
+    """The objects that references reach, themselves included."""
+    found = {ref.value: ref for ref in refs if type(ref) is Obj}
+    pending = list(found.values())
+    while pending:
+        for child in pending.pop().children():
+            if child.value not in found:
+                found[child.value] = child
+                pending.append(child)
+    return list(found.values())

@@ -11,7 +11,8 @@
     data O2
 
 First line: the version. Then `key: value` lines (free keys, order kept), the settings of store 0 if they are not the
-default, and the Wasm bodies (docs/bodies.md), numbered from 0, in order. Then ops. Slots are a letter, the kind, and
+default, and the Wasm bodies (docs/bodies.md), numbered from 0, in order. The settings end with ` engine=pooling` or
+another configuration of `engines.py`, if the program's is not the default. Then ops. Slots are a letter, the kind, and
 their number; on input anything unique may follow the letter. `null` is a null reference, `none` no limit or maximum,
 `v0` a host value. A scope is an indented block. `#` begins a comment. Reading is in `text_reader.py`; what it accepts
 is written back in exactly one way.
@@ -44,8 +45,9 @@ def dumps(program: Program, meta: Mapping[str, str] | None = None) -> str:
     lines = [f"twinheap program {FORMAT_VERSION}"]
     lines += [_meta_line(key, value) for key, value in (meta or {}).items()]
     config = program.config
-    if (config.limit, config.limiter) != (Config().limit, Config().limiter):
-        lines.append(f"S0: limit={_int('limit', config.limit)} limiter={_int('limiter', config.limiter)}")
+    if (config.limit, config.limiter, config.engine) != (Config().limit, Config().limiter, Config().engine):
+        names = ["limit", "limiter", *(["engine"] if config.engine else [])]
+        lines.append("S0: " + " ".join(f"{name}={_int(name, getattr(config, name))}" for name in names))
     lines += [f"B{at}: {body}" for at, body in enumerate(config.bodies)]
     kinds = kinds_of(program)
     for depth, op in depths(program.ops):

@@ -124,8 +124,9 @@ def _config(number: int, text: str) -> Config:
     settings: dict[str, int] = {}
     for word in text.split("#")[0].split():
         name, _, value = word.partition("=")
-        if name not in ("limit", "limiter") or name in settings:
-            raise FormatError(number, f"setting {word!r}: use limit=BYTES or none, limiter=plain or async, each once")
+        if name not in ("limit", "limiter", "engine") or name in settings:
+            use = "use limit=BYTES or none, limiter=plain or async, engine=NAME, each once"
+            raise FormatError(number, f"setting {word!r}: {use}")
         settings[name] = _integer(number, name, value)
     return msgspec.structs.replace(Config(), **settings)
 

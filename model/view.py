@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from twinheap.model.builder import Builder
-from twinheap.model.ops import BRACKETS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
+from twinheap.model.ops import BRACKETS, CALLS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
 from twinheap.model.program import Config, Program
 
 ALL_OPS: Final = frozenset(spec.name for spec in OPS)
@@ -81,17 +81,21 @@ class _Resolver:
 
     def __init__(self, config: Config, supported: frozenset[str]) -> None:
         # A target without async operations has no async limiter either: it gets plain ones.
-        self.builder = Builder(config if "gc_async" in supported else replace(config, limiter=0))
+        self.builder = Builder(_possible(config, supported))
         self.plan = _plan(supported)
         self.lifo = "scope" in supported
         self.slots: dict[int, int] = {0: 0, NULL: NULL}
         self.values: dict[int, int] = {}
-        self.scopes: list[list[int] | None] = []  # per open scope: handles to release at its end; None: dropped
+        self.scopes: list[list[int] | None] = []  # per open bracket: handles to release at its end; None: dropped
+        self.calls: list[bool] = []  # the same: whether it is a call
+        self.inside = 0  # brackets open inside a call that is dropped, itself included
 
     def run(self, ops: Iterable[Op]) -> Program:
         for op in ops:
             code = op[0]
-            if code == END:
+            if self.inside:  # a callback goes with its call
+                self.inside += (code in BRACKETS) - (code == END)
+            elif code == END:
                 self._end()
             elif code in BRACKETS:
                 self._open(op)
@@ -103,7 +107,14 @@ class _Resolver:
         return self.builder.finish()
 
     def _open(self, op: Op) -> None:
-        if self.lifo:
+        call = op[0] in CALLS
+        if call and not self._plain(op):
+            self.inside = 1
+            return
+        self.calls.append(call)
+        if call:
+            self.scopes.append([])
+        elif self.lifo:
             kept = op[1] in self.slots and self.builder.add(op[0], (self.slots[op[1]],)) is not None
             self.scopes.append([] if kept else None)
         else:
@@ -112,25 +123,28 @@ class _Resolver:
     def _end(self) -> None:
         if not self.scopes:
             return
-        handles = self.scopes.pop()
+        handles, call = self.scopes.pop(), self.calls.pop()
         if handles is None:
             return
         if self.lifo:
             self.builder.add(END, ())
         for handle in handles:
             self.builder.add(CODE["odrop"], (handle,))
+        if call and not self.lifo:
+            self.builder.add(END, ())
 
-    def _plain(self, op: Op) -> None:
+    def _plain(self, op: Op) -> bool:
+        """Whether the builder took it."""
         step = self.plan[op[0]]
         if step is None:
-            return
+            return False
         ends = step.ends
         operands = list(op[1:ends])
         known = self.slots
         for place, optional in step.slots:
             slot = known.get(operands[place])
             if slot is None or (slot == NULL and not optional):
-                return
+                return False
             operands[place] = slot
         if step.value != NULL:  # a fresh value gets the next id; one seen before must be back with the host
             operands[step.value] = self.values.get(operands[step.value], self.builder.next_value)
@@ -142,7 +156,7 @@ class _Resolver:
         sources = op[ends:]
         made = self.builder.add(step.code, operands, step.keeps and len(sources) > 1 and sources[-1] != NULL)
         if made is None:
-            return
+            return False
         if step.value != NULL:
             self.values[op[1 + step.value]] = operands[step.value]
         for source, slot in zip(sources, made, strict=True):
@@ -150,11 +164,23 @@ class _Resolver:
                 known[source] = slot
         if released and made and self.scopes and self.scopes[-1] is not None:
             self.scopes[-1].append(made[0])
+        return True
 
 
 def view(program: Program, supported: frozenset[str]) -> Program:
     """`program` as a target that supports the op kinds `supported` is asked it."""
     return _Resolver(program.config, supported).run(program.ops)
+
+
+def _possible(config: Config, supported: frozenset[str]) -> Config:
+    """The settings that make sense for a target: without futures, Wasm or instances, the defaults."""
+    if "gc_async" not in supported:
+        config = replace(config, limiter=0)
+    if config.bodies and "run" not in supported:
+        config = replace(config, bodies=())
+    if config.engine and "inst" not in supported:
+        config = replace(config, engine=0)
+    return config
 
 
 def resolve(config: Config, ops: Iterable[Op]) -> Program:

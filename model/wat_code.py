@@ -23,6 +23,7 @@ HOST: Final = {
     "clear": "",
     "new": " (result externref)",
     "pass": " (param externref) (result externref)",
+    "cb": " (param externref) (result externref)",
 }
 """The host functions that a body may import from "host", with their types in the text format."""
 

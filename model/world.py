@@ -7,11 +7,11 @@ does not, and brings the state up to date with the observed outcome. `World.sett
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twinheap.model.codes import Verdict
-from twinheap.model.contents import EMPTY, Content
+from twinheap.model.contents import EMPTY, Callback, Content
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.kit import HIERARCHY
 from twinheap.model.known import known_leak
@@ -60,10 +60,17 @@ class World:
         self.due: list[Obj] = []
         self.bodies = program.config.bodies
         self.early: set[int] = set()  # finalized in the current run, and judged already
-        self.brackets: list[Store] = []  # the stores of the open scopes
+        self.brackets: list[Store | Callback] = []  # the stores of the open scopes, and the callbacks that run
+        self.callbacks: list[Callback] = []
+        self.returned: tuple[Store, Ref] | None = None  # of the call that was closed last, if it returned
+        self.ops = program.all_ops
+        self.observed: Sequence[Observation] = ()
+        self.nested: Callable[[int, int], None] = lambda _start, _stop: None
+        """Judges the ops of a callback, from one place to another. Raises what ends judging."""
         self.collecting = False  # the current op may run a collection
         self.case = ""
         self.at = 0
+        self.next = 0  # where judging goes on after the current op
         self.verdicts: list[Verdict] = []
         self.acting = self.add_store(0, program.config.limit, program.config.limiter)
 

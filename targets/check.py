@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from twinheap.model.observation import Observation
-from twinheap.model.ops import BY_NAME
+from twinheap.model.ops import BRACKETS, BY_NAME, OPS
 from twinheap.model.program import Program
 from twinheap.targets.check_programs import SEMANTIC_CHECKS, Asking, CheckFailed, expect, smallest
 from twinheap.targets.child import Child, Trouble
@@ -152,7 +152,8 @@ def _describes_itself(session: _Session) -> str | None:
     expect(bool(hello.runtime), "its runtime has no name")
     parts = hello.release.split(".") if hello.release else []
     expect(all(part.isdigit() for part in parts[:3]), f"its release {hello.release!r} is no release number")
-    expect(("scope" in hello.ops) == ("end" in hello.ops), "it has one of scope and end without the other")
+    brackets = any(OPS[code].name in hello.ops for code in BRACKETS)
+    expect(brackets == ("end" in hello.ops), "it has scope or call without end, or end without them")
     return None
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from twinheap.model.observation import MAX_TEXT, OK, PANIC, SKIP, Observation
 from twinheap.model.ops import OPS, Op
-from twinheap.model.program import Program
+from twinheap.model.program import Program, closing
 from twinheap.targets.modules import module_of
 from twinheap.targets.wire import WireProgram
 
@@ -34,6 +34,28 @@ class UnsupportedOp(Exception):
     """The parent sent an op that the handshake did not offer."""
 
 
+class Over(Exception):
+    """An op of a callback panicked: the run that it was called from ends, and nothing more is observed."""
+
+
+class Callback:
+    """A call under way: its place, that of its `end`, and what its callback does.
+
+    `arg`, `returns`: the argument and what will be returned, in the machine's own form. `trap`: it will end in a trap.
+    """
+
+    __slots__ = ("arg", "at", "end", "reached", "returns", "store", "trap")
+
+    def __init__(self, at: int, end: int) -> None:
+        self.at = at
+        self.end = end
+        self.reached = False
+        self.store: Any = None
+        self.arg: Any = None
+        self.returns: Any = None
+        self.trap = False
+
+
 class PythonMachine:
     """The loop over a program's ops.
 
@@ -43,6 +65,14 @@ class PythonMachine:
 
     def __init__(self) -> None:
         self.slots: list[Any] = []
+        self._ops: Sequence[Op] = ()
+        self._seen: list[Raw] = []  # observations by place; ops of a callback that is not called are skipped
+        self._note_place: Any = [0, 0]
+        self._effects_of_op: Sequence[Any] = ()
+        self._place = 0  # of the current op; what is executed next comes after it
+        self._last = 0  # after a panic: the place after the op that panicked
+        self._over = False  # an op panicked
+        self._calls: list[Callback] = []  # the callbacks that run, the innermost last
         self._handlers: tuple[Handler, ...] = tuple(getattr(self, f"op_{spec.name}", self._unsupported) for spec in OPS)
 
     @property
@@ -79,12 +109,28 @@ class PythonMachine:
         """
         note[0] = program.number
         note[1] = 0
-        handlers = self._handlers
-        seen: list[Raw] = []
-        append = seen.append
-        effects = self.begin(program)
-        for index, op in enumerate(program.ops):
-            note[1] = index
+        self._ops, self._note_place = program.ops, note
+        self._seen = [SKIPPED] * len(program.ops)
+        self._over = False
+        self._effects_of_op = self.begin(program)
+        return self._seen[: self._perform(0, len(program.ops))]
+
+    def _perform(self, index: int, stop: int) -> int:
+        """Executes the ops from `index` to `stop`, and gives the place after the last that was executed.
+
+        Host functions call it for the ops of a callback, inside an op that is under way. After a panic nothing more is
+        executed, and the place is that after the op that panicked.
+        """
+        handlers, ops, seen, note, effects = (
+            self._handlers,
+            self._ops,
+            self._seen,
+            self._note_place,
+            self._effects_of_op,
+        )
+        while index < stop:
+            note[1] = self._place = index
+            op = ops[index]
             try:
                 raw = handlers[op[0]](op)
             except UnsupportedOp:
@@ -93,15 +139,36 @@ class PythonMachine:
                 raw = self.failure(error)
             if effects:
                 raw = self._completed(raw)
-            append(raw)
-            if raw[0][:6] == PANIC:
-                break
-        return seen
+            seen[index] = raw
+            if self._over or raw[0][:6] == PANIC:
+                if not self._over:
+                    self._over, self._last = True, index + 1
+                return self._last
+            index = self._place + 1
+        return stop
+
+    def _called(self) -> Callback:
+        """The call that begins here; what comes after its callback is executed next."""
+        call = Callback(self._place, closing(self._ops, self._place))
+        self._place = call.end
+        return call
+
+    def _call_back(self, call: Callback) -> None:
+        """Executes the ops of a callback. `_over` is set if one of them panicked: then the run must end."""
+        call.reached = True
+        self._calls.append(call)
+        try:
+            self._perform(call.at + 1, min(call.end + 1, len(self._ops)))
+        finally:
+            self._calls.pop()
+            self._note_place[1] = call.at
+            self._place = call.end
 
     def finish(self) -> None:
         """Drops what the last program left, however far it came."""
         self.clean_up()
         self.slots = []
+        self._calls = []
 
     def _completed(self, raw: Raw) -> Raw:
         try:

@@ -13,39 +13,49 @@ from typing import Any, Final
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES
 from twinheap.model.observation import IS_NULL, OOM, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
-from twinheap.model.ops import NULL, OPS, RUN_VALUES, Op
+from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.machine_slots import SlotOps, StoreState
 from twinheap.targets.capi.memory import is_null
+from twinheap.targets.capi.outcomes import HOST_TRAP
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, VAL_HANDLE
 from twinheap.targets.capi.wasm import Body, Instance, Wasm
-from twinheap.targets.machine import DONE, SKIPPED, Raw
+from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Raw
+from twinheap.targets.modules import module_of
 from twinheap.targets.wire import MAX_OBSERVED, WireProgram
 
 _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of main's parameters
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
 _TABLES: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_TABLES)
-_FIRST: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
+_TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
+_CLEAR: Final = (
+    f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
+)
+"""A body that does what `clear` does."""
+
+_RESULT: Final = CODE["result"]
 _FAILED: Final = "a host function failed"
 
 
 class InstanceState:
     """An instance of the program, and those of its bodies, each made when it first runs."""
 
-    __slots__ = ("bodies", "made", "store")
+    __slots__ = ("bodies", "clear", "made", "store")
 
     def __init__(self, store: StoreState, made: Instance) -> None:
         self.store = store
         self.made = made
         self.bodies: dict[int, Body] = {}
+        self.clear: Body | None = None
 
 
 class Run:
     """The run of a body that is going on: its trace, and what it may still allocate."""
 
-    __slots__ = ("context", "failed", "finalized", "instance", "oom", "trace", "values")
+    __slots__ = ("callback", "context", "failed", "finalized", "instance", "oom", "trace", "values")
 
-    def __init__(self, instance: InstanceState, value: int) -> None:
+    def __init__(self, instance: InstanceState, value: int, callback: Callback | None = None) -> None:
+        self.callback = callback
         self.instance = instance
         self.context = instance.store.context
         self.values = iter(range(value, value + RUN_VALUES))
@@ -61,11 +71,12 @@ class WasmOps(SlotOps):
     def __init__(self, api: CApi) -> None:
         super().__init__(api)
         host = {"see": self._see, "note": self._note, "gc": self._collect}
-        host |= {"clear": self._clear, "new": self._fresh, "pass": self._pass}
+        host |= {"clear": self._clear, "new": self._fresh, "pass": self._pass, "cb": self._call_back_first}
         self._wasm = Wasm(api, {name: self._guarded(function) for name, function in host.items()})
         self._bodies: tuple[tuple[str, bytes], ...] = ()
         self._instances: list[InstanceState] = []
         self._run: Run | None = None
+        self._returned: tuple[StoreState, int] | None = None  # by the call closed last: a handle, or 0 for null
         self._arguments = ctypes.create_string_buffer(api.shape.val_size * len(_KINDS))
         start = ctypes.addressof(self._arguments)
         self._argument_at = tuple(start + api.shape.val_size * at for at in range(len(_KINDS)))
@@ -73,15 +84,14 @@ class WasmOps(SlotOps):
     @property
     def supported(self) -> frozenset[str]:
         offered = super().supported
-        if self._api.shape.major < _FIRST:
-            offered -= {spec.name for spec in OPS if spec.group == "wasm"}
-        return offered if self._wasm.exceptions else offered - {"run_exn"}
+        return offered if self._wasm.exceptions else offered - {"run_exn", "call_exn"}
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self._bodies = program.bodies
         return super().begin(program)
 
     def clean_up(self) -> None:
+        self._drop_returned()
         for instance in self._instances:
             self._wasm.drop(instance.made)
         self._instances.clear()
@@ -95,6 +105,10 @@ class WasmOps(SlotOps):
         if not isinstance(made, Instance):
             return made
         self.slots[result] = instance = InstanceState(store, made)
+        if self._api.shape.major < _TYPED_NULLS:
+            clear = self._wasm.body(store.context, made, module_of(_CLEAR))
+            assert isinstance(clear, Body)
+            instance.clear = clear
         self._instances.append(instance)
         return DONE
 
@@ -118,31 +132,119 @@ class WasmOps(SlotOps):
 
     def op_run(self, op: Op) -> Raw:
         _, at, body, value, first, second, third, selector, _, result = op
+        out = self._out(0, result)
+        seen = self._ran(at, body, value, (first, second, third), selector, out, None)
+        if seen[0] == "ok" and seen[1][-1] == IS_NONNULL:
+            self.slots[result] = self.slots[at].store, out, False
+        return seen
+
+    op_run_exn = op_run
+
+    def _ran(
+        self,
+        at: int,
+        body: int,
+        value: int,
+        handles: tuple[int, int, int],
+        selector: int,
+        out: int,
+        callback: Callback | None,
+    ) -> Raw:
+        """Runs a body; its result is a handle at `out` then."""
         instance = self.slots[at]
-        handles = (first, second, third)
         if instance is None or any(slot != NULL and self.slots[slot] is None for slot in handles):
             return SKIPPED
         for address, kind, slot in zip(self._argument_at, _KINDS, handles, strict=False):
             source = self._nulls[kind == KIND_ANYREF] if slot == NULL else self.slots[slot][1]
             ctypes.memmove(address, source - VAL_HANDLE, self._api.shape.val_size)
         self._set_selector(selector)
-        self._run = run = Run(instance, value)
+        before, self._run = self._run, Run(instance, value, callback)
+        run = self._run
         try:
-            ended = self._start(instance, body, self._out(0, result))
+            ended = self._start(instance, body, out)
         finally:
-            self._run = None
+            self._run = before
         if run.failed:
             raise run.failed
         if run.oom:
             ended = (OOM,)
         if ended:
             return ended[0], tuple(run.trace), run.finalized
-        if is_null(self._out(0, result)):
-            return "ok", (*run.trace, IS_NULL), run.finalized
-        self.slots[result] = instance.store, self._out(0, result), False
-        return "ok", (*run.trace, IS_NONNULL), run.finalized
+        return "ok", (*run.trace, IS_NULL if is_null(out) else IS_NONNULL), run.finalized
 
-    op_run_exn = op_run
+    # --- calls
+
+    def op_call(self, op: Op) -> Raw:
+        _, at, body, value, first, second, third, selector = op
+        call = self._called()
+        self._drop_returned()
+        out = self._api.memory.take_extern()
+        seen = self._ran(at, body, value, (first, second, third), selector, out, call)
+        self._drop_returned()  # of a call inside
+        if seen[0] == "ok" and seen[1][-1] == IS_NONNULL:
+            self._returned = self.slots[at].store, out
+        else:
+            self._api.memory.give_extern(out)
+            self._returned = (self.slots[at].store, 0) if seen[0] == "ok" else None
+        if call.end + 1 >= len(self._ops) or self._ops[call.end + 1][0] != _RESULT:
+            self._drop_returned()
+        return seen
+
+    op_call_exn = op_call
+
+    def op_end(self, op: Op) -> Raw:
+        return DONE
+
+    def op_arg(self, op: Op) -> Raw:
+        _, _, result = op
+        call = self._calls[-1]
+        return self._again(call.store, call.arg, result)
+
+    def _again(self, store: StoreState, handle: int, result: int) -> Raw:
+        """Another handle for what there is one for."""
+        if is_null(handle):
+            return NULL_REF
+        out = self._out(0, result)
+        self._api.externref_clone(store.context, handle, out)
+        self.slots[result] = store, out, False
+        return NONNULL
+
+    def op_ret(self, op: Op) -> Raw:
+        held = self._nulls[0] if op[1] == NULL else self.slots[op[1]] and self.slots[op[1]][1]
+        if held is None:
+            return SKIPPED
+        call = self._calls[-1]
+        self._release_return(call)
+        if op[1] != NULL:
+            call.returns = self._api.memory.take_extern()
+            self._api.externref_clone(call.store.context, held, call.returns)
+        return DONE
+
+    def op_raise(self, op: Op) -> Raw:
+        self._calls[-1].trap = True
+        return DONE
+
+    def op_result(self, op: Op) -> Raw:
+        _, _, result = op
+        if self._returned is None:
+            return SKIPPED
+        store, handle = self._returned
+        seen = self._again(store, handle or self._nulls[0], result)
+        self._drop_returned()
+        return seen
+
+    def _drop_returned(self) -> None:
+        """Lets go of what the call returned that was closed last."""
+        taken, self._returned = self._returned, None
+        if taken and taken[1]:
+            self._api.externref_unroot(taken[0].context, taken[1])
+            self._api.memory.give_extern(taken[1])
+
+    def _release_return(self, call: Callback) -> None:
+        if call.returns:
+            self._api.externref_unroot(call.store.context, call.returns)
+            self._api.memory.give_extern(call.returns)
+            call.returns = None
 
     def _set_selector(self, selector: int) -> None:
         address = self._argument_at[-1]
@@ -208,11 +310,22 @@ class WasmOps(SlotOps):
         return None if failed is None else self._wasm.new_trap(failed)
 
     def _clear(self, run: Run, _: int, __: int) -> int | None:
+        if run.instance.clear is not None:
+            self._clear_in_wasm(run, run.instance.clear)
+            return None
         for item, of in zip(run.instance.made.globals, _GLOBALS, strict=True):
             failed = self._api.global_set(run.context, item, self._nulls[of])
             if failed is not None:
                 return self._wasm.new_trap(failed)
         return None
+
+    def _clear_in_wasm(self, run: Run, clear: Body) -> None:
+        size = self._api.shape.val_size
+        memory = ctypes.create_string_buffer(size * (len(_KINDS) + 1))
+        start = ctypes.addressof(memory)
+        for at, kind in enumerate(_KINDS[:-1]):
+            ctypes.memmove(start + size * at, self._nulls[kind == KIND_ANYREF] - VAL_HANDLE, size)
+        assert self._wasm.call(run.context, clear.main, start, len(_KINDS), start + size * len(_KINDS)) is None
 
     def _fresh(self, run: Run, _: int, results: int) -> int | None:
         self._show(run)
@@ -230,3 +343,22 @@ class WasmOps(SlotOps):
         # Parameters belong to the caller, and results go to it: this has to be another handle.
         self._api.externref_clone(run.context, given + VAL_HANDLE, results + VAL_HANDLE)
         ctypes.c_uint8.from_address(results).value = KIND_EXTERNREF
+
+    def _call_back_first(self, run: Run, given: int, results: int) -> int | None:
+        """`cb`: the first time the callback, if the run has one; else it gives back what it gets."""
+        self._show(run, "cb")
+        call, run.callback = run.callback, None
+        if call is None:
+            return self._pass(run, given, results)
+        call.store, call.arg = run.instance.store, given + VAL_HANDLE
+        self._call_back(call)
+        if call.trap or self._over:
+            self._release_return(call)
+            return self._wasm.new_trap(HOST_TRAP)
+        size = self._api.shape.val_size
+        if call.returns is None:
+            ctypes.memmove(results, self._nulls[0] - VAL_HANDLE, size)
+            return None
+        ctypes.memmove(results, call.returns - VAL_HANDLE, size)  # the handle goes to the runtime
+        self._api.memory.give_extern(call.returns)
+        return None

@@ -17,6 +17,9 @@ _ERRORS: Final = (
     ("type mismatch", (TYPE,)),
     ("not a reference", (TYPE,)),
 )
+HOST_TRAP: Final = "a callback of the host ends in a trap"
+"""The text of the trap that a callback makes."""
+
 # What the text of a trap or error says, whichever of the two it is; the first that occurs counts (capi.md 5.2).
 _ENDINGS: Final = (
     ("GC heap out of memory", OOM),
@@ -32,6 +35,7 @@ _ENDINGS: Final = (
     ("allocation size too large", TRAP + "too_large"),
     ("`unreachable` instruction executed", TRAP + "unreachable"),
     ("call stack exhausted", TRAP + "stack"),
+    (HOST_TRAP, TRAP + "host"),
 )
 
 

@@ -223,6 +223,7 @@ class Wasm:
         if not self._trap.value:
             return None
         text = self._trap_text(self._trap.value)
+        self._trap.value = None  # a call around this one reports its own, or none
         return ending_of(text) or (canonical_panic(text),)  # a panic is caught, and then a trap (capi.md 5)
 
     def _trap_text(self, trap: int) -> str:

@@ -35,6 +35,7 @@ from twinheap.targets.heap import (
     TypeMismatch,
     Unrooted,
 )
+from twinheap.targets.heap.machine_resources import ResourceOps
 from twinheap.targets.heap.machine_slots import TYPES
 from twinheap.targets.heap.machine_wasm import WasmOps
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw, panic
@@ -62,7 +63,7 @@ _USES: Final = INT_KINDS["use"].names
 _CASTS: Final = {EQ: "as_eqref", STRUCT: "as_struct", ARRAY: "as_array"}
 
 
-class HeapMachine(WasmOps):
+class HeapMachine(WasmOps, ResourceOps):
     """Runs programs on the in-tree heap in this process; `run` for tests, `execute` for the wire.
 
     `collector`: "drc", "null" or "copying". `defects`: known defects to switch on, as "k1" (see `Store`). `verify`:

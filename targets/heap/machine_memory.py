@@ -49,7 +49,7 @@ class MemoryOps(PythonMachine):
         return self._effects
 
     def complete(self, raw: Raw) -> Raw:
-        finalized = [seen.id for seen in self._effects if type(seen) is not tuple]
+        finalized = [seen.id for seen in self._effects if type(seen) is HostValue]
         calls = [seen for seen in self._effects if type(seen) is tuple]
         self._effects.clear()
         values = raw[1] if len(raw) > 1 else ()

@@ -3,12 +3,20 @@
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from twinheap.model.observation import EXN, TRAP
-from twinheap.model.ops import RUN_VALUES, Op
-from twinheap.targets.heap import GcHeapOutOfMemory, ThrownException
+from twinheap.model.observation import EXN, OK, TRAP
+from twinheap.model.ops import CODE, RUN_VALUES, Op
+from twinheap.targets.heap import (
+    ExternRef,
+    GcHeapOutOfMemory,
+    OwnedRooted,
+    Rooted,
+    RootScope,
+    Store,
+    ThrownException,
+)
 from twinheap.targets.heap.machine_exceptions import ExceptionOps
 from twinheap.targets.heap.machine_slots import MISSING
 from twinheap.targets.heap.machine_values import HostValue
@@ -16,15 +24,22 @@ from twinheap.targets.heap.wasm_frames import Trap
 from twinheap.targets.heap.wasm_host import HostFunctions
 from twinheap.targets.heap.wasm_instance import Instance
 from twinheap.targets.heap.wasm_run import interpreter
-from twinheap.targets.machine import DONE, SKIPPED, Raw
+from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Over, Raw
 from twinheap.targets.wire import WireProgram
+
+RESULT: Final = CODE["result"]
+HOST: Final = "host"
+"""The code of a trap that a callback makes."""
 
 
 class WasmOps(ExceptionOps):
     """The ops of the group wasm."""
 
+    _returned: tuple[Store, OwnedRooted[ExternRef] | None] | None = None
+
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self._bodies = [text for text, _ in program.bodies]
+        self._returned = None
         return super().begin(program)
 
     def op_inst(self, op: Op) -> Raw:
@@ -57,9 +72,22 @@ class WasmOps(ExceptionOps):
             return SKIPPED
         store, instance = held
         host = self._host(instance, first)
+        return self._ended(
+            host, lambda: self._make(store, self._code(instance, body, host, handles, selector), form, result)
+        )
+
+    op_run_exn = op_run
+
+    def _code(
+        self, instance: Instance, body: int, host: HostFunctions, handles: list[Any], selector: int
+    ) -> Callable[[], Rooted[ExternRef] | None]:
+        """A run of a body, which is instantiated when the run begins."""
+        return lambda: interpreter(instance, self._bodies[body], body, host).run(handles, selector)
+
+    def _ended(self, host: HostFunctions, run: Callable[[], Raw]) -> Raw:
+        """The observation of a run: what it shows, and how it ended."""
         try:
-            code = interpreter(instance, self._bodies[body], body, host)
-            seen = self._make(store, lambda: code.run(handles, selector), form, result)
+            seen = run()
             return (seen[0], (*host.trace, *seen[1]))
         except Trap as trap:
             return (TRAP + trap.code, tuple(host.trace))
@@ -69,17 +97,120 @@ class WasmOps(ExceptionOps):
             oom.drop()
             return self._no_room(oom, tuple(host.trace))
 
-    op_run_exn = op_run
+    # --- callbacks
+
+    def op_call(self, op: Op) -> Raw:
+        _, at, body, first, a, b, c, selector = op
+        call = self._called()
+        held = self.slots[at]
+        handles = [self._value(slot) for slot in (a, b, c)]
+        self._returned = None
+        if held is None or any(handle is MISSING for handle in handles):
+            return SKIPPED
+        store, instance = held
+        host = self._host(instance, first)
+        host.callback = lambda arg: self._ran(call, host, store, arg)
+        kept: OwnedRooted[ExternRef] | None = None
+
+        def run() -> Raw:
+            nonlocal kept
+            with RootScope(store):
+                rooted = self._code(instance, body, host, handles, selector)()
+                if rooted is None:
+                    return NULL_REF
+                kept = rooted.to_owned_rooted(store)
+                return NONNULL
+
+        try:
+            seen = self._ended(host, run)
+        except Over:
+            seen = (TRAP + HOST, tuple(host.trace))
+        self._effects[:0] = host.earlier
+        if seen[0] == OK:
+            self._returned = store, kept
+            if call.end + 1 >= len(self._ops) or self._ops[call.end + 1][0] != RESULT:
+                self._take_returned()
+        return seen
+
+    op_call_exn = op_call
+
+    def _ran(
+        self, call: Callback, host: HostFunctions, store: Store, arg: Rooted[ExternRef] | None
+    ) -> Rooted[ExternRef] | None:
+        """The callback of a call, in a scope of its own, which its `end` leaves. What it returns."""
+        host.earlier += self._effects
+        self._effects.clear()
+        host.known = 0
+        call.store, call.arg = store, arg
+        scope, depth = RootScope(store), len(self._scopes)
+        self._scopes.append(scope)
+        self._call_back(call)
+        while len(self._scopes) > depth:  # of a part of a program
+            self._scopes.pop().close()
+        if self._over:
+            raise Over
+        given = call.returns
+        if given is None:
+            returned = None
+        else:
+            returned = given.to_rooted(store)
+            given.drop()
+        if call.trap:
+            raise Trap(HOST)
+        return returned
+
+    def _take_returned(self) -> tuple[Store, OwnedRooted[ExternRef] | None] | None:
+        """What the call returned that was closed last, if it returned; its root is dropped."""
+        taken, self._returned = self._returned, None
+        if taken and taken[1]:
+            taken[1].drop()
+        return taken
+
+    def op_arg(self, op: Op) -> Raw:
+        _, form, result = op
+        call = self._calls[-1]
+        return self._again(call.store, call.arg and call.arg.to_owned_rooted(call.store), form, result)
+
+    def _again(self, store: Store, owned: OwnedRooted[ExternRef] | None, form: int, result: int) -> Raw:
+        """Keeps another root for what is rooted already, in the form that is wanted."""
+        if owned is None:
+            return NULL_REF
+        if form:
+            return self._keep(store, owned, result)
+        rooted = owned.to_rooted(store)
+        owned.drop()
+        return self._keep(store, rooted, result)
+
+    def op_ret(self, op: Op) -> Raw:
+        value = self._value(op[1])
+        if value is MISSING:
+            return SKIPPED
+        call = self._calls[-1]
+        owned = None
+        if value is not None:
+            owned = value.clone() if isinstance(value, OwnedRooted) else value.to_owned_rooted(call.store)
+        if call.returns is not None:
+            call.returns.drop()
+        call.returns = owned
+        return DONE
+
+    def op_raise(self, op: Op) -> Raw:
+        self._calls[-1].trap = True
+        return DONE
+
+    def op_result(self, op: Op) -> Raw:
+        _, form, result = op
+        taken, self._returned = self._returned, None
+        return SKIPPED if taken is None else self._again(*taken, form, result)
 
     def _host(self, instance: Instance, first: int) -> HostFunctions:
         """The host's functions for one run, with its values; those that are not taken stay with the host."""
-        known = 0
 
         def finalized() -> list[int]:
-            nonlocal known
-            seen = [each.id for each in self._effects[known:] if type(each) is not tuple]
-            known = len(self._effects)
+            seen = [each.id for each in self._effects[host.known :] if type(each) is not tuple]
+            host.known = len(self._effects)
             return seen
 
         values = [HostValue(value) for value in range(first, first + RUN_VALUES)]
-        return HostFunctions(instance, values, lambda value: value.id, finalized)
+        host = HostFunctions(instance, values, lambda value: value.id, finalized)
+        return host

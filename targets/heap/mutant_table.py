@@ -134,6 +134,7 @@ _OTHERS: Final = (
     _own("t27", ALL, "a failed allocation keeps its host-data id", "limit 0: n(1), take, store_drop: 1 finalized"),
     _own("t28", DRC, "no collection when growth is refused", "limit 64: 2047 n in a scope, raw of one, exit, 2047 n"),
     _own("t29", ALL, "eq compares handles", "a=n(1), b=conv of a, eq: false"),
+    _own("t30", ALL, "no trim in a store without heap (K8)", "3000 x (own(i31), drop): the list has 3000 entries"),
 )
 
 _OBJECTS: Final = (

@@ -116,11 +116,11 @@ class RootSet:
         self.liveness.append((weakref.ref(token), slab_id))
         return slab_id | OWNED_BIT, serial, token
 
-    def trim(self, heap: GcHeap, *, eager: bool) -> None:
+    def trim(self, heap: GcHeap | None, *, eager: bool) -> None:
         """Release the owned roots whose last clone is gone, in creation order.
 
-        A lazy trim waits until the list has reached the high-water mark. Called only when the
-        store has a heap: without one, owned i31s accumulate (defect K8 of the original, kept).
+        A lazy trim waits until the list has reached the high-water mark. Without a heap there are
+        only i31s, and only lazy trims; with defect K8 not even these, so that the list grows on.
         """
         # mutant m14 below: if not eager and len(self.liveness) > self.high_water:
         if not eager and len(self.liveness) < self.high_water:
@@ -135,7 +135,8 @@ class RootSet:
                 ref = self.owned_refs[slab_id]
                 self.owned_refs[slab_id] = self.owned_serials[slab_id] = 0
                 self.vacant.append(slab_id)
-                heap.drop_ref(ref)
+                if heap is not None:
+                    heap.drop_ref(ref)
             else:
                 survivors.append(entry)
         self.liveness = survivors

@@ -248,6 +248,9 @@ class Core:
     def _new(self, form: Form) -> int:
         return self.host.new()
 
+    def _cb(self, form: Form) -> int:
+        return self.host.call_back(self.eval(form[1]))
+
     def _pass(self, form: Form) -> int:
         return self.host.give_back(self.eval(form[1]))
 

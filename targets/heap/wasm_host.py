@@ -31,6 +31,9 @@ class HostFunctions:
         self.instance = instance
         self.store = instance.store
         self.trace: list[Entry] = []
+        self.callback: Callable[[Rooted[ExternRef] | None], Rooted[ExternRef] | None] | None = None
+        self.earlier: list[Any] = []  # the machine's business: what happened before a callback began,
+        self.known = 0  # and how much of what happened since is known
         self._values = iter(values)
         self._name_of = name_of
         self._finalized = finalized
@@ -90,6 +93,15 @@ class HostFunctions:
         with RootScope(self.store):
             value = next(self._values, None)
             return self._result(None if value is None else ExternRef.new(self.store, value))
+
+    def call_back(self, ref: int) -> int:
+        """The first time the callback, if the run has one; else what it gets."""
+        self._flush()
+        self.trace.append("cb")
+        with RootScope(self.store):
+            rooted = self._argument(ref)
+            callback, self.callback = self.callback, None
+            return self._result(callback(rooted) if callback else rooted)
 
     def give_back(self, ref: int) -> int:
         """What it gets."""

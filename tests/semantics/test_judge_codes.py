@@ -24,6 +24,7 @@ COPYING = Profile("heap", (0, 0, 0), "copying", False, frozenset())
 NULL = Profile("heap", (0, 0, 0), "null", False, frozenset())
 WITH_K1 = Profile("wasmtime", (43, 0, 0), "drc", False, frozenset({"K1"}))
 WITH_K6 = Profile("wasmtime", (43, 0, 0), "drc", False, frozenset({"K6"}))
+WITH_K8 = Profile("wasmtime", (43, 0, 0), "drc", False, frozenset({"K8"}))
 END = ["ok", "ok", "ok"]
 
 _WORDS = {"none": None, "true": True, "false": False}
@@ -119,6 +120,9 @@ CASES = [
          ["ok", "ok", "panic:object used with wrong store"], 2, "ok 0,0"),
     Case("TH406", "S1 = store_new none plain\nO1 = ext_new_owned S0 v0\nwrong_store S1 O1 global",
          ["ok", "ok", "err:type"], 2, "ok"),
+    Case("TH501", "churn S0 i31 1000", ["ok 500", *END], 0, "ok 64000"),
+    Case("TH501", "churn S0 clone 1000", ["ok 500", *END], 0, "ok 64000", WITH_K8, "K8"),
+    Case("TH501", "L1 = ext_new S0 v0\nchurn S0 i31 1000", ["ok", "ok 0", "ok", "ok", "ok !0"], 1, "ok 64000", WITH_K8),
     Case("TH202", "O1 = ext_new_owned S0 v0\nW2 = to_raw O1\nW3 = to_raw O1\nodrop O1",
          ["ok", "ok nonnull", "ok nonnull", "ok", "ok !0", "ok", "ok"], 4, "ok", WITH_K1, "K1"),
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from twinheap.model.program import Config
 from twinheap.targets.executor import Executor
 from twinheap.targets.registry import parse
 
-RELEASES = ["30.0.0", "31.0.0", "36.0.0", "37.0.0", "39.0.0", "43.0.0", "45.0.0", "46.0.1", "50.0.1"]
+RELEASES = ["29.0.0", "30.0.0", "31.0.0", "36.0.0", "37.0.0", "39.0.0", "43.0.0", "45.0.0", "46.0.1", "50.0.1"]
 THROWING = [release for release in RELEASES if release >= "39"]
 WITH_OBJECTS = [release for release in RELEASES if release >= "46"]
 PAGE = 65536
@@ -124,7 +124,8 @@ def test_an_instance_keeps_its_state_and_clear_empties_its_globals(
         "ok(0, 0)",
         "ok(null)",
     ]
-    assert seen[9:] == ["ok", "ok(4)", "ok", "ok", "ok"]
+    null = "err:type" if release == "29.0.0" else "ok"  # K27
+    assert seen[9:] == ["ok", "ok(4)", "ok", "ok", null]
 
 
 @pytest.mark.parametrize("release", RELEASES)

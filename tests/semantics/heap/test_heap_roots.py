@@ -185,7 +185,17 @@ def test_eager_trim_runs_in_creation_order_before_the_list_is_swept():
     assert dropped == [0, 1, 2, "c", "b", "a"]
 
 
-def test_without_a_heap_nothing_is_trimmed(store):
+def test_without_a_heap_only_creations_trim(store):
+    for _ in range(20):
+        AnyRef.from_i31(store, I31(1)).to_owned_rooted(store).drop()
+    store.gc()
+    assert len(store.roots.liveness) == 4
+    store.verify()
+
+
+@pytest.mark.parametrize("collector", ["drc", "null", "copying"])
+def test_without_a_heap_nothing_is_trimmed_with_k8(collector):
+    store = Store(collector, defects={"k8"}, verify=True)
     for _ in range(20):
         AnyRef.from_i31(store, I31(1)).to_owned_rooted(store).drop()
     store.gc()

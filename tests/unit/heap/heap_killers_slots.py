@@ -166,3 +166,10 @@ def t28(p):
 def t29(p):
     a = p.n(1)
     p.see(p.heap.Rooted.ref_eq(p.store, a, p.heap.AnyRef.convert_extern(p.store, a)))
+
+
+def t30(p):
+    for number in range(20):
+        with p.scope():
+            p.own(p.i31(number)).drop()
+    p.see(len(p.store.roots.liveness))

@@ -94,6 +94,8 @@ def test_scopes_are_closed_at_the_end_of_the_text() -> None:
         (HEAD + "set_limit S0 -3", 2, "from 0 to 16777216 or none"),
         (HEAD + "set_limit S0 soon", 2, "use a number"),
         (HEAD + "S0: limiter=fast", 2, "plain or async"),
+        (HEAD + "S0: engine=fast", 2, "default or unoptimized or pooling or moving"),
+        (HEAD + "S0: speed=9", 2, "engine=NAME"),
         (HEAD + "S0: limit=1\nS0: limit=2", 3, "given twice"),
         (HEAD + "S1: limit=1", 2, "store_new"),
         (HEAD + "note: a\nnote: b", 3, "given twice"),
@@ -186,3 +188,11 @@ def test_wrong_bodies_are_refused_with_their_line(lines: str, wanted: str) -> No
 def test_a_header_key_is_not_the_name_of_a_body() -> None:
     with pytest.raises(ValueError, match="slot or body"):
         dumps(loads("twinheap program 1\ngc S0\n").program, {"B0": "x"})
+
+
+def test_the_engine_configuration_is_written_only_if_it_is_not_the_default() -> None:
+    program = read("S0: engine=pooling\ngc S0")
+    assert program.config.engine == 2
+    assert dumps(program) == HEAD + "S0: limit=none limiter=plain engine=pooling\ngc S0\n"
+    assert read(dumps(program).removeprefix(HEAD)) == program
+    assert dumps(read("S0: limit=0 engine=default\ngc S0")) == HEAD + "S0: limit=0 limiter=plain\ngc S0\n"

@@ -6,7 +6,7 @@ import pytest
 
 from twinheap.fuzz.generate import generate
 from twinheap.model.ops import CODE
-from twinheap.model.program import Program
+from twinheap.model.program import Config, Program
 from twinheap.model.text import dumps, loads
 from twinheap.model.view import ALL_OPS, resolve, view
 
@@ -114,3 +114,9 @@ def test_a_view_is_stable_and_has_only_what_is_supported(number: int) -> None:
 def test_stray_ends_and_unknown_slots_are_dropped() -> None:
     ops = [(CODE["end"],), (CODE["odrop"], 7), (CODE["gc"], 0), (CODE["scope"], 5), (CODE["gc"], 0), (CODE["end"],)]
     assert [op[0] for op in resolve(program("").config, ops).ops] == [CODE["gc"], CODE["gc"]]
+
+
+def test_bodies_and_engines_are_for_targets_with_wasm() -> None:
+    made = program("S0: engine=pooling\nB0: (body (main (get 0)))\nI1 = inst S0\nrun I1 0 v0 null null null 0 lifo\n")
+    assert view(made, ALL_OPS).config == made.config
+    assert view(made, frozenset({"gc", "sync", "store_drop"})).config == Config()

@@ -18,6 +18,7 @@ from twinheap.model.program import Config, Program
 from twinheap.targets import wire
 from twinheap.targets.check import check_frames
 from twinheap.targets.wire import (
+    MAX_OBSERVED,
     Batch,
     Error,
     ExecutorHello,
@@ -184,7 +185,7 @@ OK = Observation("ok")
         ((OK, Observation("panic:" + "x" * 1000)), "is no canonical outcome"),
         ((OK, Observation("ok", (), (3,))), "none of the program's 3"),
         ((OK, Observation("ok", (), (-1,))), "none of the program's 3"),
-        ((OK, Observation("ok", tuple(range(20)))), "20 values"),
+        ((OK, Observation("ok", tuple(range(MAX_OBSERVED + 1)))), f"{MAX_OBSERVED + 1} values"),
         ((OK, Observation("ok", ("x" * 1000,))), "1000 characters"),
     ],
 )

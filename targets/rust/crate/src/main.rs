@@ -113,7 +113,7 @@ struct Machines {
     options: Options,
     exact: bool,
     /// The file into which the place in the program is noted.
-    progress: Option<String>,
+    progress: Option<File>,
     made: BTreeMap<usize, Machine<'static>>,
 }
 
@@ -125,8 +125,8 @@ impl Machines {
                 .map_err(|error| Trouble(format!("no engine: {error:#}")))?;
             // It lives as long as the process, like the machine that uses it.
             let mut machine = Machine::new(Box::leak(Box::new(environment)), Observer { exact: self.exact });
-            if let Some(path) = &self.progress {
-                machine.note_in(Progress::open(path).map_err(|error| Trouble(format!("{path}: {error}")))?);
+            if let Some(file) = &self.progress {
+                machine.note_in(Progress::map(file)?);
             }
             self.made.insert(number, machine);
         }
@@ -148,7 +148,10 @@ impl Server {
     fn obey(&mut self, body: &[u8], hello: &Hello, sink: &mut File) -> Result<(), Trouble> {
         match wire::decode_order(body)? {
             Order::Hello(request) => {
-                self.machines.progress = request.progress;
+                if let Some(path) = request.progress {
+                    let file = Progress::open(&path).map_err(|error| Trouble(format!("{path}: {error}")))?;
+                    self.machines.progress = Some(file);
+                }
                 self.machines.get(0)?; // what cannot be had is known before anything runs
                 self.codes = Some(request.codes);
                 wire::write_frame(&mut self.out, |writer| hello.write(writer));

@@ -14,15 +14,20 @@ const PROGRESS_SIZE: usize = 8;
 pub struct Progress(Option<MmapMut>);
 
 impl Progress {
-    /// Maps the file that the parent made; it may remove it afterwards.
-    pub fn open(path: &str) -> io::Result<Progress> {
+    /// Opens the file that the parent made; it may remove it afterwards.
+    pub fn open(path: &str) -> io::Result<File> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         if file.metadata()?.len() < PROGRESS_SIZE as u64 {
             return Err(io::Error::other("the progress file is too short"));
         }
+        Ok(file)
+    }
+
+    /// Maps it; several may map the same.
+    pub fn map(file: &File) -> io::Result<Progress> {
         // SAFETY: the file is the parent's own for this purpose; nobody shortens it, and a change by somebody else
         // would only be overwritten, since nothing is ever read from it.
-        let map = unsafe { MmapOptions::new().len(PROGRESS_SIZE).map_mut(&file)? };
+        let map = unsafe { MmapOptions::new().len(PROGRESS_SIZE).map_mut(file)? };
         Ok(Progress(Some(map)))
     }
 

@@ -1,0 +1,133 @@
+"""Rules for runs that call back, and for what callbacks do (program-ir.md 8.1; docs/bodies.md).
+
+The ops of a callback are judged where the body calls it, before the run goes on; those of one that was not called must
+all be skipped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinheap.model.contents import Callback
+from twinheap.model.entities import Obj, Ref
+from twinheap.model.observation import OK, SKIP, TRAP, Observation
+from twinheap.model.ops import EXTERN, NULL
+from twinheap.model.program import closing
+from twinheap.model.roots import Stale
+from twinheap.model.rules_objects import rooted
+from twinheap.model.rules_wasm import RUN_CASES, Error, instance_at, performed
+from twinheap.model.run_heap import Trap
+from twinheap.model.world import Broken, World, rule
+
+HOST: Final = "host"
+"""The code of a trap that the host makes."""
+
+
+class _Call:
+    """A call: its place, where it is closed, and whether it called back."""
+
+    def __init__(self, w: World) -> None:
+        self.w = w
+        self.at = w.at
+        self.end = closing(w.ops, w.at)
+        self.reached = False
+
+    def called_back(self, arg: Ref) -> Ref:
+        """The callback: its ops, then what it returns. Raises Trap."""
+        w, store = self.w, self.w.acting
+        self.reached = True
+        store.hold(arg)
+        store.enter()
+        callback = Callback(store, arg)
+        w.brackets.append(callback)
+        w.callbacks.append(callback)
+        w.nested(self.at + 1, self.end + 1)
+        w.at, w.next, w.acting = self.at, self.end + 1, store
+        w.collects(store)
+        store.let_go(arg)
+        given: Ref = None
+        if callback.returns:
+            found = callback.returns.ref()
+            assert not isinstance(found, Stale)
+            given = found
+            store.drop_token(callback.returns)
+        if callback.trap:
+            raise Trap(callback.trap)
+        return given
+
+    def close(self) -> None:
+        """Ops of a callback that did not run do nothing."""
+        w = self.w
+        w.next = self.end + 1
+        if self.reached:
+            return
+        for at in range(self.at + 1, min(self.end + 1, len(w.observed))):
+            if w.observed[at].outcome != SKIP or w.observed[at].finalized:
+                w.at = at
+                raise Broken("TH110", "skip: the callback is not called")
+
+
+def _call(
+    w: World, obs: Observation, source: int, body: int, value: int, a: int, b: int, c: int, selector: int
+) -> None:
+    """As `run`; what it gives waits for `result`, the op after the callback."""
+    call = _Call(w)
+    w.returned = None
+    if not w.empty(obs, source, a, b, c):
+        instance = instance_at(w, source)
+        ended = performed(w, obs, instance, body, value, (a, b, c), selector, call.called_back)
+        w.returned = None if isinstance(ended, Error) else (instance.store, ended)
+    case = w.case
+    call.close()
+    w.case = case
+
+
+rule("call", f"{RUN_CASES} {TRAP}{HOST}/code")(_call)
+rule("call_exn", f"{RUN_CASES} {TRAP}{HOST}/code exn/uncaught")(_call)
+
+
+@rule("arg", "ok/object ok/i31 ok/null")
+def arg(w: World, obs: Observation, form: int, result: int) -> None:
+    """A further root of the argument, which the callback's own scope holds."""
+    callback = w.callbacks[-1]
+    w.acting = callback.store
+    if w.kind_of_null(obs, callback.arg):
+        w.put(result, rooted(callback.store, callback.arg, form), EXTERN)
+
+
+@rule("ret", "ok/object ok/i31 ok/null err:unrooted/stale skip/empty")
+def ret(w: World, obs: Observation, value: int) -> None:
+    """What the callback will return is rooted until then."""
+    if w.empty(obs, value):
+        return
+    callback = w.callbacks[-1]
+    store = w.acting = callback.store
+    ref = w.checked_value(obs, value)
+    if isinstance(ref, Stale):
+        return
+    w.require(obs, OK, "the handle is rooted")
+    w.case = "null" if ref is None else "i31" if not isinstance(ref, Obj) else "object"
+    before, callback.returns = callback.returns, None if value == NULL else store.own(ref)
+    if before:
+        store.drop_token(before)
+
+
+@rule("raise", "ok/trap")
+def raise_(w: World, obs: Observation, _how: int) -> None:
+    """The callback will end in a trap."""
+    w.case = "trap"
+    w.require(obs, OK, "a callback may trap")
+    w.callbacks[-1].trap = HOST
+
+
+@rule("result", "ok/object ok/i31 ok/null skip/empty")
+def result(w: World, obs: Observation, form: int, slot: int) -> None:
+    """A root for what the call gave that was just closed."""
+    given, w.returned = w.returned, None
+    if given is None:
+        w.skip(obs)
+        return
+    store, ref = given
+    w.acting = store
+    if w.kind_of_null(obs, ref):
+        w.put(slot, rooted(store, ref, form), EXTERN)

@@ -1,0 +1,125 @@
+"""Known defects of old releases: each explains what it should, and only in the releases and bodies that it reaches."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinheap.model.body import features_of
+from twinheap.model.judge import judge
+from twinheap.model.observation import Observation
+from twinheap.model.profiles import profile_for
+from twinheap.model.text import loads
+
+OK = Observation("ok")
+DONE = Observation("ok", ("null",))
+CLASH = Observation("panic:called `Option::unwrap()` on a `None` value")
+NO_HEAP = Observation("panic:attempted to access the store's GC heap before it has been allocated")
+FULL = Observation("panic:Cannot GC inside a no-GC scope!")
+MISFIT = Observation("panic:const expr should be valid: field type mismatch")
+ILLEGAL = Observation("dead:SIGILL")
+HANG = Observation("hang")
+
+
+def known(release: str, text: str, *observed: Observation) -> str | None:
+    """What explains the first verdict on a program, whose last observations are these and the others ok."""
+    program = loads("twinheap program 1\n" + text).program
+    before = len(program.ops) - len(observed)
+    leaked = observed[-1].outcome == "ok"
+    seen = [OK] * before + list(observed) + ([OK] * (len(program.all_ops) - len(program.ops)) if leaked else [])
+    verdicts = judge(program, seen, profile_for("wasmtime", release, "drc", exact=False))
+    return verdicts[0].known
+
+
+def run(body: str, handle: str = "O2") -> str:
+    """A run of `body` with the externref of v0 or the i31 in O3, and the externref dropped."""
+    name = "run_exn" if features_of(body) else "run"
+    return f"""B0: {body}
+I1 = inst S0
+O2 = ext_new_owned S0 v0
+O3 = i31_new_owned S0 5
+O4 = {name} I1 0 v1 O2 null {"O3" if handle == "O3" else "null"} 0 owned
+odrop O2
+gc S0
+"""
+
+
+def leaks(release: str, body: str) -> str | None:
+    """What explains that v0 is not finalized after a run that did nothing else wrong."""
+    seen = Observation("ok", (0, "null")) if "(see" in body else DONE
+    return known(release, run(body), seen, OK, OK)
+
+
+def main(code: str, segment: str = "") -> str:
+    return f"(body {segment} (main (local anys) {code} (null extern)))"
+
+
+@pytest.mark.parametrize(
+    ("code", "bad", "good", "name"),
+    [
+        ("(drop (struct.new box (get 0)))", "31", "33", "K20"),
+        ("(see (get 0))", "36", "37", "K22"),
+        ("(drop (table.grow 0 (get 0) (i32 100)))", "36", "37", "K14"),
+        ("(drop (table.grow 0 (get 0) (i32 0)))", "36", "37", "K14"),
+        ("(drop (array.new_fixed anys (select (get 2) (get 2) (i32 0)) (then (gc) (get 2))))", "43", "44", "K3"),
+    ],
+)
+def test_leaks_of_runs(code: str, bad: str, good: str, name: str) -> None:
+    assert leaks(bad, main(code)) == name
+    assert leaks(good, main(code)) is None
+
+
+def ends(release: str, body: str, how: Observation, handle: str = "O2") -> str | None:
+    text = run(body, handle).partition("odrop")[0]
+    return known(release, text, how)
+
+
+SEGMENT = "(segment eq (struct.new_default box))"
+INIT = "(table.init 1 0 (i32 0) (i32 0) (i32 1))"
+I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
+
+
+@pytest.mark.parametrize(
+    ("body", "how", "bad", "good", "name"),
+    [
+        (main(INIT, SEGMENT), FULL, "35", "37", "K21"),
+        (main(f"(table.fill 1 (i32 0) (i31 (i32 1)) (i32 1)) {INIT}", SEGMENT), CLASH, "45", "46", "K16"),
+        (main(I31), ILLEGAL, "31", "32", "K24"),
+        (main(INIT, SEGMENT), MISFIT, "29", "33", "K27"),
+        (main("(array.fill anys (get 4) (i32 0) (get 2) (i32 0))"), HANG, "31", "33", "K26"),
+        (main("(try (catch_all) (gc))"), HANG, "43", "44", "K28"),
+        (main("(drop (struct.new_default empty))"), CLASH, "31", "33", "K25"),
+        (
+            main("(drop (array.new_fixed anys (select (get 2) (get 2) (i32 0)) (then (gc) (get 2))))"),
+            HANG,
+            "36",
+            "44",
+            "K3",
+        ),
+    ],
+)
+def test_runs_that_end_the_process(body: str, how: Observation, bad: str, good: str, name: str) -> None:
+    assert ends(bad, body, how) == name
+    assert ends(good, body, how) is None
+
+
+def test_an_i31_must_be_in_reach() -> None:
+    """Of K24 and K16: an argument, or a literal."""
+    code = main("(global.set 0 (get 0))")
+    assert ends("31", code, ILLEGAL) is None
+    assert ends("31", code, ILLEGAL, "O3") == "K24"
+    fill = main("(table.fill 1 (i32 0) (get 2) (i32 1))")
+    assert ends("45", fill, CLASH) is None
+    assert ends("45", fill, CLASH, "O3") == "K16"
+
+
+def test_an_i31_as_any_of_a_raw_value() -> None:
+    text = "O1 = from_imm_owned S0 1 any\n"
+    assert [known(release, text, NO_HEAP) for release in ("31", "32", "33")] == [None, "K23", None]
+    assert known("32", "O1 = i31_new_owned S0 1\n", NO_HEAP) is None
+
+
+def test_null_for_a_typed_global() -> None:
+    text = "I1 = inst S0\nG2 = inst_global I1 {}\nglobal_set G2 null\n"
+    refused = Observation("err:type")
+    assert [known(release, text.format(4), refused) for release in ("29", "30")] == ["K27", None]
+    assert known("29", text.format(2), refused) is None

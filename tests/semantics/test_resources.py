@@ -1,0 +1,72 @@
+"""Resources (semantics 2.3, K8): roots that come and go make nothing grow, on the model and on the in-tree heap."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinheap.model.judge import judge
+from twinheap.model.observation import Observation
+from twinheap.model.ops import INT_KINDS
+from twinheap.model.profiles import Profile, profile_for
+from twinheap.model.text import loads
+from twinheap.targets.heap.machine import HeapMachine
+from twinheap.targets.registry import COLLECTORS
+
+CHURNS = INT_KINDS["churn"].names
+NULL = Profile("wasmtime", (43, 0, 0), "null", False, frozenset())
+DRC = Profile("wasmtime", (43, 0, 0), "drc", False, frozenset())
+
+
+def codes(machine: HeapMachine, text: str) -> list[str]:
+    """The verdicts on a program that runs on the in-tree heap."""
+    program = loads(f"twinheap program 1\n{text}\n").program
+    hello = machine.hello()
+    profile = profile_for(hello.runtime, hello.release, hello.collector, hello.exact)
+    return [verdict.code for verdict in judge(program, machine.run(program), profile)]
+
+
+def judged(text: str, observed: list[Observation], profile: Profile) -> list[str]:
+    return [verdict.code for verdict in judge(loads(f"twinheap program 1\n{text}\n").program, observed, profile)]
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+@pytest.mark.parametrize("what", CHURNS)
+@pytest.mark.parametrize("heap", [False, True])
+def test_nothing_grows(collector: str, what: str, heap: bool) -> None:
+    before = "L1 = ext_new S0 v0\n" if heap else ""
+    assert codes(HeapMachine(collector), f"{before}churn S0 {what} 3000\nO2 = ext_new_owned S0 v1") == []
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+@pytest.mark.parametrize("what", [name for name in CHURNS if name != "extern"])
+def test_without_trims_the_owned_roots_of_a_store_without_heap_pile_up(collector: str, what: str) -> None:
+    machine = HeapMachine(collector, defects=frozenset({"k8"}))
+    assert codes(machine, f"churn S0 {what} 3000") == ["TH501"]
+    assert codes(machine, f"L1 = ext_new S0 v0\nchurn S0 {what} 3000") == []
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_trims_without_a_heap_are_predicted(collector: str) -> None:
+    # A cast of an owned root is stale from the trim on, whose moment exact mode knows: before the ninth creation.
+    many = "".join(f"O{n} = i31_new_owned S0 {n}\nodrop O{n}\nkind L2\n" for n in range(3, 30))
+    assert (
+        codes(HeapMachine(collector, verify=True), f"O1 = i31_new_owned S0 7\nL2 = cast O1 eq\nodrop O1\n{many}") == []
+    )
+
+
+def test_what_churn_frees_besides_is_judged() -> None:
+    text = "O1 = ext_new_owned S0 v0\nodrop O1\nO2 = ext_new_owned S0 v1\nchurn S0 extern 10"
+    end = [Observation("ok"), Observation("ok"), Observation("ok", (), (1,))]
+    right = Observation("ok", (0,), (0,))
+    made = [Observation("ok")] * 3
+    assert judged(text, [*made, right, *end], DRC) == []
+    assert judged(text, [*made, Observation("ok", (0,), (0, 1)), *end], DRC) == ["TH201"]
+    assert judged(text, [*made, Observation("ok", ()), *end], DRC) == ["TH109"]
+    assert judged(text, [*made, Observation("err:oom", (0,)), *end], DRC) == ["TH109"]
+
+
+def test_where_nothing_is_collected_churn_takes_room() -> None:
+    text = "S0: limit=65536\nchurn S0 extern 5000\nO1 = ext_new_owned S0 v0"
+    full = [Observation("ok", (40_000,)), Observation("err:oom", (), (0,)), *[Observation("ok")] * 3]
+    assert judged(text, full, NULL) == []
+    assert judged(text, full, DRC) == ["TH301"]
