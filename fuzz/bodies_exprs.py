@@ -235,7 +235,7 @@ def make_array(m: Maker, type_: str, depth: int) -> tuple[Tree, int]:
     length = m.pick((0, 1, 2, 3, 3, 4, 5, 8))
     if m.here.times == 1 and m.chance(8):
         length = m.pick((100, 1000, 4000))
-    way = m.upto(5)
+    way = 2 if m.has("segments") and m.chance(80) else m.upto(5)
     if way == 0:
         return ("array.new_default", type_, ("i32", length)), length
     if way == 1 and length < 6:

@@ -49,7 +49,7 @@ _OBJECTS: Final = """
 (any) (set 4 (if_else (get 3) (get 2) (to_any (get 0)))) (gc) (note (test i31 (get 4))) (to_extern (get 4))
 (struct) (set 4 (on_cast struct (get 2) (global.get 5))) (gc) (note (is_null (get 4))) (to_extern (get 4))
 (nums) (set 4 (struct.new nums (i32 200) (i32 40000) (get 3) (i64 0) (f32 0) (f64 0))) (note (struct.get_s nums 0 (get 4))) (note (struct.get_s nums 1 (get 4))) (get 0)
-(bytes) (set 4 (array.new bytes (i32 -2) (get 3))) (gc) (note (array.get_s bytes (get 4) (i32 0))) (get 0)
+(bytes) (set 4 (array.new bytes (i32 -2) (i32 3))) (gc) (note (array.get_s bytes (get 4) (i32 0))) (get 0)
 (extern) (set2 0 4 (new) (then (clear) (gc) (get 0))) (gc) (see (get 4)) (get 0)
 (extern) (block (br_on_null 0 (global.get 0)) (see (global.get 0))) (set 4 (on_non_null (global.get 0) (then (gc) (get 1)))) (gc) (get 4)
 (any) (set 4 (on_cast_fail struct (get 2) (on_cast_fail struct (global.get 2) (null struct)))) (gc) (to_extern (get 4))
