@@ -32,12 +32,17 @@ _WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.cop
 _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
 """Forms whose runtime functions read references out of raw values."""
 
+_DECLARED: Final = frozenset({"segment", "active", "global", "const"})
+"""What is made of constant expressions."""
+
 SMALLEST: Final = "empty"
 """The struct type whose objects are smaller than the smallest free block of K25."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
-_SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "on_cast", "as_non_null", "select"})
+_SAME_VALUE: Final = frozenset(
+    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"} | {"on_non_null", "as_non_null", "select"}
+)
 """Forms that may give the value of an operand, as it lies on the stack."""
 
 
@@ -118,7 +123,7 @@ def died_in_body(w: World, op: Op, outcome: str) -> str | None:
 @lru_cache(maxsize=CACHED)
 def _allocating_segment(text: str) -> bool:
     """Whether an item of a segment allocates."""
-    segments = [form for form in forms(parse(text)) if form[0] == "segment"]
+    segments = [form for form in forms(parse(text)) if form[0] in _DECLARED]
     return any(item[0] in ALLOCATES for segment in segments for item in forms(segment))
 
 
