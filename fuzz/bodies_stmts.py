@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, value
+from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, operands, pause, value
 from twinheap.fuzz.bodies_frame import ARRAY_OF, STRUCT_OF, TRIES, Maker, is_reference, operand_type
 from twinheap.model.body import Tree
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MINIMUM
@@ -70,6 +70,33 @@ def set_(m: Maker, depth: int) -> Tree | None:
     variable = m.writable(type_)
     m.learn(variable, length)
     return ("set", variable, tree)
+
+
+@statement("", 0.7)
+def set_both(m: Maker, depth: int) -> Tree | None:
+    """Two references leave a block together."""
+    types = (interesting(m), interesting(m))
+    trees = operands(m, types, 2)
+    variables = [m.writable(type_) for type_ in types]
+    for variable in variables:
+        m.learn(variable, None)
+    if variables[0] == variables[1]:
+        return ("set", variables[0], trees[0])
+    return ("set2", *variables, *trees)
+
+
+@statement("frames", 2.5)
+def wait_on_stack(m: Maker, depth: int) -> Tree | None:
+    """A value waits on the operand stack for a collection, and mostly nothing else holds it. Then it is looked at."""
+    type_ = interesting(m)
+    first = exact(m, type_, 2)
+    second: Tree = ("then", *pause(m), exact(m, "extern", 1))
+    variable, other = m.writable(type_), m.writable("extern")
+    m.learn(variable, 0 if type_ in STRUCT_OF and first[0] in ("struct.new", "struct.new_default") else None)
+    m.learn(other, None)
+    if variable == other:
+        return ("set", variable, first)
+    return ("do", ("set2", variable, other, first, second), look_at(m, variable))
 
 
 @statement("frames", 4)

@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics 7); K15, K16, K21, K24 to K26 (findings.md)."""
+"""Predicates of the known defects of Wasm code (semantics.md 7, wasm-ops.md 6.5, 6.6; docs/findings.md)."""
 
 from __future__ import annotations
 
@@ -32,20 +32,25 @@ _WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.cop
 _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
 """Forms whose runtime functions read references out of raw values."""
 
+_DECLARED: Final = frozenset({"segment", "active", "global", "const"})
+"""What is made of constant expressions."""
+
 SMALLEST: Final = "empty"
 """The struct type whose objects are smaller than the smallest free block of K25."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
-_SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "on_cast", "as_non_null", "select"})
+_SAME_VALUE: Final = frozenset(
+    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"} | {"on_non_null", "as_non_null", "select"}
+)
 """Forms that may give the value of an operand, as it lies on the stack."""
 
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25 and K26 that a body may meet, after which memory may be used again too early.
+    """The defects K3, K4, K15, K25, K26 and K28 that a body may meet, after which memory may be used again too early.
 
-    K3 and K4: a value of theirs waits on the stack while a collection may run.
+    K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -60,6 +65,8 @@ def unsafe_in(text: str) -> frozenset[str]:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
+        if form[0] == "try" and any(inner[0] in _COLLECTS for inner in forms(form)):
+            found.add("K28")
         parts = [part for part in form if isinstance(part, tuple)]
         if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
             continue  # their parts follow each other, and leave nothing on the stack
@@ -116,7 +123,7 @@ def died_in_body(w: World, op: Op, outcome: str) -> str | None:
 @lru_cache(maxsize=CACHED)
 def _allocating_segment(text: str) -> bool:
     """Whether an item of a segment allocates."""
-    segments = [form for form in forms(parse(text)) if form[0] == "segment"]
+    segments = [form for form in forms(parse(text)) if form[0] in _DECLARED]
     return any(item[0] in ALLOCATES for segment in segments for item in forms(segment))
 
 
