@@ -140,6 +140,11 @@ CALLING_BODIES: Final = tuple(
 (body (main (local extern extern) (set 5 (new)) (try (catch one 4) (drop (cb (get 5))) (throw one (get 5))) (gc) (see (get 4)) (cb (get 4))))
 (body (main (local extern exn) (try (catch_all_ref 5) (throw one (new))) (drop (cb (get 0))) (try (catch one 4) (throw_ref (get 5))) (gc) (see (get 4)) (get 4)))
 (body (main (throw one (cb (new))) (null extern)))
+(body (main (drop (cb (get 0))) (block (block (block (br_table (get 3) 0 1 2)) (drop (cast array (struct.new_default empty)))) (drop (array.new_data bytes (i32 60) (i32 5)))) (drop (array.new_default longs (i32 -1))) (get 1)))
+(body (main (try (catch nothing) (throw nothing)) (drop (cb (get 0))) (block (block (block (br_table (get 3) 0 1 2)) (drop (cast array (struct.new_default empty)))) (drop (array.new_data bytes (i32 60) (i32 5)))) (drop (array.new_default longs (i32 -1))) (get 1)))
+(body (main (try (catch nothing) (throw nothing)) (drop (cb (get 0))) (block (block (block (br_table (get 3) 0 1 2)) (drop (struct.get box 0 (null box)))) (unreachable)) (repeat 30 (drop (array.new_default longs (i32 2000)))) (get 1)))
+(body (main (repeat 30 (drop (array.new_default longs (i32 2000)))) (cb (get 0))))
+(body (main (try (catch nothing) (throw nothing)) (drop (cb (get 0))) (to_extern (i31 (get 3)))))
 """.strip().splitlines()
 )
 """The same of bodies that call back."""

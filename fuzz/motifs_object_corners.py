@@ -120,6 +120,7 @@ def odd_field(g: Draft) -> None:
     elif way == 1:
         owned = g.made(STRUCT_NEW, (g.place.slot, STRUCT_NUMBER["mixed"], 1, NULL, NULL, NULL, NULL, 1), True)
         g.add(STRUCT_SET, (owned, 3, NULL))
+        g.add(STRUCT_GET_NUMBER, (owned, 1))
     else:
         value = g.i31(True)
         owned = g.made(STRUCT_NEW, (g.place.slot, STRUCT_NUMBER["pair"], 1, NULL, value, NULL, NULL, 1), True)

@@ -32,6 +32,8 @@ CALLING: Final = 0.55  # share of pools with bodies that call back
 SIZES: Final = (4, 8, 12, 12, 12, 16, 24, 30)
 SELECTORS: Final = (0, 1, 0, 1, 2, 3, 1, 2**31 - 1)
 FEW: Final = 2  # instances of a store
+FEW_STORES: Final = 3  # of a program
+SMALL: Final = 64 << 10  # bytes: four arrays of those that bodies make
 FEWEST_TRIMMED: Final = 9  # owned handles that make a trim run (semantics 2.3)
 MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, otherwise than programs
 
@@ -330,3 +332,12 @@ def run_with_trimmed(g: Draft) -> None:
     for _ in range(FEWEST_TRIMMED):
         g.drop(g.i31(True))
     run(g, some_body(g), (NULL, NULL, cast), False)
+
+
+@motif(WASM, "wasm", 0.2, "inst", "run", "store_new")
+def run_in_small_store(g: Draft) -> None:
+    """The same code where little fits."""
+    home = g.place
+    if len(g.places) < FEW_STORES and g.new_place(SMALL):
+        run(g, some_body(g), (NULL, NULL, NULL), True)
+    g.place = home
