@@ -29,7 +29,7 @@ RUNS = ("run", "run_exn")
 
 def body(seed: int, exceptions: bool = True, size: int = 12) -> str:
     rng = random.Random(seed)
-    return random_body(lambda: rng.getrandbits(8), exceptions, size)
+    return random_body(lambda: rng.getrandbits(8), exceptions, size, callbacks=True)
 
 
 @pytest.fixture(scope="module")
