@@ -92,6 +92,14 @@ _WHOLE: Final = """
 (body (func (param extern) (gc) (throw one (get 0))) (main (local extern) (try (catch one 4) (call 0 (new))) (gc) (see (get 4)) (call 0 (get 0)) (get 1)))
 (body (main (local externs externs) (set 4 (array.new_default externs (i32 4000))) (set 4 (null externs)) (gc) (repeat 20 (set 5 (array.new externs (get 0) (i32 100)))) (array.get externs (get 5) (i32 99))))
 (body (main (local extern) (set 4 (new)) (drop (new)) (gc) (repeat 3 (drop (new)) (drop (struct.new_default empty)) (drop (array.new_default bytes (i32 4)))) (see (get 4)) (table.set 0 (i32 3) (tee 4 (new))) (get 4)))
+(body (main (if (get 3) (do (drop (array.new_data bytes (i32 60) (i32 5))))) (see (get 0)) (get 0)))
+(body (main (if (get 3) (do (drop (array.new_default longs (i32 -1))))) (see (get 0)) (get 0)))
+(body (main (see (get 0)) (drop (cast array (if_else (get 3) (get 2) (null any)))) (get 0)))
+(body (main (try (catch nothing) (throw nothing)) (if (get 3) (do (drop (array.new_data longs (i32 60) (i32 1))))) (get 0)))
+(body (main (try (catch nothing) (throw nothing)) (if (get 3) (do (drop (array.new_default longs (i32 -1))))) (get 0)))
+(body (main (local externs) (try (catch nothing) (throw nothing)) (repeat 30 (set 4 (array.new_default externs (i32 4000)))) (get 0)))
+(body (main (try (catch nothing) (throw nothing)) (drop (cast array (if_else (get 3) (get 2) (null any)))) (get 0)))
+(body (main (try (catch nothing) (throw nothing)) (see (get 1)) (if (get 3) (do (unreachable))) (get 0)))
 """
 """Whole bodies."""
 

@@ -248,7 +248,8 @@ def _cb(m: Machine, tree: Tree) -> Stored:
     m.heap.trace.marks()
     m.heap.use(ref)
     m.heap.trace.expect(CALLED, "TH106")
-    return m.heap.call_back(ref)
+    _hosted(ref)
+    return _hosted(m.heap.call_back(ref))
 
 
 @form("pass")
