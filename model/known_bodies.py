@@ -1,4 +1,4 @@
-"""Predicates of known defects of Wasm code: K3, K4, K5 (semantics.md 7); K15, K16, K21, K24 to K26 (findings.md)."""
+"""Predicates of the known defects of Wasm code (semantics.md 7, wasm-ops.md 6.5, 6.6; docs/findings.md)."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "o
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25 and K26 that a body may meet, after which memory may be used again too early.
+    """The defects K3, K4, K15, K25, K26 and K28 that a body may meet, after which memory may be used again too early.
 
-    K3 and K4: a value of theirs waits on the stack while a collection may run.
+    K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -60,6 +60,8 @@ def unsafe_in(text: str) -> frozenset[str]:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
+        if form[0] == "try" and any(inner[0] in _COLLECTS for inner in forms(form)):
+            found.add("K28")
         parts = [part for part in form if isinstance(part, tuple)]
         if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
             continue  # their parts follow each other, and leave nothing on the stack
