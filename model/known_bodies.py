@@ -110,7 +110,7 @@ def _stores(w: World, op: Op) -> list[Store]:
 
 def died_in_body(w: World, op: Op, outcome: str) -> str | None:
     """The known defect of Wasm code that explains how a run ended the process."""
-    if OPS[op[0]].name not in ("run", "run_exn"):
+    if OPS[op[0]].name not in ("run", "run_exn", "call", "call_exn"):
         return None
     if "K16" in w.profile.defects and NO_INDEX in outcome:
         writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))
