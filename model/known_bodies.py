@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
 """The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
 
+RUNS: Final = ("run", "run_exn", "call", "call_exn")
+"""The ops that run a body, their second operand."""
+
 _NO_GC: Final = ("Cannot GC inside a no-GC scope", "the len is 0 but the index is 0")
 """In the panic texts of K21, in its two releases."""
 
@@ -48,7 +51,7 @@ _SAME_VALUE: Final = frozenset(
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26 and K28 that a body may meet, after which memory may be used again too early.
+    """The defects K3, K4, K15, K25, K26, K28 and K33 that a body may meet, after which memory may be used too early.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
 
@@ -59,12 +62,14 @@ def unsafe_in(text: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for form in forms(parse(text)):
-        if form[0] in _UNCOUNTED or (form[0] == "segment" and any(item[0] in ALLOCATES for item in forms(form))):
+        if form[0] in _UNCOUNTED or (form[0] in _DECLARED and any(item[0] in ALLOCATES for item in forms(form))):
             found.add("K15")
         if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
+        if form[0] in ("table.init", "active"):
+            found.add("K33")
         if form[0] == "try" and any(inner[0] in _COLLECTS for inner in forms(form)):
             found.add("K28")
         parts = [part for part in form if isinstance(part, tuple)]
@@ -90,7 +95,7 @@ def _unmapped(form: Tree) -> set[str]:
 def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     """The known defect of Wasm code that explains a verdict: in a run, or on what an earlier run left behind."""
     unsafe: set[str] = set()
-    if OPS[op[0]].name in ("run", "run_exn", "call", "call_exn"):
+    if OPS[op[0]].name in RUNS:
         unsafe |= unsafe_in(w.bodies[op[2]])
     stores = _stores(w, op)
     for store in stores:
@@ -110,7 +115,7 @@ def _stores(w: World, op: Op) -> list[Store]:
 
 def died_in_body(w: World, op: Op, outcome: str) -> str | None:
     """The known defect of Wasm code that explains how a run ended the process."""
-    if OPS[op[0]].name not in ("run", "run_exn", "call", "call_exn"):
+    if OPS[op[0]].name not in RUNS:
         return None
     if "K16" in w.profile.defects and NO_INDEX in outcome:
         writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))

@@ -77,6 +77,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
         KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106", "TH401")),
         KnownDefect("K28", "frames inside a try are missing from stack maps", 39, 44, FRAME_CODES),
+        KnownDefect("K33", "table.init writes without counting", OLDEST, 37, FRAME_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
         KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
     )
