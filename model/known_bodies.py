@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code: K3, K4, K5 (semantics.md 7); K15, K16, K21, K24 to K26, K31, K32 (findings.md)."""
+"""Predicates of known defects of Wasm code: K3 to K5 (semantics.md 7), K15, K16, K21, K24 to K26, K31, K32 (findings.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NO_GC: Final = ("Cannot GC inside a no-GC scope", "the len is 0 but the index i
 """In the panic texts of K21, in its two releases."""
 
 _ILLEGAL: Final = DEAD + "SIGILL"
-_WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
+_WRITES: Final = frozenset({"active", "table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
 """Forms that write through the runtime's own barrier; Wasm's code for the others knows i31."""
 
 _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
