@@ -1,4 +1,4 @@
-"""Predicates of known defects of Wasm code: K3 to K5 (semantics.md 7), K15, K16, K21, K24 to K26, K31, K32 (findings.md)."""
+"""Predicates of known defects of Wasm code: K3 to K5 (semantics.md 7); K15, K16, K21, K24 to K26, K31 to K33."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "o
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26, K31, K32 that a body may meet, after which memory may be used again too early.
+    """The defects K3, K4, K15, K25, K26, K31 to K33 that a body may meet; memory may be used too early after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K31: a body has
-    a loop, K32: it reads one of its constants, and a collection may run in it.
+    a loop, K32: it reads one of its constants, and a collection may run in it. K33: in a `try`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -61,6 +61,8 @@ def unsafe_in(text: str) -> frozenset[str]:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
+        if form[0] == "try" and _may_collect(form):
+            found.add("K33")
         if form[0] == "body" and _may_collect(form):
             found |= {"K31"} if any(inner[0] == "repeat" for inner in forms(form)) else set()
             found |= {"K32"} if _reads_constant(form) else set()
