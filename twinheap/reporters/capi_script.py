@@ -101,6 +101,9 @@ class CApi:
         self.types = self._types()
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        if not hasattr(self.dll, name):
+            print(f"this release has no {name}", flush=True)
+            sys.exit(2)
         function = self.dll[name]
         function.restype = result
         return function(*arguments)
@@ -203,6 +206,8 @@ def guarded(main: Callable[[], int], dies: bool) -> int:
     if not pid:
         sys.exit(main())
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == 2:
+        return code
     if code < 0:
         print(f"the process died by {signal.Signals(-code).name}, {'as specified' if dies else 'and must not'}")
         return 0 if dies else 1

@@ -272,12 +272,13 @@ class WasmApi(Api):
         ctypes.memmove(results, made.val, self.val_size)
         return None
 
-    def host_pass(self, run: Run, given: int, results: int) -> None:
+    def host_pass(self, run: Run, given: int, results: int) -> int | None:
         """Gives back a handle of its own: parameters belong to the caller, and results go to it."""
         handle = self._handle(run.inst.store, EXTERN)
         ctypes.memmove(handle.at, given + 8, self.val_size - 8)
         made = handle if self._is_null(handle.at) else self._clone(handle)
         ctypes.memmove(results, made.val, self.val_size)
+        return None
 
     def host_cb(self, run: Run, given: int, results: int) -> int | None:
         """The first time the callback, if the run has one; else it gives back what it gets."""

@@ -224,12 +224,13 @@ def _owners(program: Program) -> tuple[dict[int, int], dict[int, int]]:
             if param.kind == "V":
                 bases.append((op[place], at, store_of.get(op[1], op[1])))
     bases.sort()
-    counts = [base for base, _, _ in bases]
-    made, stores = {}, {}
-    ends = [*counts[1:], program.values]
-    for (base, at, store), end in zip(bases, ends, strict=True):
+    made: dict[int, int] = {}
+    stores: dict[int, int] = {}
+    firsts = [base for base, _, _ in bases]
+    for place, (base, at, store) in enumerate(bases):
+        end = bases[place + 1][0] if place + 1 < len(bases) else program.values
         for value in range(base, max(end, base + 1)):
-            if counts.count(base) == 1:
+            if firsts.count(base) == 1:
                 made[value], stores[value] = at, store
     return made, stores
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
@@ -23,8 +24,8 @@ def parts(used: Iterable[str]) -> str:
         for node in tree.body:
             if text := _kept(node, lines, names):
                 is_block = isinstance(node, ast.ClassDef | ast.FunctionDef)
-                kept.append("\n\n" + text + "\n" if is_block else text)
-    return "\n".join(kept)
+                kept.append(f"\n\n{text}\n" if is_block else text)
+    return re.sub("\n{4,}", "\n\n\n", "\n".join(kept))
 
 
 def _needed(trees: list[ast.Module], names: set[str]) -> set[str]:
@@ -85,10 +86,10 @@ def _class(node: ast.ClassDef, lines: list[str], names: set[str]) -> str:
     for member in node.body:
         if isinstance(member, ast.FunctionDef):
             if member.name == "__init__" or f".{member.name}" in names:
-                members.append("\n" + _source(member, lines))
+                members.append(_source(member, lines) + "\n")
         else:
-            members.append(_source(member, lines))
-    return "\n".join([*lines[node.lineno - 1 : node.body[0].lineno - 1], *members])
+            members.append(_source(member, lines) + "\n" * isinstance(member, ast.Expr))
+    return "\n".join([*lines[node.lineno - 1 : node.body[0].lineno - 1], *members]).rstrip()
 
 
 def _source(node: ast.stmt, lines: list[str]) -> str:
