@@ -73,6 +73,23 @@ class ObjectApi(WasmApi):
         error = self.call("wasmtime_exnref_new", PTR, PTR(store.context), tag, values, size, PTR(handle.at))
         return self._made(handle, error)
 
+    def chain(self, store: Store, count: int) -> Handle | None:
+        """A list of nodes; only its head stays rooted."""
+        made, head = 0, self._handle(store, ANY)
+        context = PTR(store.context)
+        pre = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.object_type["node"]))
+        while made < count:
+            link, values = self._handle(store, ANY), self._fields(store, (("any", head), ("extern", None)))
+            size = ctypes.c_size_t(2)
+            if self.call("wasmtime_structref_new", PTR, context, PTR(pre), values, size, PTR(link.at)):
+                break
+            if made:
+                self._unroot(head)
+            head, made = link, made + 1
+        self.call("wasmtime_struct_ref_pre_delete", None, PTR(pre))
+        self.say(f"ok({made})")
+        return head if made else None
+
     # --- fields and elements
 
     def _read(self, function: str, handle: Handle, index: int) -> tuple[int | None, Any]:

@@ -23,7 +23,7 @@ from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
 _WASM = ("inst", "run", "call_back")
-_OBJECTS = re.compile("struct|array|exn_|throw")
+_OBJECTS = re.compile("struct|array|exn_|throw|chain")
 _IMPORTS = """from __future__ import annotations
 
 import ctypes
@@ -73,7 +73,7 @@ def _expected(asked: Program) -> Sequence[Observation]:
 def _texts(names: set[str], bodies: Sequence[str]) -> list[str]:
     """The modules."""
     lines = []
-    if not names.isdisjoint(("struct_new", "array_new")):
+    if not names.isdisjoint(("struct_new", "array_new", "chain")):
         for name, types in (("STRUCTS", STRUCTS), ("ARRAYS", ARRAYS)):
             lines.append(f"{name} = {tuple(made.name for made in types)!r}")
         lines.append(_text("TYPES", types_module()))

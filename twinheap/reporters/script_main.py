@@ -10,7 +10,7 @@ from twinheap.model.engines import ENGINES
 from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field, stored_number
 from twinheap.model.observation import OOM, SKIP, Observation
 from twinheap.model.ops import CALLS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
-from twinheap.model.program import Program, results_of, slots_of
+from twinheap.model.program import Program, closing, results_of, slots_of
 from twinheap.model.rules_resources import SHARE, SLACK
 from twinheap.model.text import format_op, kinds_of
 
@@ -51,7 +51,7 @@ class Main:
                 lines.append("    # at the end")
             new, at = self._op(at)
             lines += ["    " + line for line in new]
-        dies = bool(self._expected) and self._expected[-1].outcome.startswith(("panic:", "dead:"))
+        dies = any(OPS[op[0]].name == "wrong_store" for op in program.ops)
         return [
             *lines,
             "    return api.end()",
@@ -74,7 +74,7 @@ class Main:
             yield "    api.pooling()"
         yield "    api.start()"
         names = {OPS[op[0]].name for op in self._program.ops}
-        if names & {"struct_new", "array_new"}:
+        if names & {"struct_new", "array_new", "chain"}:
             yield "    api.object_types(TYPES, STRUCTS, ARRAYS)"
         if "inst" in names:
             yield "    api.link(KIT)"
@@ -200,10 +200,11 @@ def _bounds(program: Program, expected: Sequence[Observation]) -> dict[int, tupl
             collections.setdefault(op[1], []).append(at)
     bounds: dict[int, tuple[list[int], list[int]]] = {}
     for at, seen in enumerate(expected):
+        after = closing(ops, at) if ops[at][0] in CALLS else at
         for value in seen.finalized:
             store = values.get(value)
             places = collections.get(store, []) if store is not None else []
-            due = next((place for place in places if place >= at), None)
+            due = next((place for place in places if place >= after), None)
             held = max((place for place in places if place < at), default=None)
             if due is not None:
                 bounds.setdefault(due, ([], []))[1].append(value)
