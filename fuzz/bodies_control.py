@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twinheap.fuzz.bodies_exprs import condition, operands, value
 from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Maker, below, operand_type
-from twinheap.fuzz.bodies_stmts import block, shown, statement
+from twinheap.fuzz.bodies_stmts import block, interesting, shown, statement
 from twinheap.model.body import Tree
 
 
@@ -22,9 +22,11 @@ def _inside(m: Maker, write: Callable[[], list[Tree]]) -> list[Tree]:
 def branch(m: Maker) -> Tree:
     """A branch out of some enclosing block, of which there must be one."""
     blocks = m.here.blocks
-    way = m.upto(4)
+    way = m.upto(5)
     if way == 0:
         return ("br", m.upto(blocks))
+    if way == 4:
+        return ("br_on_null", m.upto(blocks), value(m, interesting(m), 1))
     if way < 3:
         return ("br_if", m.upto(blocks), condition(m))
     targets = tuple(m.upto(blocks) for _ in range(1 + m.upto(3)))

@@ -153,7 +153,7 @@ def collection(m: Maker) -> Tree:
     helper = m.helpers[at]
     m.charge(helper.cost)
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
-    call: Tree = (form, at, *operands(m, helper.params, 0))
+    call: Tree = (form, at, *(value(m, type_, 0) for type_ in helper.params))
     return call if helper.result is None else ("drop", call)
 
 
@@ -235,7 +235,7 @@ def make_array(m: Maker, type_: str, depth: int) -> tuple[Tree, int]:
     length = m.pick((0, 1, 2, 3, 3, 4, 5, 8))
     if m.here.times == 1 and m.chance(8):
         length = m.pick((100, 1000, 4000))
-    way = m.upto(5)
+    way = 2 if m.has("segments") and m.chance(80) else m.upto(5)
     if way == 0:
         return ("array.new_default", type_, ("i32", length)), length
     if way == 1 and length < 6:

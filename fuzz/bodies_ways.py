@@ -122,7 +122,14 @@ def cast(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("lower", 1.5, "casts")
 def on_cast(m: Maker, type_: str, depth: int) -> Tree | None:
-    return ("on_cast", type_, value(m, "any", depth), exact(m, type_, depth))
+    form = m.pick(("on_cast", "on_cast", "on_cast_fail"))
+    return (form, type_, value(m, "any", depth), exact(m, type_, depth))
+
+
+@way("ref", 0.8, "control")
+def on_non_null(m: Maker, type_: str, depth: int) -> Tree | None:
+    first = exact(m, type_, depth)
+    return ("on_non_null", first, m.maybe(lambda: exact(m, type_, depth)))
 
 
 @way("ref", 0.3, "casts")
@@ -224,7 +231,9 @@ def struct_number(m: Maker, type_: str, depth: int) -> Tree | None:
         return None
     struct = m.pick(numeric)
     at = m.pick([at for at, f in enumerate(STRUCT_OF[struct].fields) if operand_type(f.storage) == type_])
-    return ("struct.get", struct, at, object_(m, struct, depth))
+    packed = STRUCT_OF[struct].fields[at].storage in ("i8", "i16")
+    form = "struct.get_s" if packed and m.chance(128) else "struct.get"
+    return (form, struct, at, object_(m, struct, depth))
 
 
 @way("number", 1.5, "arrays")
@@ -234,7 +243,8 @@ def array_number(m: Maker, type_: str, depth: int) -> Tree | None:
         return None
     name = m.pick(numeric)
     tree, length = array(m, name, depth)
-    return ("array.get", name, tree, index(m, length)) if length else None
+    form = "array.get_s" if ARRAY_OF[name].fields[0].storage in ("i8", "i16") and m.chance(128) else "array.get"
+    return (form, name, tree, index(m, length)) if length else None
 
 
 @way("i32", 0.7)

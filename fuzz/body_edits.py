@@ -31,9 +31,20 @@ from twinheap.model.view import resolve
 
 NUMERIC: Final = ("i32", "i64", "f32", "f64")
 RANKS: Final = {"null": 0, **dict.fromkeys(NUMERIC, 0), "get": 1, "i31": 2, "struct.new_default": 2, "drop": 2}
-RANKS_MORE: Final = {"global.get": 3, "call_ref": 5, "call_indirect": 5, "tail_ref": 5, "tail_indirect": 5}
+RANKS_MORE: Final = {
+    "global.get": 3,
+    **dict.fromkeys(("on_cast_fail", "struct.get_s", "array.get_s"), 5),
+    "call_ref": 5,
+    "call_indirect": 5,
+    "tail_ref": 5,
+    "tail_indirect": 5,
+}
 OTHER_RANK: Final = 4
-PLAIN: Final = {name: name.split("_")[0] for name in ("call_ref", "call_indirect", "tail_ref", "tail_indirect")}
+PLAIN: Final = {name: name.split("_")[0] for name in ("call_ref", "call_indirect", "tail_ref", "tail_indirect")} | {
+    "on_cast_fail": "on_cast",
+    "struct.get_s": "struct.get",
+    "array.get_s": "array.get",
+}
 MAIN_VARIABLES: Final = 4  # the parameters of `main`
 FEW_VARIABLES: Final = 3  # that stand for an expression of their type
 
@@ -164,7 +175,7 @@ def _forms(parts: Iterable[str | int | Tree]) -> list[Tree]:
 
 def _unlabelled(form: Tree, depth: int) -> Tree:
     """A statement that was in a block which is gone: branches to it become nothing, those beyond it one less."""
-    if form[0] in ("br", "br_if", "br_table"):
+    if form[0] in ("br", "br_if", "br_on_null", "br_table"):
         labels = [part for part in form[1:] if isinstance(part, int)]
         if depth in labels:
             return ("do",)

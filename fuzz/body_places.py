@@ -100,6 +100,8 @@ def numbered(form: Tree) -> Iterator[tuple[str, int]]:
     name = str(form[0])
     if name in VARIABLES:
         yield "V", 1
+    elif name == "set2":
+        yield from (("V", 1), ("V", 2))
     elif name in GLOBALS:
         yield "K", 1
     elif name in CALLS:

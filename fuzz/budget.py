@@ -78,6 +78,11 @@ class Budget:
         )
 
     @property
+    def bounded(self) -> bool:
+        """Whether there is a bound on the time."""
+        return self._deadline is not None
+
+    @property
     def overtime(self) -> float:
         """Seconds since the time was up: below 0 before, and always without a bound on the time."""
         return -1.0 if self._deadline is None else self._clock() - self._deadline

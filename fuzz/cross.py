@@ -6,9 +6,10 @@ The rule, made so that it never gives a false alarm (docs/spec/program-ir.md 8.3
   all, not even a known one, are compared. Where views differ, a named share of the programs is run again on the view
   that all targets of the run support.
 * Ops are compared in order, outcome and values, up to the first op whose result the specification leaves to the
-  target: where either is out of memory, where a `fill` made different numbers (capacity belongs to the collector), or
-  where a poll still waits (how often an operation yields is not specified), or where an owned handle is cast (when
-  the cast handle goes stale after its owner is dropped depends on trimming). What follows depends on it.
+  target: where either is out of memory (under NULL in Wasm a trap), where a `fill` or `chain` made different numbers
+  (capacity belongs to the collector), or where a poll still waits (how often an operation yields is not specified), or
+  where an owned handle is cast (when the cast handle goes stale after its owner is dropped depends on trimming). What
+  follows depends on it. Of traces what was finalized meanwhile is left out, and the bytes of a `churn` are anybody's.
 * Finalizers are compared between targets with the same collector only, as sets: what has been finalized up to each
   `sync` that follows a `gc` directly. Once a collection was cancelled what is dead stays undecided, so
   programs with a `cancel` are left out, and so are those with several stores, each of which settles at its own time.
@@ -21,7 +22,7 @@ from typing import Final
 
 from twinheap.fuzz.differ import Judged
 from twinheap.model.codes import Verdict
-from twinheap.model.observation import OOM, PENDING, Observation
+from twinheap.model.observation import OOM, PENDING, TRAP, Observation, Value
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program, results_of
 
@@ -29,7 +30,11 @@ NARROW_EVERY: Final = 16
 """One program in this many is run again on the view that all targets share, if their own views differ: 6 % of the time
 finds a disagreement within a night that no judge sees, and the rest of the time is worth more for new programs."""
 
-_FILL: Final = CODE["fill"]
+FINALIZED: Final = "f:"  # of an entry in the trace of a run (docs/bodies.md)
+TOO_LARGE: Final = TRAP + "too_large"
+
+_BULK: Final = frozenset({CODE["fill"], CODE["chain"]})
+_CHURN: Final = CODE["churn"]
 _GC: Final = CODE["gc"]
 _SYNC: Final = CODE["sync"]
 _CANCEL: Final = CODE["cancel"]
@@ -47,9 +52,16 @@ def compare(one: Judged, two: Judged, same_collector: bool) -> Verdict | None:
     left, right = one.ran.observations, two.ran.observations
     stop = _first_open(one.program, left, right)
     for at in range(stop):
-        if (left[at].outcome, left[at].values) != (right[at].outcome, right[at].values):
+        if one.program.all_ops[at][0] == _CHURN:
+            continue
+        if left[at].outcome != right[at].outcome or _shown(left[at]) != _shown(right[at]):
             return Verdict("TH601", at, _said(left[at]), _said(right[at]))
     return _compare_finalized(one.program, left, right, stop) if same_collector else None
+
+
+def _shown(seen: Observation) -> list[Value]:
+    """The values, without what a trace says of finalizers: when they run is the collector's."""
+    return [value for value in seen.values if not (isinstance(value, str) and value.startswith(FINALIZED))]
 
 
 def _said(seen: Observation) -> str:
@@ -60,9 +72,11 @@ def _first_open(program: Program, left: Sequence[Observation], right: Sequence[O
     """The index of the first op whose result is the target's choice, or the number of ops observed."""
     owned: set[int] = set()
     for at, (op, one, two) in enumerate(zip(program.all_ops, left, right, strict=False)):
+        if one.outcome != two.outcome and TOO_LARGE in (one.outcome, two.outcome):
+            return at
         if OOM in (one.outcome, two.outcome) or PENDING in one.values or PENDING in two.values:
             return at
-        if op[0] == _FILL and one.values != two.values:
+        if op[0] in _BULK and one.values != two.values:
             return at
         if op[0] == _CAST and op[1] in owned:
             return at

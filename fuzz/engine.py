@@ -23,6 +23,7 @@ from twinheap.fuzz.record import Found, found_from
 from twinheap.fuzz.signature import presignature
 from twinheap.fuzz.stats import Statistics
 from twinheap.fuzz.store import FindingStore, StoreError
+from twinheap.fuzz.waiting import Waiting
 from twinheap.model.behaviour import missed, reachable
 from twinheap.model.profiles import NEWEST, parse_release
 from twinheap.model.program import Program
@@ -64,6 +65,7 @@ class Engine:
         self._hellos: dict[str, Hello] = {}
         self._statistics = Statistics()
         self._schedule = Schedule()
+        self._waiting = Waiting(run.workers)
         self._early: dict[int, BlockDone] = {}  # done before the blocks before them
         self._next_start = 0
         self._asked: deque[tuple[TriageJob, float]] = deque()  # triages in order, with when they came up
@@ -113,20 +115,28 @@ class Engine:
         while True:
             while pool.room > 0 and (block := self._budget.deal()) is not None:
                 pool.submit(BlockJob(block.start, block.stop))
+            self._shrink_some(pool)
             if not pool.outstanding:
                 return
             for answer in pool.wait(TICK):
                 if isinstance(answer, BlockDone):
                     self._early[answer.start] = answer
-                    self._absorb_blocks(pool)
+                    self._absorb_blocks()
                 elif isinstance(answer, TriageDone):
                     self._triaged[answer.suspect] = answer
+                    self._waiting.done(answer.suspect)
                     self._absorb_triages()
             self._tell_progress()
             if self._budget.overtime > TRIAGE_GRACE:
                 return
 
-    def _absorb_blocks(self, pool: Pool) -> None:
+    def _shrink_some(self, pool: Pool) -> None:
+        """Gives failures to shrink to the pool: all of them, or their share while the time runs."""
+        running = self._budget.elapsed if self._budget.bounded and not self._budget.over else None
+        while (job := self._waiting.begin(running)) is not None:
+            pool.submit(job)
+
+    def _absorb_blocks(self) -> None:
         """Takes blocks in the order of their numbers."""
         while (done := self._early.pop(self._next_start, None)) is not None:
             self._next_start += done.count
@@ -136,7 +146,7 @@ class Engine:
                 if len(self._findings) + len(self._asked) < MAX_FINDINGS and self._worth(suspect):
                     job = TriageJob(suspect, done.start)
                     self._asked.append((job, self._budget.elapsed))
-                    pool.submit(job)
+                    self._waiting.add(job)
 
     def _worth(self, suspect: Suspect) -> bool:
         """Whether to shrink a failure: a known defect once, what looks like an earlier failure ever more rarely."""
@@ -147,7 +157,11 @@ class Engine:
         return self._schedule.worth(f"{suspect.target}|{suspect.other}|{presignature(suspect.identity)}")
 
     def _absorb_triages(self) -> None:
-        """Takes triages in the order in which they were asked for."""
+        """Takes triages in the order in which they were asked for, or as they come if the time is bounded."""
+        if self._budget.bounded:
+            for asked in [one for one in self._asked if one[0].suspect in self._triaged]:
+                self._asked.remove(asked)
+                self._asked.appendleft(asked)
         while self._asked and (done := self._triaged.pop(self._asked[0][0].suspect, None)) is not None:
             _, came_up = self._asked.popleft()
             self._take(found_from(done, self.setup, self._hellos, came_up))

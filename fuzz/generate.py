@@ -27,6 +27,7 @@ from twinheap.fuzz.motifs_memory import (
     end_in_wrong_store,
     fill_up,
 )
+from twinheap.fuzz.motifs_object_corners import OBJECT_CORNERS
 from twinheap.fuzz.motifs_objects import OBJECTS, fill_with_arrays
 from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
@@ -48,7 +49,7 @@ SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
 TIGHT_LIMITS: Final = (0, PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 2 * PAGE, 3 * PAGE)
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 
-USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS)
+USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS, *OBJECT_CORNERS)
 Menu = tuple[Motif, ...]
 
 

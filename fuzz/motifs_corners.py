@@ -197,6 +197,13 @@ def trimmed_cast(g: Draft) -> None:
         g.add(GC, (g.place.slot,))
 
 
+@motif(CORNERS, "convert", 0.3, "cast", "upcast")
+def upcast_cast(g: Draft) -> None:
+    """An up-cast of a cast of an owned handle, which shares its root."""
+    cast = g.made(CAST, (g.i31(True), EQ), False)
+    g.add(KIND, g.add(CODE["upcast"], (cast, ANY)) or (cast,))
+
+
 @motif(CORNERS, "convert", 0.3, "cast")
 def cast_i31(g: Draft) -> None:
     """An i31 is an eqref, and its cast shares the root."""

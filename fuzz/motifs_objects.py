@@ -164,7 +164,7 @@ def read_struct(g: Draft) -> None:
 @motif(OBJECTS, "arrays", 2, "array_new")
 def read_array(g: Draft) -> None:
     handle = g.typed(ARRAY, 6)
-    if g.byte() < 40:
+    if g.byte() < 80:
         g.add(ARRAY_LEN, (handle,))
     get_element(g, handle)
 

@@ -32,6 +32,7 @@ CALLING: Final = 0.55  # share of pools with bodies that call back
 SIZES: Final = (4, 8, 12, 12, 12, 16, 24, 30)
 SELECTORS: Final = (0, 1, 0, 1, 2, 3, 1, 2**31 - 1)
 FEW: Final = 2  # instances of a store
+FEWEST_TRIMMED: Final = 9  # owned handles that make a trim run (semantics 2.3)
 MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, otherwise than programs
 
 INST, INST_GLOBAL, INST_TABLE = CODE["inst"], CODE["inst_global"], CODE["inst_table"]
@@ -318,3 +319,14 @@ def run_when_full(g: Draft) -> None:
     if g.place.limited:
         fill(g, (2040, 2046, 1023, 2047)[g.upto(4)])
         run(g, some_body(g), arguments(g), True)
+
+
+@motif(WASM, "wasm", 0.1, "inst", "run", "cast")  # rare: see `trimmed_cast` of motifs_corners.py
+def run_with_trimmed(g: Draft) -> None:
+    """An argument whose root a trim may have ended."""
+    owned = g.i31(True)
+    cast = g.made(CODE["cast"], (owned, EQ), False)
+    g.drop(owned)
+    for _ in range(FEWEST_TRIMMED):
+        g.drop(g.i31(True))
+    run(g, some_body(g), (NULL, NULL, cast), False)

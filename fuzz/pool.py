@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self
 import msgspec
 
 from twinheap.fuzz.core import Core
-from twinheap.fuzz.messages import ANSWERS, Answer, Failed, Job, Setup
+from twinheap.fuzz.messages import ANSWERS, Answer, Failed, Job, Setup, TriageDone, TriageJob
 from twinheap.fuzz.oracle import Opener
 from twinheap.targets.wire import FrameReader, WireError, frame
 
@@ -106,6 +106,7 @@ class _Worker:
         self.pipe = self._process.stdout.fileno()
         self._reader = FrameReader()
         self.jobs = 0
+        self.load = 0  # as `jobs`, but a triage counts as many as a worker takes, so that no block waits behind it
         self._write(frame(setup))
 
     def _write(self, data: bytes) -> None:
@@ -114,6 +115,7 @@ class _Worker:
 
     def submit(self, job: Job) -> None:
         self.jobs += 1
+        self.load += DEPTH if isinstance(job, TriageJob) else 1
         self._write(frame(job))
 
     def read(self) -> list[Answer]:
@@ -126,6 +128,7 @@ class _Worker:
         except (WireError, msgspec.DecodeError) as error:
             raise WorkerError(f"a worker said something that is no answer: {error}") from None
         self.jobs -= len(answers)
+        self.load -= sum(DEPTH if isinstance(answer, TriageDone) else 1 for answer in answers)
         return answers
 
     def _epitaph(self) -> str:
@@ -167,7 +170,8 @@ class ProcessPool:
     @property
     def room(self) -> int:
         """How many jobs may be submitted now without piling up."""
-        return max(0, DEPTH * len(self._workers) - self.outstanding)
+        free = sum(max(0, DEPTH - worker.load) for worker in self._workers)
+        return max(0, free - len(self._waiting))
 
     @property
     def outstanding(self) -> int:
@@ -181,8 +185,8 @@ class ProcessPool:
 
     def _hand_out(self) -> None:
         while self._waiting:
-            worker = min(self._workers, key=lambda one: one.jobs)
-            if worker.jobs >= DEPTH:
+            worker = min(self._workers, key=lambda one: one.load)
+            if worker.load >= DEPTH:
                 return
             worker.submit(self._waiting.popleft())
 

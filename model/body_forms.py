@@ -63,7 +63,7 @@ def value_type(storage: str) -> str:
 class Shape(msgspec.Struct, frozen=True):
     """A form: its immediates, its operands' types, and its result's (None: a statement).
 
-    Immediates: V variable, K global, T and T2 table, S segment, F helper, L label, N number, REF reference type,
+    Immediates: V and V2 variable, K global, T and T2 table, S segment, F helper, L label, N number, REF reference type,
     STRUCT, ARRAY and ARRAY2 type, FIELD, TAG. With `!` it must be mutable. Operands: a type name; `*` anything, `ref`
     any reference, `number` any number; `same` exactly the type before it; `like` one of REF's hierarchy; `=X` the type
     of the immediate X, or several: the fields of STRUCT and TAG (`=FIELDS`), the parameters of F (`=PARAMS`), any
@@ -77,7 +77,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 _IMMEDIATES: Final = frozenset(
-    {"V", "K", "T", "T2", "S", "F", "L", "N", "REF", "STRUCT", "ARRAY", "ARRAY2", "FIELD", "TAG"}
+    {"V", "V2", "K", "T", "T2", "S", "F", "L", "N", "REF", "STRUCT", "ARRAY", "ARRAY2", "FIELD", "TAG"}
 )
 
 _SHAPES: Final = """
@@ -97,6 +97,8 @@ array.init_data ARRAY! =ARRAY i32 i32 i32
 drop *
 br L
 br_if L i32
+br_on_null L ref
+set2 V V2 =V =V2
 tail F =PARAMS
 tail_ref F =PARAMS
 tail_indirect F =PARAMS
@@ -134,18 +136,22 @@ if_else i32 * same -> =1
 struct.new STRUCT =FIELDS -> =STRUCT
 struct.new_default STRUCT -> =STRUCT
 struct.get STRUCT FIELD =STRUCT -> =FIELD
+struct.get_s STRUCT FIELD =STRUCT -> i32
 array.new ARRAY =ELEMENT i32 -> =ARRAY
 array.new_default ARRAY i32 -> =ARRAY
 array.new_fixed ARRAY =ELEMENTS -> =ARRAY
 array.new_elem ARRAY S i32 i32 -> =ARRAY
 array.new_data ARRAY i32 i32 -> =ARRAY
 array.get ARRAY =ARRAY i32 -> =ELEMENT
+array.get_s ARRAY =ARRAY i32 -> i32
 array.len array -> i32
 is_null ref -> i32
 ref_eq eq eq -> i32
 test REF like -> i32
 cast REF like -> =REF
 on_cast REF like =REF -> =REF
+on_cast_fail REF like =REF -> =REF
+on_non_null ref same -> =1
 as_non_null ref -> =1
 to_any extern -> any
 to_extern any -> extern

@@ -23,7 +23,15 @@ from twinheap.model.body_forms import (
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 
 _INT_RANGE: Final = range(-(2**31), 2**31)
-_NUMBERED: Final = {"V": "variable", "K": "global", "T": "table", "T2": "table", "S": "segment", "F": "helper"}
+_NUMBERED: Final = {
+    "V": "variable",
+    "V2": "variable",
+    "K": "global",
+    "T": "table",
+    "T2": "table",
+    "S": "segment",
+    "F": "helper",
+}
 _NAMED: Final = {
     "REF": REFERENCE_TYPES,
     "STRUCT": STRUCT_NAMES,
@@ -44,6 +52,8 @@ def types_for(wanted: str, bound: dict[str, str | int], scope: Scope, spare: int
     match wanted:
         case "=V":
             return [scope.variables[int(bound["V"])]]
+        case "=V2":
+            return [scope.variables[int(bound["V2"])]]
         case "=K":
             number = int(bound["K"]) - len(KIT_GLOBALS)
             return [KIT_GLOBALS[number] if number < 0 else scope.globals[number].type]
@@ -72,6 +82,7 @@ def _limits(scope: Scope, labels: int) -> dict[str, int]:
     """How many there are of what an immediate numbers."""
     return {
         "V": len(scope.variables),
+        "V2": len(scope.variables),
         "K": len(KIT_GLOBALS) + len(scope.globals),
         "T": len(KIT_TABLES),
         "T2": len(KIT_TABLES),
@@ -161,6 +172,12 @@ def _testable(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
         wrong(form, "exceptions are not tested or cast")
 
 
+def _packed(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
+    made = OBJECT_TYPES[str(bound.get("STRUCT") or bound["ARRAY"])]
+    if made.fields[int(bound.get("FIELD", 0))].storage not in ("i8", "i16"):
+        wrong(form, "only packed fields and elements are signed or not")
+
+
 EXTRA: Final[dict[str, Callable[[Tree, dict[str, str | int], Scope], None]]] = {
     "table.copy": _between_tables,
     "table.init": _from_segment,
@@ -175,4 +192,7 @@ EXTRA: Final[dict[str, Callable[[Tree, dict[str, str | int], Scope], None]]] = {
     "test": _testable,
     "cast": _testable,
     "on_cast": _testable,
+    "on_cast_fail": _testable,
+    "struct.get_s": _packed,
+    "array.get_s": _packed,
 }

@@ -224,6 +224,12 @@ def _br_if(m: Machine, tree: Tree) -> None:
         raise _Branch(int(tree[1]))  # type: ignore[arg-type]
 
 
+@form("br_on_null")
+def _br_on_null(m: Machine, tree: Tree) -> None:
+    if m.value(tree[2]) is None:  # type: ignore[arg-type]
+        raise _Branch(int(tree[1]))  # type: ignore[arg-type]
+
+
 @form("br_table")
 def _br_table(m: Machine, tree: Tree) -> None:
     index = unsigned(m.value(tree[1]))  # type: ignore[arg-type]

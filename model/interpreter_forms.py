@@ -113,7 +113,13 @@ def _cast(m: Machine, tree: Tree) -> Stored:
     return ref
 
 
-@form("on_cast")
+@form("on_non_null")
+def _on_non_null(m: Machine, tree: Tree) -> Stored:
+    ref = m.value(tree[1])  # type: ignore[arg-type]
+    return m.value(tree[2]) if ref is None else ref  # type: ignore[arg-type]
+
+
+@form("on_cast", "on_cast_fail")
 def _on_cast(m: Machine, tree: Tree) -> Stored:
     ref = m.value(tree[2])  # type: ignore[arg-type]
     if ref is not None and is_a(ref, str(tree[1])):
@@ -153,6 +159,13 @@ def _set(m: Machine, tree: Tree) -> Stored:
     value = m.operands_of(tree, 2)[0]
     m.variables[_number(tree)] = value
     return value
+
+
+@form("set2")
+def _set2(m: Machine, tree: Tree) -> None:
+    one, other = m.operands_of(tree, 3)
+    m.variables[_number(tree)] = one
+    m.variables[int(tree[2])] = other  # type: ignore[arg-type]
 
 
 @form("drop")
@@ -235,7 +248,8 @@ def _cb(m: Machine, tree: Tree) -> Stored:
     m.heap.trace.marks()
     m.heap.use(ref)
     m.heap.trace.expect(CALLED, "TH106")
-    return m.heap.call_back(ref)
+    _hosted(ref)
+    return _hosted(m.heap.call_back(ref))
 
 
 @form("pass")

@@ -81,6 +81,16 @@ def _struct_set(m: Machine, tree: Tree) -> None:
     _write(m, _object(obj), _int(tree, 2), value)
 
 
+def _signed(storage: str, value: Stored) -> Stored:
+    half = 0x80 if storage == "i8" else 0x8000
+    return (unsigned(value) ^ half) - half
+
+
+@form("struct.get_s")
+def _struct_get_s(m: Machine, tree: Tree) -> Stored:
+    return _signed(OBJECT_TYPES[_name(tree)].fields[_int(tree, 2)].storage, _struct_get(m, tree))
+
+
 def _read(m: Machine, obj: Obj, at: int) -> Stored:
     value = obj.cells[at]
     if isinstance(value, Obj):
@@ -119,6 +129,11 @@ def _array_get(m: Machine, tree: Tree) -> Stored:
     obj, at = _object(value), unsigned(index)
     _within(at, 1, len(obj.cells), "array_oob")
     return _read(m, obj, at)
+
+
+@form("array.get_s")
+def _array_get_s(m: Machine, tree: Tree) -> Stored:
+    return _signed(_element(tree), _array_get(m, tree))
 
 
 @form("array.set")

@@ -1,4 +1,4 @@
-"""Predicates of known defects of Wasm code: K3 to K5 (semantics.md 7); K15, K16, K21, K24 to K26, K31 to K33."""
+"""Predicates of known defects of Wasm code (semantics.md 7, wasm-ops.md 6.5, 6.6; docs/findings.md)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
 """The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
 
+RUNS: Final = ("run", "run_exn", "call", "call_exn")
+"""The ops that run a body, their second operand."""
+
 _NO_GC: Final = ("Cannot GC inside a no-GC scope", "the len is 0 but the index is 0")
 """In the panic texts of K21, in its two releases."""
 
@@ -32,21 +35,26 @@ _WRITES: Final = frozenset({"active", "table.fill", "table.copy", "table.init", 
 _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
 """Forms whose runtime functions read references out of raw values."""
 
+_DECLARED: Final = frozenset({"segment", "active", "global", "const"})
+"""What is made of constant expressions."""
+
 SMALLEST: Final = "empty"
 """The struct type whose objects are smaller than the smallest free block of K25."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
-_SAME_VALUE: Final = frozenset({"then", "tee", "to_any", "to_extern", "cast", "on_cast", "as_non_null", "select"})
+_SAME_VALUE: Final = frozenset(
+    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"} | {"on_non_null", "as_non_null", "select"}
+)
 """Forms that may give the value of an operand, as it lies on the stack."""
 
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26, K31 to K33 that a body may meet; memory may be used too early after them.
+    """The defects K3, K4, K15, K25, K26, K28, K31 to K33 that a body may meet; memory may be used too early after them.
 
-    K3 and K4: a value of theirs waits on the stack while a collection may run. K31: a body has
-    a loop, K32: it reads one of its constants, and a collection may run in it. K33: in a `try`.
+    K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
+    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -55,14 +63,16 @@ def unsafe_in(text: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for form in forms(parse(text)):
-        if form[0] in _UNCOUNTED or (form[0] == "segment" and any(item[0] in ALLOCATES for item in forms(form))):
+        if form[0] in _UNCOUNTED or (form[0] in _DECLARED and any(item[0] in ALLOCATES for item in forms(form))):
             found.add("K15")
         if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
-        if form[0] == "try" and _may_collect(form):
+        if form[0] in ("table.init", "active"):
             found.add("K33")
+        if form[0] == "try" and _may_collect(form):
+            found.add("K28")
         if form[0] == "body" and _may_collect(form):
             found |= {"K31"} if any(inner[0] == "repeat" for inner in forms(form)) else set()
             found |= {"K32"} if _reads_constant(form) else set()
@@ -102,7 +112,7 @@ def _unmapped(form: Tree) -> set[str]:
 def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     """The known defect of Wasm code that explains a verdict: in a run, or on what an earlier run left behind."""
     unsafe: set[str] = set()
-    if OPS[op[0]].name in ("run", "run_exn", "call", "call_exn"):
+    if OPS[op[0]].name in RUNS:
         unsafe |= unsafe_in(w.bodies[op[2]])
     stores = _stores(w, op)
     for store in stores:
@@ -124,7 +134,7 @@ def _stores(w: World, op: Op) -> list[Store]:
 
 def died_in_body(w: World, op: Op, outcome: str) -> str | None:
     """The known defect of Wasm code that explains how a run ended the process."""
-    if OPS[op[0]].name not in ("run", "run_exn"):
+    if OPS[op[0]].name not in RUNS:
         return None
     if "K16" in w.profile.defects and NO_INDEX in outcome:
         writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))
@@ -137,7 +147,7 @@ def died_in_body(w: World, op: Op, outcome: str) -> str | None:
 @lru_cache(maxsize=CACHED)
 def _allocating_segment(text: str) -> bool:
     """Whether an item of a segment allocates."""
-    segments = [form for form in forms(parse(text)) if form[0] == "segment"]
+    segments = [form for form in forms(parse(text)) if form[0] in _DECLARED]
     return any(item[0] in ALLOCATES for segment in segments for item in forms(segment))
 
 

@@ -208,9 +208,7 @@ TABLE["run_exn"] = lambda b, i, body, value, v0, v1, v2, number, form: _run(b, T
 # --- callbacks
 
 
-def _call(
-    b: Builder, throwing: bool, instance: int, body: int, value: int, handles: tuple[int, ...]
-) -> Outs | None:
+def _call(b: Builder, throwing: bool, instance: int, body: int, value: int, handles: tuple[int, ...]) -> Outs | None:
     if len(b.brackets) >= MAX_DEPTH or len(b.callbacks) >= MAX_CALLS:
         return None
     slot = _runnable(b, throwing, instance, body, value, handles)

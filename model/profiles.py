@@ -76,12 +76,13 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, FRAME_CODES),
         KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
         KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106", "TH401")),
+        KnownDefect("K28", "frames inside a try are missing from stack maps", 39, 44, FRAME_CODES),
+        KnownDefect("K33", "table.init writes without counting", OLDEST, 37, FRAME_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
         KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
         KnownDefect("K30", "copying: the heap grows by half of what a large request needs", 45, 46, ("TH301",)),
         KnownDefect("K31", "two references in a loop share a slot of the stack map", 45, 46, FRAME_CODES),
         KnownDefect("K32", "copying: a constant global is not read again after a move", 45, 46, FRAME_CODES),
-        KnownDefect("K33", "stack maps of calls in a try block are lost", OLDEST, 44, FRAME_CODES),
     )
 }
 """Known defects that host operations reach, by name (semantics.md 7; K14 to K18 in docs/findings.md)."""

@@ -34,8 +34,9 @@ class Config(msgspec.Struct, frozen=True):
 class Program(msgspec.Struct, frozen=True):
     """A resolved program.
 
-    `ops`: what the text form shows, each `scope` and `call` closed by an `end`. `tail`: the implicit gc, sync and store_drop of
-    every store still open. `slots`: how many slots there are, store 0 included. `values`: how many host value ids.
+    `ops`: what the text form shows, each `scope` and `call` closed by an `end`. `tail`: the implicit gc, sync and
+    store_drop of every store still open. `slots`: how many slots there are, store 0 included. `values`: how many host
+    value ids.
     """
 
     config: Config

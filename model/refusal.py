@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from twinheap.model.builder import Builder
 from twinheap.model.body import calls_back
+from twinheap.model.builder import Builder
 from twinheap.model.ops import CALLS, CODE, MAX_CALLS, MAX_OPS, NULL, OpSpec
 
 
@@ -57,7 +57,7 @@ def _about_callbacks(builder: Builder, spec: OpSpec, operands: Sequence[int]) ->
         return "it must follow a call and its callback at once; move it there, or remove it"
     if spec.code in CALLS and len(builder.callbacks) >= MAX_CALLS:
         return f"calls nest {MAX_CALLS} deep at most; remove one"
-    if spec.name in ("run", "run_exn") and operands[1] < len(builder.config.bodies):
-        if calls_back(builder.config.bodies[operands[1]]):
-            return f"B{operands[1]} calls back (cb); run it with call or call_exn"
+    bodies = builder.config.bodies
+    if spec.name in ("run", "run_exn") and operands[1] < len(bodies) and calls_back(bodies[operands[1]]):
+        return f"B{operands[1]} calls back (cb); run it with call or call_exn"
     return None

@@ -217,6 +217,18 @@ class Function:
     def _host(self, name: str, parts: tuple[Form, ...]) -> Code:
         return f"(call {self._uses.host(name)}{self._texts(parts)})", "extern" if "result" in HOST[name] else ""
 
+    # --- signed fields, several values
+
+    def _struct_get_s(self, of: str, field: int, value: Form) -> Code:
+        return f"(struct.get_s ${of} {field}{self._texts((value,))})", "i32"
+
+    def _array_get_s(self, of: str, *operands: Form) -> Code:
+        return f"(array.get_s ${of}{self._texts(operands)})", "i32"
+
+    def _set2(self, one: int, other: int, *values: Form) -> Code:
+        results = "".join(f" (result {value_type(self._variables[at])})" for at in (one, other))
+        return f"(block{results}{self._texts(values)}) (local.set {other}) (local.set {one})", ""
+
     # --- numbers, types, segments
 
     def _to_i32(self, number: Form) -> Code:
@@ -237,6 +249,18 @@ class Function:
         label, top = self._label(), "any" if of in TYPES else HIERARCHY[of]
         branch = f"(br_on_cast {label} (ref null {top}) (ref {heap_type(of)}){self._texts((value,))})"
         return f"(block {label} (result {value_type(of)}) (drop {branch}){self._texts((other,))})", of
+
+    def _on_cast_fail(self, of: str, value: Form, other: Form) -> Code:
+        label, failed, top = self._label(), self._label(), "any" if of in TYPES else HIERARCHY[of]
+        branch = f"(br_on_cast_fail {failed} (ref null {top}) (ref {heap_type(of)}){self._texts((value,))})"
+        inner = f"(block {failed} (result (ref null {top})) (br {label} {branch}))"
+        return f"(block {label} (result {value_type(of)}) (drop {inner}){self._texts((other,))})", of
+
+    def _on_non_null(self, value: Form, other: Form) -> Code:
+        label = self._label()
+        text, of = self.code(value)
+        branch = f"(br_on_non_null {label} {text})"
+        return f"(block {label} (result {value_type(of)}) {branch}{self._texts((other,))})", of
 
     def _array_new_fixed(self, of: str, *values: Form) -> Code:
         return f"(array.new_fixed ${of} {len(values)}{self._texts(values)})", of

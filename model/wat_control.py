@@ -29,6 +29,9 @@ class FullFunction(Function):
     def _br_if(self, level: int, condition: Form) -> Code:
         return f"(br_if {self._to(level)}{self._texts((condition,))})", ""
 
+    def _br_on_null(self, level: int, value: Form) -> Code:
+        return f"(drop (br_on_null {self._to(level)}{self._texts((value,))}))", ""
+
     def _br_table(self, index: Form, *levels: int) -> Code:
         return f"(br_table {' '.join(map(self._to, levels))}{self._texts((index,))})", ""
 

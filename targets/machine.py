@@ -121,7 +121,13 @@ class PythonMachine:
         Host functions call it for the ops of a callback, inside an op that is under way. After a panic nothing more is
         executed, and the place is that after the op that panicked.
         """
-        handlers, ops, seen, note, effects = self._handlers, self._ops, self._seen, self._note_place, self._effects_of_op
+        handlers, ops, seen, note, effects = (
+            self._handlers,
+            self._ops,
+            self._seen,
+            self._note_place,
+            self._effects_of_op,
+        )
         while index < stop:
             note[1] = self._place = index
             op = ops[index]

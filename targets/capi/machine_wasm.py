@@ -349,7 +349,8 @@ class WasmOps(SlotOps):
         self._show(run, "cb")
         call, run.callback = run.callback, None
         if call is None:
-            return self._pass(run, given, results)
+            self._pass(run, given, results)
+            return None
         call.store, call.arg = run.instance.store, given + VAL_HANDLE
         self._call_back(call)
         if call.trap or self._over:

@@ -27,7 +27,6 @@ from twinheap.targets.heap.wasm_run import interpreter
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Over, Raw
 from twinheap.targets.wire import WireProgram
 
-
 RESULT: Final = CODE["result"]
 HOST: Final = "host"
 """The code of a trap that a callback makes."""
@@ -206,6 +205,7 @@ class WasmOps(ExceptionOps):
 
     def _host(self, instance: Instance, first: int) -> HostFunctions:
         """The host's functions for one run, with its values; those that are not taken stay with the host."""
+
         def finalized() -> list[int]:
             seen = [each.id for each in self._effects[host.known :] if type(each) is not tuple]
             host.known = len(self._effects)

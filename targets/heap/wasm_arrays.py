@@ -13,7 +13,7 @@ from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_code import Form
 from twinheap.targets.heap.wasm_core import U32
 from twinheap.targets.heap.wasm_frames import ARRAY_OOB, MEMORY_OOB, TABLE_OOB, WasmValue
-from twinheap.targets.heap.wasm_objects import Objects, first_value
+from twinheap.targets.heap.wasm_objects import Objects, first_value, signed
 from twinheap.targets.heap.wasm_slots import check_range
 
 DATA: Final = bytes(range(64))
@@ -97,6 +97,9 @@ class Arrays(Objects):
         # mutant w26 below: check_range(index.number & U32, 0, view.length, ARRAY_OOB)
         check_range(index.number & U32, 1, view.length, ARRAY_OOB)
         return self.read(ref, view.layout.element, view.layout.size_for_len(index.number & U32))
+
+    def _array_get_s(self, form: Form) -> Val:
+        return signed(self._array_layout(form[1]).element, self._array_get(form))
 
     def _array_set(self, form: Form) -> None:
         ref, index, value = self.values(form[2:])

@@ -127,6 +127,10 @@ class Core:
         self._set(form)
         return self.frame.at(form[1])
 
+    def _set2(self, form: Form) -> None:
+        for place, value in zip(form[1:3], self.values(form[3:]), strict=True):
+            self.frame.set(place, value)
+
     def _drop(self, form: Form) -> None:
         self.eval(form[1])
 
@@ -154,6 +158,10 @@ class Core:
 
     def _br_if(self, form: Form) -> None:
         if self.number(form[2]):
+            raise Branch(form[1])
+
+    def _br_on_null(self, form: Form) -> None:
+        if not self.eval(form[2]):
             raise Branch(form[1])
 
     def _br_table(self, form: Form) -> None:

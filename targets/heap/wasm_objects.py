@@ -93,10 +93,20 @@ class Objects(Slots):
         field = self._struct_layout(form[1]).fields[form[2]]
         return self.read(ref, field, field.offset)
 
+    def _struct_get_s(self, form: Form) -> Val:
+        return signed(self._struct_layout(form[1]).fields[form[2]], self._struct_get(form))
+
     def _struct_set(self, form: Form) -> None:
         ref, value = self.values(form[3:])
         field = self._struct_layout(form[1]).fields[form[2]]
         self.write(self.not_null(ref), field, field.offset, value)
+
+
+def signed(field: FieldLayout, value: WasmValue) -> Val:
+    """What a packed field holds, with its sign."""
+    assert isinstance(value, Val)
+    half = (field.mask + 1) >> 1
+    return Val.i32((value.number & field.mask ^ half) - half)
 
 
 def first_value(field: FieldLayout) -> WasmValue:

@@ -70,6 +70,12 @@ class Slots(Core):
         other: int = self.eval(form[3])
         return other
 
+    _on_cast_fail = _on_cast
+
+    def _on_non_null(self, form: Form) -> int:
+        ref: int = self.eval(form[1]) or self.eval(form[2])
+        return ref
+
     def _as_non_null(self, form: Form) -> int:
         return self.not_null(self.eval(form[1]))
 

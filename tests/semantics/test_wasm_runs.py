@@ -82,6 +82,16 @@ RIGHT: list[tuple[str, tuple[Value, ...]]] = [
     ),
     ("(see (select (get 0) (get 1) (i32 0))) (see (if_else (i32 1) (get 0) (then (note (i32 3)) (get 1))))", (1, 0)),
     ("(see (to_extern (to_any (get 0)))) (see (pass (get 1)))", (0, 1)),
+    (
+        "(note (struct.get_s nums 0 (struct.new nums (i32 200) (i32 40000) (i32 0) (i64 0) (f32 0) (f64 0)))) (note (struct.get_s nums 1 (struct.new nums (i32 200) (i32 40000) (i32 0) (i64 0) (f32 0) (f64 0)))) (note (array.get_s bytes (array.new bytes (i32 128) (i32 1)) (i32 0))) (note (array.get_s bytes (array.new bytes (i32 127) (i32 1)) (i32 0)))",
+        ("n:-56", "n:-25536", "n:-128", "n:127"),
+    ),
+    ("(set2 0 1 (get 1) (get 0)) (see (get 0)) (see (get 1))", (1, 0)),
+    ("(block (br_on_null 0 (get 0)) (see (get 0)) (br_on_null 0 (get 4)) (see (get 1)))", (0,)),
+    (
+        "(see (on_non_null (get 0) (get 1))) (see (on_non_null (get 4) (get 1))) (see (to_extern (on_cast_fail i31 (get 2) (null i31)))) (note (is_null (on_cast_fail box (get 2) (null box))))",
+        (0, 1, "i31:9", "n:1"),
+    ),
     # control (6.5)
     ("(block (br 0) (note (i32 1))) (repeat 3 (note (i32 2)))", ("n:2", "n:2", "n:2")),
     (

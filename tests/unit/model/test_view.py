@@ -14,7 +14,15 @@ HEAD = "twinheap program 1\n"
 # What C can be asked: no scopes, no LIFO handles, no errors to keep, no futures (docs/spec/program-ir.md 8.2).
 LIFO_ONLY = frozenset({"scope", "end", "ext_new", "i31_new", "own", "lend", "conv_any", "conv_ext", "cast"})
 NOT_IN_C = frozenset({"from_raw", "from_imm", "global_get", "table_get", "typed_call", "typed_call_owned"})
-C_OPS = ALL_OPS - LIFO_ONLY - NOT_IN_C - {"gc_for", "oom_take", "oom_drop", "new_async", "gc_async", "poll", "cancel"}
+C_OPS = ALL_OPS - LIFO_ONLY - NOT_IN_C - {
+    "gc_for",
+    "oom_take",
+    "oom_drop",
+    "new_async",
+    "gc_async",
+    "poll",
+    "cancel",
+} | {"end"}
 
 
 def program(body: str) -> Program:
