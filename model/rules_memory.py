@@ -180,7 +180,6 @@ def make_due(w: World, store: Store, dead: list[Obj]) -> None:
 
     Objects without a host value are gone without a sign; those that a known defect keeps still take room.
     """
-    store.trimmed()
     store.swept()
     if w.profile.collector == "null" or not store.heap or store.runs:
         return
@@ -209,6 +208,7 @@ def gc(w: World, obs: Observation, slot: int) -> None:
     dead = store.garbage()
     if store.counts:
         store.counts.collect()
+    store.trimmed()
     make_due(w, store, dead)
 
 
