@@ -104,7 +104,9 @@ def wait_on_stack(m: Maker, depth: int) -> Tree | None:
     compared: list[Tree] = []
     if other == type_ and below(type_, "eq"):
         compared.append(shown(m, ("ref_eq", ("get", variables[0]), ("get", variables[1])), "i32"))
-    return ("do", ("set2", *variables, first, ("then", *before, second)), *compared, look_at(m, variables[0]))
+    last: Tree = ("then", *before, second)
+    both: Tree = ("set2", *variables, first, last)
+    return ("do", both, *compared, look_at(m, variables[0]))
 
 
 def fresh(m: Maker, type_: str) -> tuple[Tree, int | None]:
