@@ -15,14 +15,16 @@ DEFAULT_PROGRAMS = 256
 """Programs that are tried: a second or two, and most behaviours."""
 
 SHOWN = 5
-"""Failures that are shown; `twinheap run -t exec,cmd=...` shrinks them."""
+"""Failures that are shown, and enough to stop; `twinheap run -t exec,cmd=...` shrinks them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `check-executor`."""
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD", help="the executor's command and arguments")
     parser.usage = "%(prog)s [-h] CMD [ARGUMENT ...]"
-    parser.epilog = f"It shakes hands and runs {DEFAULT_PROGRAMS} random programs, batched and alone. See docs/wire.md."
+    parser.epilog = (
+        f"It shakes hands and runs up to {DEFAULT_PROGRAMS} random programs, batched and alone. See docs/wire.md."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,9 +76,12 @@ def _try_programs(differ: Differ) -> list[Judged]:
 
     profile = profile_named("default")
     views = [view(generate(0, n, profile, differ.supported), differ.supported) for n in range(DEFAULT_PROGRAMS)]
-    judged = differ.run(views[:1])
-    for start in range(1, len(views), BLOCK):
-        judged += differ.run(views[start : start + BLOCK])
+    judged: list[Judged] = []
+    size = 1
+    # In batches that grow, so that a broken executor, which may hang in every program, is soon known to be.
+    while len(judged) < len(views) and sum(bool(one.verdicts) for one in judged) < SHOWN:
+        judged += differ.run(views[len(judged) : len(judged) + size])
+        size = min(2 * size, BLOCK)
     return judged
 
 
