@@ -162,8 +162,8 @@ def test_a_loop_and_a_constant() -> None:
 
 
 def test_a_collection_in_a_try() -> None:
-    """Of K33: a call, under a handler."""
+    """Of K28: a call, under a handler."""
     body = "(body (main (local exn) (try (catch_all_ref 4) {}) (null extern)))"
-    assert ends("43", body.format("(gc)"), CLASH) == "K33"
+    assert ends("43", body.format("(gc)"), CLASH) == "K28"
     assert ends("44", body.format("(gc)"), CLASH) is None
     assert ends("43", body.format("(do)"), CLASH) is None
