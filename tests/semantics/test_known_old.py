@@ -84,7 +84,7 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
         (main(INIT, SEGMENT), FULL, "35", "37", "K21"),
         (main(f"(table.fill 1 (i32 0) (i31 (i32 1)) (i32 1)) {INIT}", SEGMENT), CLASH, "45", "46", "K16"),
         (main(I31), ILLEGAL, "31", "32", "K24"),
-        (main(INIT, SEGMENT), MISFIT, "29", "33", "K27"),
+        (main(INIT, SEGMENT), MISFIT, "29", "37", "K27"),
         (main("(array.fill anys (get 4) (i32 0) (get 2) (i32 0))"), HANG, "31", "33", "K26"),
         (main("(try (catch_all) (gc))"), HANG, "43", "44", "K28"),
         ("(body (active 1 0 eq (i31 (i32 1))) (main (null extern)))", CLASH, "45", "46", "K16"),
