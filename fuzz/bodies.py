@@ -14,7 +14,7 @@ from twinheap.fuzz import bodies_control, bodies_declared, bodies_objects, bodie
 from twinheap.fuzz.bodies_exprs import value
 from twinheap.fuzz.bodies_frame import HELPER_COST, MAIN_COST, Frame, Helper, Maker
 from twinheap.fuzz.bodies_stmts import some
-from twinheap.model.body import MAX_TEXT, Tree, dumps
+from twinheap.model.body import BodyError, Tree, dumps, parse
 
 MAIN: Final = ("extern", "extern", "any", "i32")
 FEATURES: Final = (
@@ -64,7 +64,11 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
         parts += [helper.tree for helper in m.helpers]
     m.here = Frame(MAIN, "extern", MAIN_COST)
     text = dumps(("body", *parts, m.here.tree("main", _statements(m))))
-    return text if len(text) <= MAX_TEXT else EMPTY
+    try:
+        parse(text)
+    except BodyError:  # too long, or nested too deeply
+        return EMPTY
+    return text
 
 
 def _statements(m: Maker) -> list[Tree]:

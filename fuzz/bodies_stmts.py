@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, operands, pause, value
-from twinheap.fuzz.bodies_frame import ARRAY_OF, STRUCT_OF, TRIES, Maker, is_reference, operand_type
+from twinheap.fuzz.bodies_frame import ARRAY_OF, STRUCT_OF, TRIES, Maker, below, is_reference, operand_type
 from twinheap.model.body import Tree
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MINIMUM
 
@@ -85,18 +85,37 @@ def set_both(m: Maker, depth: int) -> Tree | None:
     return ("set2", *variables, *trees)
 
 
-@statement("frames", 2.5)
+@statement("frames", 3)
 def wait_on_stack(m: Maker, depth: int) -> Tree | None:
-    """A value waits on the operand stack for a collection, and mostly nothing else holds it. Then it is looked at."""
+    """A value waits on the operand stack for a collection, and mostly nothing else holds it. Then it is looked at.
+
+    What waits with it may be one of its kind, which would take the place of what was freed.
+    """
     type_ = interesting(m)
-    first = exact(m, type_, 2)
-    second: Tree = ("then", *pause(m), exact(m, "extern", 1))
-    variable, other = m.writable(type_), m.writable("extern")
-    m.learn(variable, 0 if type_ in STRUCT_OF and first[0] in ("struct.new", "struct.new_default") else None)
-    m.learn(other, None)
-    if variable == other:
-        return ("set", variable, first)
-    return ("do", ("set2", variable, other, first, second), look_at(m, variable))
+    first, length = fresh(m, type_)
+    other = type_ if m.chance(150) else "extern"
+    before = pause(m)
+    second, more = fresh(m, other)
+    variables = m.writable(type_), m.writable(other)
+    if variables[0] == variables[1]:
+        return ("set", variables[0], first)
+    for variable, known in zip(variables, (length, more), strict=True):
+        m.learn(variable, known)
+    compared: list[Tree] = []
+    if other == type_ and below(type_, "eq"):
+        compared.append(shown(m, ("ref_eq", ("get", variables[0]), ("get", variables[1])), "i32"))
+    last: Tree = ("then", *before, second)
+    both: Tree = ("set2", *variables, first, last)
+    return ("do", both, *compared, look_at(m, variables[0]))
+
+
+def fresh(m: Maker, type_: str) -> tuple[Tree, int | None]:
+    """A value, mostly a new object, and what is known of it then (see `Frame.known`)."""
+    if type_ in ARRAY_OF and m.chance(200):
+        return make_array(m, type_, 1)
+    if type_ in STRUCT_OF and m.chance(120):
+        return make_object(m, type_, 1), 0
+    return exact(m, type_, 2), None
 
 
 @statement("frames", 4)

@@ -87,12 +87,15 @@ def body_edits(program: Program) -> Iterator[Program]:
             before = body_weight(text)
             for tree in edit(parse(text), text):
                 candidate = dumps(tree)
-                if body_weight(candidate) < before and _valid(candidate):
+                if _is_simpler(candidate, before):
                     yield with_body(program, at, candidate)
 
 
-def _valid(text: str) -> bool:
+def _is_simpler(text: str, than: tuple[int, int]) -> bool:
+    """Whether a text is a body, which may be nested too deep to be read, and weighs less."""
     try:
+        if body_weight(text) >= than:
+            return False
         check(text)
     except BodyError:
         return False

@@ -67,9 +67,10 @@ def check(text: str) -> None:
     env = env_of(text)
     for number, each in enumerate(env.globals):
         _constant_of(each.value, each.type, env.globals[:number])
-    for segment in (*env.segments, *env.active):
-        for item in segment.items:
-            _constant_of(item, segment.type, env.globals)
+    declared = [(one.type, one.items) for one in env.segments] + [(one.type, one.items) for one in env.active]
+    for type_, items in declared:
+        for item in items:
+            _constant_of(item, type_, env.globals)
     for number, function in enumerate(env.functions):
         _body(function, env.scope(number))
     _body(env.main, env.scope())

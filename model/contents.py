@@ -62,12 +62,12 @@ class Fill:
 class Future:
     """A pending operation: a collection, or the allocation of `obj` into slot `handle` (or its error into `error`).
 
-    `due` is what was dead when it began, `live` what was not: what dies meanwhile may still take room.
-    `fits`: in exact mode, whether the allocation will succeed. `first`: it makes the heap, so that there may be none
-    if it is cancelled.
+    `due` is what was dead when it began, `live` what was not: what dies meanwhile may still take room. `trims`: the
+    roots that the trim at its beginning takes away. `fits`: in exact mode, whether the allocation will succeed.
+    `first`: it makes the heap, so that there may be none if it is cancelled.
     """
 
-    __slots__ = ("due", "error", "first", "fits", "handle", "live", "obj", "store")
+    __slots__ = ("due", "error", "first", "fits", "handle", "live", "obj", "store", "trims")
 
     def __init__(self, store: Store, due: list[Obj], obj: Obj | None = None, handle: int = -1, error: int = -1) -> None:
         self.store = store
@@ -76,6 +76,7 @@ class Future:
         self.handle = handle
         self.error = error
         self.live = store.live
+        self.trims = store.dropped_casts() if store.heap else []
         self.first = False
         self.fits: bool | None = None
 

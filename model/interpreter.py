@@ -73,14 +73,14 @@ class Machine:
     def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
         """Calls `main`. Raises Trap, Thrown, OutOfMemory; Broken and Lost."""
         try:
-            self._instantiate(body)
+            self.instantiate(body)
             result = self.call(None, args)
         except RecursionError:
             raise Lost from None
         self.heap.use(result)
         return result
 
-    def _instantiate(self, body: int) -> None:
+    def instantiate(self, body: int) -> None:
         """Private globals, active segments, passive ones (once for each instance, K5). Raises as `run` does."""
         found = self.instance.bodies.get(body)
         if found is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twinheap.model.world import Broken, World
 
 HALF_SIZED: Final = 45
-"""The release in which COPYING counts a request in one half only: a first one over half a page may fail (1.5)."""
+"""The release in which COPYING counts a request in one half only: a first one over half a page may fail (1.5, K30)."""
 
 _LEAKS: Final = (
     ("tainted", "K1"),
@@ -62,6 +62,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
     if broken.code == "TH301" and broken.obj is not None:
         if "K7" in w.profile.defects and _just_under_pages(w, w.acting, broken.obj):
             return "K7"
+        if "K30" in w.profile.defects and _half_counted(w, w.acting, broken.obj):
+            return "K30"
         return _full_of_leaks(w, w.acting, broken.obj)
     return None
 
@@ -86,6 +88,16 @@ def _just_under_pages(w: World, store: Store, obj: Obj) -> bool:
     if w.profile.release[0] == HALF_SIZED:
         return not store.made and store.block(obj) > PAGE // 2 - GRANULE["copying"]
     return store.empty and not store.block(obj) % (PAGE // 2)
+
+
+def _half_counted(w: World, store: Store, obj: Obj) -> bool:
+    """K30: a request of more than half the heap, which has to grow by the request in both halves (1.5).
+
+    Half the heap is at least half a page, and holds what is alive.
+    """
+    if w.profile.collector != "copying":
+        return False
+    return store.block(obj) > max(PAGE // 2, store.live.bytes + GRANULE["copying"])
 
 
 def _uses_dropped_cast(w: World, op: Op) -> bool:

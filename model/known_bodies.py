@@ -1,4 +1,4 @@
-"""Predicates of the known defects of Wasm code (semantics.md 7, wasm-ops.md 6.5, 6.6; docs/findings.md)."""
+"""Predicates of known defects of Wasm code (semantics.md 7, wasm-ops.md 6.5, 6.6; docs/findings.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
-from twinheap.model.kit import REFERENCES
+from twinheap.model.kit import KIT_GLOBALS, REFERENCES
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 NO_INDEX: Final = "called `Option::unwrap()` on a `None` value"
 """The panic text of K16, where an i31 has no index in the heap, and of K11, where a handle has no token."""
 
+RUNS: Final = ("run", "run_exn", "call", "call_exn")
+"""The ops that run a body, their second operand."""
+
 _NO_GC: Final = ("Cannot GC inside a no-GC scope", "the len is 0 but the index is 0")
 """In the panic texts of K21, in its two releases."""
 
 _ILLEGAL: Final = DEAD + "SIGILL"
-_WRITES: Final = frozenset({"table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
+_WRITES: Final = frozenset({"active", "table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
 """Forms that write through the runtime's own barrier; Wasm's code for the others knows i31."""
 
 _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
@@ -48,9 +51,10 @@ _SAME_VALUE: Final = frozenset(
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26 and K28 that a body may meet, after which memory may be used again too early.
+    """The defects K3, K4, K15, K25, K26, K28, K31 to K33 that a body may meet; memory may be used too early after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
+    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -59,21 +63,39 @@ def unsafe_in(text: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for form in forms(parse(text)):
-        if form[0] in _UNCOUNTED or (form[0] == "segment" and any(item[0] in ALLOCATES for item in forms(form))):
+        if form[0] in _UNCOUNTED or (form[0] in _DECLARED and any(item[0] in ALLOCATES for item in forms(form))):
             found.add("K15")
         if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
-        if form[0] == "try" and any(inner[0] in _COLLECTS for inner in forms(form)):
+        if form[0] in ("table.init", "active"):
+            found.add("K33")
+        if form[0] == "try" and _may_collect(form):
             found.add("K28")
+        if form[0] == "body" and _may_collect(form):
+            found |= {"K31"} if any(inner[0] == "repeat" for inner in forms(form)) else set()
+            found |= {"K32"} if _reads_constant(form) else set()
         parts = [part for part in form if isinstance(part, tuple)]
         if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
             continue  # their parts follow each other, and leave nothing on the stack
         for at, part in enumerate(parts):
-            if any(inner[0] in _COLLECTS for later in parts[at + 1 :] for inner in forms(later)):
+            if any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
     return frozenset(found)
+
+
+def _may_collect(form: Tree) -> bool:
+    """Whether a collection may run in a form."""
+    return any(inner[0] in _COLLECTS for inner in forms(form))
+
+
+def _reads_constant(body: Tree) -> bool:
+    """Whether a body reads one of its constants."""
+    declared = [part[0] for part in body[1:] if isinstance(part, tuple) and part[0] in ("global", "const")]
+    constants = {str(at) for at, name in enumerate(declared, len(KIT_GLOBALS)) if name == "const"}
+    functions = [part for part in body[1:] if isinstance(part, tuple) and part[0] in ("func", "main")]
+    return any(form[0] == "global.get" and str(form[1]) in constants for part in functions for form in forms(part))
 
 
 def _unmapped(form: Tree) -> set[str]:
@@ -90,13 +112,15 @@ def _unmapped(form: Tree) -> set[str]:
 def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     """The known defect of Wasm code that explains a verdict: in a run, or on what an earlier run left behind."""
     unsafe: set[str] = set()
-    if OPS[op[0]].name in ("run", "run_exn", "call", "call_exn"):
+    if OPS[op[0]].name in RUNS:
         unsafe |= unsafe_in(w.bodies[op[2]])
     stores = _stores(w, op)
     for store in stores:
         unsafe |= store.unsafe
     if "K5" in w.profile.defects and code in IDENTITY_CODES and any(store.reused_segments for store in stores):
         return "K5"
+    if w.profile.collector != "copying":
+        unsafe.discard("K32")  # nothing moves
     names = sorted(unsafe & w.profile.defects)
     return next((name for name in names if code in KNOWN_DEFECTS[name].codes), None)
 
@@ -110,7 +134,7 @@ def _stores(w: World, op: Op) -> list[Store]:
 
 def died_in_body(w: World, op: Op, outcome: str) -> str | None:
     """The known defect of Wasm code that explains how a run ended the process."""
-    if OPS[op[0]].name not in ("run", "run_exn"):
+    if OPS[op[0]].name not in RUNS:
         return None
     if "K16" in w.profile.defects and NO_INDEX in outcome:
         writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))

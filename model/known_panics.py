@@ -45,9 +45,9 @@ def known_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The known defect that explains a panic."""
     if "K27" in w.profile.defects and NO_FIT in obs.outcome:
         return "K27"
-    if found := known_in_bodies(w, "TH403" if obs.outcome == HANG else "TH401", op):
-        return found
     if found := died_in_body(w, op, obs.outcome):
+        return found
+    if found := known_in_bodies(w, "TH403" if obs.outcome == HANG else "TH401", op):
         return found
     found = _known_api_panic(w, op, obs)
     if found is not None:

@@ -32,7 +32,7 @@ class KnownDefect(msgspec.Struct, frozen=True):
 LEAK_CODES: Final = ("TH202", "TH301")
 """What an object that is kept for no reason breaks: it is not finalized, and takes room."""
 
-CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH107", "TH401")
+CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH106", "TH107", "TH401")
 """What a handle can break that denotes another object than it should, or is refused what every handle may do."""
 
 UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402")
@@ -77,8 +77,12 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
         KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106", "TH401")),
         KnownDefect("K28", "frames inside a try are missing from stack maps", 39, 44, FRAME_CODES),
+        KnownDefect("K33", "table.init writes without counting", OLDEST, 37, FRAME_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
         KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
+        KnownDefect("K30", "copying: the heap grows by half of what a large request needs", 45, 46, ("TH301",)),
+        KnownDefect("K31", "two references in a loop share a slot of the stack map", 45, 46, FRAME_CODES),
+        KnownDefect("K32", "copying: a constant global is not read again after a move", 45, 46, FRAME_CODES),
     )
 }
 """Known defects that host operations reach, by name (semantics.md 7; K14 to K18 in docs/findings.md)."""

@@ -79,6 +79,8 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
     w.case = "done"
     if future.obj is None:
         w.require_values(obs, (), "TH106")
+        for root in future.trims:
+            root.trimmed = True
         make_due(w, store, [obj for obj in future.due if not obj.held])
         return
     fits = future.fits if store.counts else None

@@ -153,7 +153,7 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
         w.rejected.append(first + number)
 
 
-@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing skip/empty")
+@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing")
 def free(w: World, obs: Observation, source: int, pattern: int) -> None:
     """Drops owned handles of a fill: all, those at odd places, the first, the last."""
     bulk = w.slots[source]
@@ -180,7 +180,6 @@ def make_due(w: World, store: Store, dead: list[Obj]) -> None:
 
     Objects without a host value are gone without a sign; those that a known defect keeps still take room.
     """
-    store.trimmed()
     store.swept()
     if w.profile.collector == "null" or not store.heap or store.runs:
         return
@@ -209,6 +208,7 @@ def gc(w: World, obs: Observation, slot: int) -> None:
     dead = store.garbage()
     if store.counts:
         store.counts.collect()
+    store.trimmed()
     make_due(w, store, dead)
 
 

@@ -12,14 +12,14 @@ from twinheap.model.entities import Obj, Ref
 from twinheap.model.interpreter import Machine
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
 from twinheap.model.known_bodies import unsafe_in
-from twinheap.model.observation import EXN, NONNULL, OK, TRAP, Observation
+from twinheap.model.observation import EXN, NONNULL, OK, TRAP, UNROOTED, Observation
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
-from twinheap.model.roots import Stale
+from twinheap.model.roots import STALE, Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store
-from twinheap.model.world import Broken, World, rule
+from twinheap.model.world import Broken, World, rule, unsure
 
 FORMS_FROM: Final = (interpreter_forms, interpreter_objects)  # importing them registers the forms
 
@@ -75,6 +75,29 @@ def _arguments(w: World, obs: Observation, store: Store, slots: tuple[int, ...])
     return refs
 
 
+def _is_stale(w: World, obs: Observation, slots: tuple[int, ...]) -> bool:
+    """Whether one of the handles is refused; of one that may be stale, the observation says so."""
+    handles = [w.handle(slot) for slot in slots if slot != NULL]
+    return any(handle.ref() is STALE or (unsure(handle) and obs.outcome == UNROOTED) for handle in handles)
+
+
+def _refused(w: World, obs: Observation, machine: Machine, body: int, handles: tuple[int, int, int]) -> Error:
+    """A run with a stale handle: the body is instantiated first, which may end otherwise (docs/bodies.md)."""
+    heap = machine.heap
+    try:
+        machine.instantiate(body)
+        heap.show()
+    except OutOfMemory:
+        ended = _no_room(w, machine, body)
+    except Trap as trap:
+        ended = _failed(w, obs, machine, body, TRAP + trap.code)
+    else:
+        _arguments(w, obs, heap.store, handles)
+        ended = Error()
+    heap.close()
+    return ended
+
+
 def _run(
     w: World,
     obs: Observation,
@@ -112,14 +135,14 @@ def performed(
     store = instance.store
     w.acting = store
     w.collects(store)
-    args = _arguments(w, obs, store, handles)
-    if args is None:
-        return Error()
+    args = None if _is_stale(w, obs, handles) else _arguments(w, obs, store, handles)
     store.unsafe |= unsafe_in(w.bodies[body])
     trace = Trace(w, obs)
-    heap = Heap(w, instance, trace, value, args)
+    heap = Heap(w, instance, trace, value, args or ())
     heap.callback = callback
     machine = Machine(env_of(w.bodies[body]), instance, heap)
+    if args is None:
+        return _refused(w, obs, machine, body, handles)
     ended = _ending(w, obs, heap, machine, body, (*args, selector))
     heap.close()
     if isinstance(ended, Error):

@@ -360,11 +360,15 @@ class Store:
             obj.listed = False
         self.listed = []
 
+    def dropped_casts(self) -> list[OwnedRoot]:
+        """The owned roots that cast handles share and that have no token any more."""
+        return [root for root in self.cast_roots if not root.tokens]
+
     def trimmed(self) -> None:
         """An eager trim is over: owned roots without a token are gone for certain, if there is a heap (2.3)."""
         if self.heap and self.cast_roots:
-            for root in self.cast_roots:
-                root.trimmed = root.trimmed or not root.tokens
+            for root in self.dropped_casts():
+                root.trimmed = True
             self.cast_roots = [root for root in self.cast_roots if not root.trimmed]
 
     def forget_exactness(self) -> None:

@@ -10,12 +10,25 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+import os
+import signal
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 PTR, U32, U64, I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
-EXTERN, ANY = 0, 1
+EXTERN, ANY, EXN = 0, 1, 2
+KINDS = (6, 7, 8)  # of a wasmtime_val_t: WASMTIME_EXTERNREF, WASMTIME_ANYREF, WASMTIME_EXNREF
+ERRORS = {
+    "GC heap out of memory": "err:oom",
+    "immutable": "err:immutable",
+    "not mutable": "err:immutable",
+    "out of bounds": "err:oob",
+    "failed to grow": "err:grow",
+    "type mismatch": "err:type",
+    "not a reference": "err:type",
+}
 
 
 class ByteVec(ctypes.Structure):
@@ -30,7 +43,7 @@ class Handle:
     def __init__(self, store: Store, type_: int, size: int) -> None:
         self.store = store
         self.type = type_
-        self.cell = ctypes.create_string_buffer(bytes([7 if type_ == ANY else 6]).ljust(size, b"\0"), size)
+        self.cell = ctypes.create_string_buffer(bytes([KINDS[type_]]).ljust(size, b"\0"), size)
         self.val = ctypes.addressof(self.cell)
         self.at = self.val + 8
 
@@ -41,16 +54,6 @@ class Store:
     def __init__(self, pointer: int, context: int) -> None:
         self.pointer = pointer
         self.context = context
-
-
-class Item:
-    """A global or table."""
-
-    def __init__(self, store: Store, type_: int, size: int) -> None:
-        self.store = store
-        self.type = type_
-        self.cell = ctypes.create_string_buffer(size)
-        self.at = ctypes.addressof(self.cell)
 
 
 class CApi:
@@ -64,29 +67,63 @@ class CApi:
         self.finalized: list[int] = []
         self.payloads: dict[int, int] = {}
         self.finalizer = ctypes.CFUNCTYPE(None, PTR)(lambda data: self.finalized.append(data - 1))
-        config = self.call("wasm_config_new", PTR)
-        for name in ("wasm_reference_types", "wasm_function_references", "wasm_gc", "wasm_exceptions", "gc_support"):
-            if hasattr(self.dll, f"wasmtime_config_{name}_set"):
-                self.call(f"wasmtime_config_{name}_set", None, PTR(config), ctypes.c_bool(True))
-        self.engine = self.call("wasm_engine_new_with_config", PTR, PTR(config))
+        self.wrong = 0
+        self.gone: set[int] = set()
+        self.step("", "")
+        self.config = self.call("wasm_config_new", PTR)
+        for name in ("reference_types", "function_references", "gc", "exceptions", "tail_call"):
+            self.configure(f"wasm_{name}", ctypes.c_bool(True))
+        self.configure("gc_support", ctypes.c_bool(True))
+
+    def configure(self, name: str, value: Any) -> None:
+        if hasattr(self.dll, f"wasmtime_config_{name}_set"):
+            self.call(f"wasmtime_config_{name}_set", None, PTR(self.config), value)
+
+    def start(self) -> None:
+        self.engine = self.call("wasm_engine_new_with_config", PTR, PTR(self.config))
         self.types = self._types()
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        if not hasattr(self.dll, name):
+            print(f"this release has no {name}", flush=True)
+            sys.exit(2)
         function = self.dll[name]
         function.restype = result
         return function(*arguments)
 
-    def say(self, text: str) -> None:
-        gone = " ".join(f"v{value}" for value in sorted(self.finalized))
+    def step(self, text: str, allowed: str, live: Iterable[int] = (), gone: Iterable[int] = ()) -> None:
+        """What comes next: `live` must not be finalized by its end, `gone` must. No outcome: any is right."""
+        self.now = text, allowed, live, gone
+        self.message = ""
+
+    def say(self, observed: str) -> None:
+        text, allowed, live, gone = self.now
+        notes = ["finalized " + " ".join(f"v{value}" for value in sorted(self.finalized))] if self.finalized else []
+        self.gone.update(self.finalized)
         self.finalized.clear()
-        print(f"{text:60} {'finalized ' + gone if gone else ''}".rstrip(), flush=True)
+        wrong = []
+        if allowed and observed not in allowed.split(" or "):
+            wrong.append(f"<-- allowed: {allowed}" + (f"; it said: {self.message}" if self.message else ""))
+        if dead := self.gone.intersection(live):
+            wrong.append(f"<-- finalized although held: {' '.join(f'v{value}' for value in sorted(dead))}")
+        if left := set(gone) - self.gone:
+            wrong.append(f"<-- not finalized: {' '.join(f'v{value}' for value in sorted(left))}")
+        self.wrong += bool(wrong)
+        print(f"{text:50} {observed:14} {' '.join(notes + wrong)}".rstrip(), flush=True)
+
+    def end(self) -> int:
+        """The exit code."""
+        print(f"{self.wrong} lines are wrong" if self.wrong else "as specified", flush=True)
+        return int(self.wrong > 0)
 
     def failed(self, error: int | None) -> str:
         if not error:
             return "ok"
         text = ByteVec()
         self.call("wasmtime_error_message", None, PTR(error), ctypes.byref(text))
-        return "error: " + ctypes.string_at(text.data, text.size).decode().splitlines()[0]
+        whole = ctypes.string_at(text.data, text.size).decode()
+        self.message = whole.splitlines()[0]
+        return next((name for part, name in ERRORS.items() if part in whole), "err:other")
 
     def _types(self) -> list[int]:
         """The value types externref and anyref, from a module that imports a global of each."""
@@ -102,19 +139,11 @@ class CApi:
             types.append(self.call("wasm_valtype_copy", PTR, PTR(content)))
         return types
 
-    def _copy(self, type_: int) -> Any:
-        return PTR(self.call("wasm_valtype_copy", PTR, PTR(self.types[type_])))
-
     def _handle(self, store: Store, type_: int) -> Handle:
         return Handle(store, type_, self.val_size)
 
     def _kind(self, handle: Handle) -> str:
-        return "anyref" if handle.type == ANY else "externref"
-
-    def _rooted(self, text: str, handle: Handle) -> Handle | None:
-        null = U64.from_address(handle.at).value == 0
-        self.say(f"{text}: {'null' if null else 'nonnull'}")
-        return None if null else handle
+        return ("externref", "anyref", "exnref")[handle.type]
 
     def _unroot(self, handle: Handle) -> None:
         context = (PTR(handle.store.context),) if self.major < 38 else ()
@@ -137,30 +166,47 @@ def library_from_arguments() -> tuple[str, int]:
     return library, major
 
 
+def guarded(main: Callable[[], int], dies: bool) -> int:
+    """Runs `main` in a process of its own, which a defect may kill; `dies`: as it must. The exit code."""
+    pid = os.fork()
+    if not pid:
+        sys.exit(main())
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == 2:
+        return code
+    if code < 0:
+        print(f"the process died by {signal.Signals(-code).name}, {'as specified' if dies else 'and must not'}")
+        return 0 if dies else 1
+    return 1 if dies else code
+
+
 class Api(CApi):
     """Each method does one op, and prints what came of it."""
 
-    def store_new(self, text: str, limit: int) -> Store:
+    def store_new(self, limit: int) -> Store:
         pointer = self.call("wasmtime_store_new", PTR, PTR(self.engine), None, None)
         store = Store(pointer, self.call("wasmtime_store_context", PTR, PTR(pointer)))
-        self.set_limit(text, store, limit)
+        self.set_limit(store, limit)
         return store
 
-    def set_limit(self, text: str, store: Store, limit: int) -> None:
+    def set_limit(self, store: Store, limit: int) -> None:
         rest = (I64(-1),) * 4
         self.call("wasmtime_store_limiter", None, PTR(store.pointer), I64(limit), *rest)
-        self.say(text)
+        self.say("ok")
 
-    def store_drop(self, text: str, store: Store) -> None:
+    def store_drop(self, store: Store) -> None:
         self.call("wasmtime_store_delete", None, PTR(store.pointer))
-        self.say(text)
+        self.say("ok")
 
-    def gc(self, text: str, store: Store) -> None:
-        error = self.call("wasmtime_context_gc", PTR if self.major >= 42 else None, PTR(store.context))
-        self.say(f"{text}: {self.failed(error)}")
+    def gc(self, store: Store) -> None:
+        self.say(self.failed(self._collect(store.context)))
 
-    def sync(self, text: str, store: Store) -> None:
-        self.say(text)
+    def _collect(self, context: int) -> int | None:
+        error: int | None = self.call("wasmtime_context_gc", PTR if self.major >= 42 else None, PTR(context))
+        return error
+
+    def sync(self, store: Store) -> None:
+        self.say("ok")
 
     def _new(self, store: Store, value: int) -> Handle | None:
         handle = self._handle(store, EXTERN)
@@ -169,174 +215,53 @@ class Api(CApi):
         )
         return handle if made else None
 
-    def ext_new_owned(self, text: str, store: Store, value: int) -> Handle | None:
+    def ext_new_owned(self, store: Store, value: int) -> Handle | None:
         handle = self._new(store, value)
-        self.say(f"{text}: {'ok' if handle else 'out of memory'}")
+        self.say("ok" if handle else "err:oom")
         return handle
 
-    def i31_new_owned(self, text: str, store: Store, payload: int) -> Handle:
-        handle = self._handle(store, ANY)
-        self.call("wasmtime_anyref_from_i31", None, PTR(store.context), U32(payload), PTR(handle.at))
-        self.say(text)
-        return handle
-
-    def oclone(self, text: str, owned: Handle) -> Handle:
-        handle = self._handle(owned.store, owned.type)
-        context = (PTR(owned.store.context),) if self.major < 38 else ()
-        self.call(f"wasmtime_{self._kind(owned)}_clone", None, *context, PTR(owned.at), PTR(handle.at))
-        self.say(text)
-        return handle
-
-    def odrop(self, text: str, owned: Handle) -> None:
+    def odrop(self, owned: Handle) -> None:
         self._unroot(owned)
-        self.say(text)
+        self.say("ok")
 
-    def to_raw(self, text: str, handle: Handle) -> tuple[Store, int]:
-        raw = self._raw(handle)
-        self.say(f"{text}: {raw:#x}")
-        return handle.store, raw
+    def _convert(self, owned: Handle, type_: int) -> Handle:
+        handle = self._handle(owned.store, type_)
+        name = f"wasmtime_{self._kind(handle)}_from_raw"
+        self.call(name, None, PTR(owned.store.context), U32(self._raw(owned)), PTR(handle.at))
+        self.say("ok")
+        return handle
 
-    def from_raw_owned(self, text: str, raw: tuple[Store, int], type_: int) -> Handle | None:
-        return self.from_imm_owned(text, raw[0], raw[1], type_)
-
-    def from_imm_owned(self, text: str, store: Store, raw: int, type_: int) -> Handle | None:
-        handle = self._handle(store, type_)
-        self.call(f"wasmtime_{self._kind(handle)}_from_raw", None, PTR(store.context), U32(raw), PTR(handle.at))
-        return self._rooted(text, handle)
-
-    def _convert(self, text: str, owned: Handle, type_: int) -> Handle | None:
-        return self.from_imm_owned(text, owned.store, self._raw(owned), type_)
-
-    def conv_any_owned(self, text: str, owned: Handle) -> Handle | None:
-        return self._convert(text, owned, ANY)
-
-    def conv_ext_owned(self, text: str, owned: Handle) -> Handle | None:
-        return self._convert(text, owned, EXTERN)
-
-    def data(self, text: str, handle: Handle) -> int | None:
-        value = self._data(handle)
-        self.say(f"{text}: {'none' if value is None else f'v{value}'}")
-        return value
-
-    def data_set(self, text: str, handle: Handle, number: int) -> None:
-        value = self.data(text, handle)
-        if value is not None:
-            self.payloads[value] = number
-
-    def _data(self, handle: Handle) -> int | None:
-        if handle.type == ANY:
-            return None
-        found = self.call("wasmtime_externref_data", PTR, PTR(handle.store.context), PTR(handle.at))
-        return None if found is None else found - 1
+    def conv_any_owned(self, owned: Handle) -> Handle:
+        return self._convert(owned, ANY)
 
     def _raw(self, handle: Handle) -> int:
         raw: int = self.call(f"wasmtime_{self._kind(handle)}_to_raw", U32, PTR(handle.store.context), PTR(handle.at))
         return raw
 
-    def kind(self, text: str, handle: Handle) -> None:
-        payload, context = U32(), PTR(handle.store.context)
-        if handle.type == ANY:
-            name = "wasmtime_anyref_i31_get_u"
-            found = self.call(name, ctypes.c_bool, context, PTR(handle.at), ctypes.byref(payload))
-            self.say(f"{text}: {f'i31 {payload.value}' if found else 'extern'}")
-        elif self._data(handle) is not None:
-            self.say(f"{text}: extern")
-        else:
-            raw = self._raw(handle)
-            self.say(f"{text}: {f'i31 {raw >> 1}' if raw & 1 else 'extern' if raw else 'null'}")
 
-    def eq(self, text: str, left: Handle, right: Handle) -> None:
-        one, two = self._data(left), self._data(right)
-        if one is None and two is None:
-            one, two = self._raw(left), self._raw(right)
-        self.say(f"{text}: {one == two}")
-
-    def fill(self, text: str, store: Store, count: int, value: int) -> list[Handle]:
-        made: list[Handle] = []
-        while len(made) < count and (handle := self._new(store, value + len(made))) is not None:
-            made.append(handle)
-        self.say(f"{text}: {len(made)} made")
-        return made
-
-    def free(self, text: str, filled: list[Handle], pattern: int) -> None:
-        last = slice(max(0, len(filled) - 1), None)
-        chosen = filled[(slice(None), slice(1, None, 2), slice(0, 1), last)[pattern]]
-        for handle in chosen:
-            self._unroot(handle)
-            filled.remove(handle)
-        self.say(text)
-
-    def global_new(self, text: str, store: Store, type_: int, mutable: int, value: Handle | None) -> Item | None:
-        kind = self.call("wasm_globaltype_new", PTR, self._copy(type_), ctypes.c_uint8(mutable))
-        item, value = Item(store, type_, self.item_size), value or self._handle(store, type_)
-        error = self.call("wasmtime_global_new", PTR, PTR(store.context), PTR(kind), PTR(value.val), PTR(item.at))
-        self.say(f"{text}: {self.failed(error)}")
-        return None if error else item
-
-    def global_get_owned(self, text: str, item: Item) -> Handle | None:
-        handle = self._handle(item.store, item.type)
-        self.call("wasmtime_global_get", None, PTR(item.store.context), PTR(item.at), PTR(handle.val))
-        return self._rooted(text, handle)
-
-    def global_set(self, text: str, item: Item, value: Handle | None) -> None:
-        value = value or self._handle(item.store, item.type)
-        error = self.call("wasmtime_global_set", PTR, PTR(item.store.context), PTR(item.at), PTR(value.val))
-        self.say(f"{text}: {self.failed(error)}")
-
-    def table_new(
-        self, text: str, store: Store, type_: int, minimum: int, maximum: int, value: Handle | None
-    ) -> Item | None:
-        limits = (U32 * 2)(minimum, 0xFFFFFFFF if maximum < 0 else maximum)
-        kind = self.call("wasm_tabletype_new", PTR, self._copy(type_), ctypes.byref(limits))
-        item, value = Item(store, type_, self.item_size), value or self._handle(store, type_)
-        error = self.call("wasmtime_table_new", PTR, PTR(store.context), PTR(kind), PTR(value.val), PTR(item.at))
-        self.say(f"{text}: {self.failed(error)}")
-        return None if error else item
-
-    def table_get_owned(self, text: str, item: Item, index: int) -> Handle | None:
-        handle = self._handle(item.store, item.type)
-        context, place = PTR(item.store.context), PTR(item.at)
-        if not self.call("wasmtime_table_get", ctypes.c_bool, context, place, U64(index), PTR(handle.val)):
-            self.say(f"{text}: out of bounds")
-            return None
-        return self._rooted(text, handle)
-
-    def table_set(self, text: str, item: Item, index: int, value: Handle | None) -> None:
-        value = value or self._handle(item.store, item.type)
-        context, place = PTR(item.store.context), PTR(item.at)
-        error = self.call("wasmtime_table_set", PTR, context, place, U64(index), PTR(value.val))
-        self.say(f"{text}: {self.failed(error)}")
-
-    def table_grow(self, text: str, item: Item, delta: int, value: Handle | None) -> None:
-        value, before = value or self._handle(item.store, item.type), U64()
-        context, place = PTR(item.store.context), PTR(item.at)
-        error = self.call("wasmtime_table_grow", PTR, context, place, U64(delta), PTR(value.val), ctypes.byref(before))
-        self.say(f"{text}: {self.failed(error) if error else before.value}")
-
-    def table_size(self, text: str, item: Item) -> None:
-        self.say(f"{text}: {self.call('wasmtime_table_size', U64, PTR(item.store.context), PTR(item.at))}")
-
-    def wrong_store(self, text: str, store: Store, handle: Handle, use: int) -> None:
-        if use == 0:
-            self.call("wasmtime_externref_data", PTR, PTR(store.context), PTR(handle.at))
-        elif use == 1:
-            self.call(f"wasmtime_{self._kind(handle)}_to_raw", U32, PTR(store.context), PTR(handle.at))
-        else:
-            self.global_new(text, store, handle.type, 1, handle)
-        self.say(text)
-
-
-def main() -> None:
+def main() -> int:
     api = Api(*library_from_arguments())
-    S0 = api.store_new("S0 = store_new", -1)
-    O1 = api.ext_new_owned('O1 = ext_new_owned S0 v0', S0, 0)
-    O2 = api.conv_any_owned('O2 = conv_any_owned O1', O1) if O1 is not None else None
-    api.odrop('odrop O1', O1) if O1 is not None else None
+    api.start()
+    api.step('S0 = store_new', 'ok')
+    S0 = api.store_new(-1)
+    api.step('O1 = ext_new_owned S0 v0', 'ok')
+    O1 = api.ext_new_owned(S0, 0)
+    O2 = None
+    if O1 is not None:
+        api.step('O2 = conv_any_owned O1', 'ok')
+        O2 = api.conv_any_owned(O1)
+    if O1 is not None:
+        api.step('odrop O1', 'ok')
+        api.odrop(O1)
     # at the end
-    api.gc('gc S0', S0)
-    api.sync('sync S0', S0)
-    api.store_drop('store_drop S0', S0)
+    api.step('gc S0', 'ok', live=[0])
+    api.gc(S0)
+    api.step('sync S0', 'ok')
+    api.sync(S0)
+    api.step('store_drop S0', 'ok', gone=[0])
+    api.store_drop(S0)
+    return api.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main, False))

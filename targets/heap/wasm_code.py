@@ -34,7 +34,7 @@ class Active(NamedTuple):
     """An active element segment: the table that it is written into, where, and the expressions of its items."""
 
     table: int
-    index: int
+    start: int
     items: tuple[Form, ...]
 
 

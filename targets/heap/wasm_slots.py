@@ -189,10 +189,10 @@ class Slots(Core):
         """All items are made, then written; nothing of a segment that does not fit (6.2)."""
         depth = self.push(active.items)
         table = self._table(active.table)
-        check_range(active.index, len(active.items), len(table.elements), TABLE_OOB)
+        check_range(active.start, len(active.items), len(table.elements), TABLE_OOB)
         refs: list[Any] = self.pop(depth)
-        # mutant w30 below: table.elements[active.index : active.index + len(refs)] = refs
-        table.write(self.store, range(active.index, active.index + len(refs)), refs)
+        # mutant w30 below: table.elements[active.start : active.start + len(refs)] = refs
+        table.write(self.store, range(active.start, active.start + len(refs)), refs)
 
     def _segment_of(self, items: tuple[Form, ...]) -> list[int]:
         """A segment's references: roots while it is not dropped, like those of a table."""

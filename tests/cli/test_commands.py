@@ -164,16 +164,59 @@ def test_shrink_and_show(tmp_path: Path, twinheap) -> None:  # type: ignore[no-u
     assert twinheap("shrink", "a.min.twin", "--target", "heap").code == 2
 
 
-def test_show_as_python_runs_without_twinheap(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "a.twin").write_text(LEAK)
+EVERYTHING = """twinheap program 1
+S0: limit=none limiter=plain engine=pooling
+B0: (body (main (see (get 0)) (note (i32 7)) (clear) (gc) (cb (to_extern (struct.new pair (new) (get 2))))))
+B1: (body (main (local exn) (try (catch_ref one 0 4) (throw one (pass (new)))) (see (to_extern (get 2))) (get 0)))
+I1 = inst S0
+G2 = inst_global I1 0
+T3 = inst_table I1 1
+O4 = ext_new_owned S0 v0
+global_set G2 O4
+O5 = struct_new S0 nums 7 null null null null owned
+struct_get_number O5 3
+O6 = array_new S0 externs 3 0 O4 owned
+O7 = array_get O6 2 extern owned
+array_set O6 1 null
+O8 = exn_new S0 two O6 O4 owned
+throw O8
+O9 = exn_take S0 owned
+table_set T3 0 O6
+call I1 0 v1 O4 null O6 5:
+  O10 = arg owned
+  kind O10
+  O11 = ext_new_owned S0 v9
+  ret O11
+O12 = result owned
+data O12
+O13 = run_exn I1 1 v10 O4 O4 O5 5 owned
+churn S0 clone 100
+"""
+
+
+def as_script(tmp_path: Path, twinheap, program: str) -> subprocess.CompletedProcess[str]:  # type: ignore[no-untyped-def]
+    """What the program's script did, run on the installed wheel."""
+    (tmp_path / "a.twin").write_text(program)
     script = twinheap("show", "a.twin", "--as", "python")
-    assert script.code == 0
+    assert script.code == 0, script.err
     assert "twinheap" not in script.out
     (tmp_path / "a.py").write_text(script.out)
-    done = subprocess.run(
-        [sys.executable, "a.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
-    )
+    command = [sys.executable, "a.py"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_show_as_python_runs_without_twinheap(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    done = as_script(tmp_path, twinheap, LEAK)
+    assert done.returncode == 0
     assert "finalized v0" in done.stdout
+    assert done.stdout.endswith("as specified\n")
+
+
+def test_show_as_python_does_wasm_and_objects(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    done = as_script(tmp_path, twinheap, EVERYTHING)
+    assert "data O12                                           ok(9, 0)" in done.stdout, done.stderr
+    assert done.stdout.endswith("as specified\n"), done.stdout
+    assert done.returncode == 0
 
 
 def test_explain_targets_corpus_and_wheels(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]

@@ -84,9 +84,10 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
         (main(INIT, SEGMENT), FULL, "35", "37", "K21"),
         (main(f"(table.fill 1 (i32 0) (i31 (i32 1)) (i32 1)) {INIT}", SEGMENT), CLASH, "45", "46", "K16"),
         (main(I31), ILLEGAL, "31", "32", "K24"),
-        (main(INIT, SEGMENT), MISFIT, "29", "33", "K27"),
+        (main(INIT, SEGMENT), MISFIT, "29", "37", "K27"),
         (main("(array.fill anys (get 4) (i32 0) (get 2) (i32 0))"), HANG, "31", "33", "K26"),
         (main("(try (catch_all) (gc))"), HANG, "43", "44", "K28"),
+        ("(body (active 1 0 eq (i31 (i32 1))) (main (null extern)))", CLASH, "45", "46", "K16"),
         (main("(drop (struct.new_default empty))"), CLASH, "31", "33", "K25"),
         (
             main("(drop (array.new_fixed anys (select (get 2) (get 2) (i32 0)) (then (gc) (get 2))))"),
@@ -123,3 +124,46 @@ def test_null_for_a_typed_global() -> None:
     refused = Observation("err:type")
     assert [known(release, text.format(4), refused) for release in ("29", "30")] == ["K27", None]
     assert known("29", text.format(2), refused) is None
+
+
+def on_copying(release: str, text: str, *observed: Observation) -> str | None:
+    """As `known`, with the copying collector."""
+    program = loads("twinheap program 1\n" + text).program
+    before = len(program.ops) - len(observed)
+    profile = profile_for("wasmtime", release, "copying", exact=False)
+    return judge(program, [OK] * before + list(observed), profile)[0].known
+
+
+@pytest.mark.parametrize(("length", "name"), [(16368, "K30"), (20000, "K30"), (8000, None)])
+def test_a_large_request_of_a_copying_heap(length: int, name: str | None) -> None:
+    """Of K30: more than half a page, and more than half of what is alive."""
+    text = f"O1 = ext_new_owned S0 v0\nL2 = array_new S0 externs {length} 0 null lifo\n"
+    refused = Observation("err:oom")
+    assert on_copying("45", text, refused) == name
+    assert on_copying("46", text, refused) is None
+    assert known("45", text, refused) is None
+    beside = "O1 = array_new S0 externs 20000 0 null owned\nL2 = array_new S0 externs {length} 0 null lifo\n"
+    assert on_copying("45", beside.format(length=16368), refused) is None
+
+
+def test_a_loop_and_a_constant() -> None:
+    """Of K31 and K32: a loop, or a constant of the body that is read; and something that may collect."""
+    trap = Observation("trap:null_ref")
+    loop = "(repeat 2 (do))"
+    assert ends("45", main(f"(gc) {loop}"), trap) == "K31"
+    assert ends("46", main(f"(gc) {loop}"), trap) is None
+    assert ends("45", main(loop), trap) is None
+    read = run("(body (const pair (struct.new_default pair)) (main (gc) (drop (global.get 7)) (null extern)))")
+    read = read.partition("odrop")[0]
+    assert on_copying("45", read, trap) == "K32"
+    assert on_copying("46", read, trap) is None
+    assert known("45", read, trap) is None
+    assert on_copying("45", read.replace("(const", "(global"), trap) is None
+
+
+def test_a_collection_in_a_try() -> None:
+    """Of K28: a call, under a handler."""
+    body = "(body (main (local exn) (try (catch_all_ref 4) {}) (null extern)))"
+    assert ends("43", body.format("(gc)"), CLASH) == "K28"
+    assert ends("44", body.format("(gc)"), CLASH) is None
+    assert ends("43", body.format("(do)"), CLASH) is None

@@ -70,3 +70,15 @@ def test_where_nothing_is_collected_churn_takes_room() -> None:
     full = [Observation("ok", (40_000,)), Observation("err:oom", (), (0,)), *[Observation("ok")] * 3]
     assert judged(text, full, NULL) == []
     assert judged(text, full, DRC) == ["TH301"]
+
+
+@pytest.mark.parametrize(("early", "outcome"), [(True, "err:unrooted"), (False, "ok")])
+def test_a_collection_in_increments_trims_when_it_begins(early: bool, outcome: str) -> None:
+    collect, drop = "P4 = gc_async S0\n", "odrop O1\n"
+    text = "O1 = i31_new_owned S0 7\nL2 = cast O1 eq\nL3 = ext_new S0 v0\n"
+    text += drop + collect if early else collect + drop
+    machine = HeapMachine("drc", verify=True)
+    program = loads(f"twinheap program 1\n{text}poll P4 0\nkind L2\n").program
+    seen = machine.run(program)
+    assert seen[len(program.ops) - 1].outcome == outcome
+    assert codes(HeapMachine("drc", verify=True), f"{text}poll P4 0\nkind L2") == []

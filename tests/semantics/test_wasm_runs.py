@@ -418,3 +418,32 @@ def test_a_selected_value_on_the_stack_across_a_collection_is_k3() -> None:
     safe = main("(set 4 (select (new) (get 0) (i32 1))) (gc) (note (i32 1)) (see (get 4))")
     found = verdicts(safe, trace("f:2", "n:1", 2, finalized=(2,)), profile=old)
     assert [(v.code, v.known) for v in found] == [("TH201", None)]
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ("(body (active 1 4 any (null i31)) (main (null extern)))", "trap:table_oob"),
+        ("(body (active 1 0 any (null i31)) (main (null extern)))", "err:unrooted"),
+    ],
+)
+def test_a_body_is_instantiated_before_its_arguments_are_read(body: str, outcome: str) -> None:
+    text = f"twinheap program 1\nB0: {body}\nI1 = inst S0\nscope S0:\n  L2 = ext_new S0 v0\nL3 = run I1 0 v1 null L2 null 0 lifo"
+    for seen in ("trap:table_oob", "err:unrooted"):
+        found = judge(loads(text).program, [OK, OK, OK, OK, Observation(seen)], FIXED)
+        assert found[0].code == ("TH404" if seen == outcome else "TH106")  # the observations end here
+
+
+def test_a_run_with_a_stale_handle_writes_active_segments() -> None:
+    text = """twinheap program 1
+B0: (body (active 1 0 any (i31 (i32 5))) (main (null extern)))
+I1 = inst S0
+T2 = inst_table I1 1
+scope S0:
+  L3 = ext_new S0 v0
+L4 = run I1 0 v1 null L3 null 0 lifo
+L5 = table_get T2 0
+"""
+    before = [OK, OK, OK, OK, OK, Observation("err:unrooted")]
+    for value, code in (("nonnull", "TH404"), ("null", "TH105")):
+        assert judge(loads(text).program, [*before, Observation("ok", (value,))], FIXED)[0].code == code

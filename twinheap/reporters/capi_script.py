@@ -1,4 +1,4 @@
-"""The part of stand-alone scripts that is the same in all of them, without ops; `script.py` copies its source.
+"""The part of stand-alone scripts that is the same in all of them, without ops; `script.py` copies what is used of it.
 
 It needs Python and Wasmtime's shared library, nothing else: no TwinHeap, no `wasmtime` package if a path is given.
 """
@@ -9,12 +9,26 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+import os
+import signal
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 PTR, U32, U64, I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
-EXTERN, ANY = 0, 1
+EXTERN, ANY, EXN = 0, 1, 2
+KINDS = (6, 7, 8)  # of a wasmtime_val_t: WASMTIME_EXTERNREF, WASMTIME_ANYREF, WASMTIME_EXNREF
+
+ERRORS = {
+    "GC heap out of memory": "err:oom",
+    "immutable": "err:immutable",
+    "not mutable": "err:immutable",
+    "out of bounds": "err:oob",
+    "failed to grow": "err:grow",
+    "type mismatch": "err:type",
+    "not a reference": "err:type",
+}
 
 
 class ByteVec(ctypes.Structure):
@@ -29,7 +43,7 @@ class Handle:
     def __init__(self, store: Store, type_: int, size: int) -> None:
         self.store = store
         self.type = type_
-        self.cell = ctypes.create_string_buffer(bytes([7 if type_ == ANY else 6]).ljust(size, b"\0"), size)
+        self.cell = ctypes.create_string_buffer(bytes([KINDS[type_]]).ljust(size, b"\0"), size)
         self.val = ctypes.addressof(self.cell)
         self.at = self.val + 8
 
@@ -63,29 +77,70 @@ class CApi:
         self.finalized: list[int] = []
         self.payloads: dict[int, int] = {}
         self.finalizer = ctypes.CFUNCTYPE(None, PTR)(lambda data: self.finalized.append(data - 1))
-        config = self.call("wasm_config_new", PTR)
-        for name in ("wasm_reference_types", "wasm_function_references", "wasm_gc", "wasm_exceptions", "gc_support"):
-            if hasattr(self.dll, f"wasmtime_config_{name}_set"):
-                self.call(f"wasmtime_config_{name}_set", None, PTR(config), ctypes.c_bool(True))
-        self.engine = self.call("wasm_engine_new_with_config", PTR, PTR(config))
+        self.wrong = 0
+        self.gone: set[int] = set()
+        self.step("", "")
+        self.config = self.call("wasm_config_new", PTR)
+        for name in ("reference_types", "function_references", "gc", "exceptions", "tail_call"):
+            self.configure(f"wasm_{name}", ctypes.c_bool(True))
+        self.configure("gc_support", ctypes.c_bool(True))
+
+    def configure(self, name: str, value: Any) -> None:
+        if hasattr(self.dll, f"wasmtime_config_{name}_set"):
+            self.call(f"wasmtime_config_{name}_set", None, PTR(self.config), value)
+
+    def pooling(self) -> None:
+        name = "wasmtime_pooling_allocation"
+        pool = self.call(f"{name}_config_new", PTR)
+        for limit, count in (("total_gc_heaps", 16), ("max_tables_per_module", 4), ("total_tables", 1000)):
+            self.call(f"{name}_config_{limit}_set", None, PTR(pool), U32(count))
+        self.call(f"{name}_strategy_set", None, PTR(self.config), PTR(pool))
+
+    def start(self) -> None:
+        self.engine = self.call("wasm_engine_new_with_config", PTR, PTR(self.config))
         self.types = self._types()
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        if not hasattr(self.dll, name):
+            print(f"this release has no {name}", flush=True)
+            sys.exit(2)
         function = self.dll[name]
         function.restype = result
         return function(*arguments)
 
-    def say(self, text: str) -> None:
-        gone = " ".join(f"v{value}" for value in sorted(self.finalized))
+    def step(self, text: str, allowed: str, live: Iterable[int] = (), gone: Iterable[int] = ()) -> None:
+        """What comes next: `live` must not be finalized by its end, `gone` must. No outcome: any is right."""
+        self.now = text, allowed, live, gone
+        self.message = ""
+
+    def say(self, observed: str) -> None:
+        text, allowed, live, gone = self.now
+        notes = ["finalized " + " ".join(f"v{value}" for value in sorted(self.finalized))] if self.finalized else []
+        self.gone.update(self.finalized)
         self.finalized.clear()
-        print(f"{text:60} {'finalized ' + gone if gone else ''}".rstrip(), flush=True)
+        wrong = []
+        if allowed and observed not in allowed.split(" or "):
+            wrong.append(f"<-- allowed: {allowed}" + (f"; it said: {self.message}" if self.message else ""))
+        if dead := self.gone.intersection(live):
+            wrong.append(f"<-- finalized although held: {' '.join(f'v{value}' for value in sorted(dead))}")
+        if left := set(gone) - self.gone:
+            wrong.append(f"<-- not finalized: {' '.join(f'v{value}' for value in sorted(left))}")
+        self.wrong += bool(wrong)
+        print(f"{text:50} {observed:14} {' '.join(notes + wrong)}".rstrip(), flush=True)
+
+    def end(self) -> int:
+        """The exit code."""
+        print(f"{self.wrong} lines are wrong" if self.wrong else "as specified", flush=True)
+        return int(self.wrong > 0)
 
     def failed(self, error: int | None) -> str:
         if not error:
             return "ok"
         text = ByteVec()
         self.call("wasmtime_error_message", None, PTR(error), ctypes.byref(text))
-        return "error: " + ctypes.string_at(text.data, text.size).decode().splitlines()[0]
+        whole = ctypes.string_at(text.data, text.size).decode()
+        self.message = whole.splitlines()[0]
+        return next((name for part, name in ERRORS.items() if part in whole), "err:other")
 
     def _types(self) -> list[int]:
         """The value types externref and anyref, from a module that imports a global of each."""
@@ -108,12 +163,21 @@ class CApi:
         return Handle(store, type_, self.val_size)
 
     def _kind(self, handle: Handle) -> str:
-        return "anyref" if handle.type == ANY else "externref"
+        return ("externref", "anyref", "exnref")[handle.type]
 
-    def _rooted(self, text: str, handle: Handle) -> Handle | None:
-        null = U64.from_address(handle.at).value == 0
-        self.say(f"{text}: {'null' if null else 'nonnull'}")
+    def _rooted(self, handle: Handle) -> Handle | None:
+        null = self._is_null(handle.at)
+        self.say("ok(null)" if null else "ok(nonnull)")
         return None if null else handle
+
+    def _is_null(self, reference: int) -> bool:
+        return not U64.from_address(reference).value
+
+    def _clone(self, handle: Handle) -> Handle:
+        made = self._handle(handle.store, handle.type)
+        context = (PTR(handle.store.context),) if self.major < 38 else ()
+        self.call(f"wasmtime_{self._kind(handle)}_clone", None, *context, PTR(handle.at), PTR(made.at))
+        return made
 
     def _unroot(self, handle: Handle) -> None:
         context = (PTR(handle.store.context),) if self.major < 38 else ()
@@ -134,3 +198,17 @@ def library_from_arguments() -> tuple[str, int]:
     library, major = (sys.argv[1], int(sys.argv[2])) if len(sys.argv) == 3 else installed()
     print(f"Wasmtime {major}: {library}")
     return library, major
+
+
+def guarded(main: Callable[[], int], dies: bool) -> int:
+    """Runs `main` in a process of its own, which a defect may kill; `dies`: as it must. The exit code."""
+    pid = os.fork()
+    if not pid:
+        sys.exit(main())
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == 2:
+        return code
+    if code < 0:
+        print(f"the process died by {signal.Signals(-code).name}, {'as specified' if dies else 'and must not'}")
+        return 0 if dies else 1
+    return 1 if dies else code

@@ -1,19 +1,41 @@
-"""A program as a stand-alone Python script on Wasmtime's C API: for bug reports, and for readers without TwinHeap."""
+"""A program as a stand-alone Python script on Wasmtime's C API: for bug reports, and for readers without TwinHeap.
+
+What is allowed is what the in-tree heap does, which is right; a value has to be finalized by the end of the collection
+in which it is there, or of the next one, and must not be before.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
+from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.replay import inexpressible
-from twinheap.model.ops import NULL, OPS, Op
-from twinheap.model.program import Program, results_of, slots_of
-from twinheap.model.text import format_op, kinds_of
+from twinheap.model.kit import ARRAYS, STRUCTS
+from twinheap.model.observation import Observation
+from twinheap.model.ops import OPS
+from twinheap.model.program import Program
 from twinheap.model.view import ALL_OPS, view
-from twinheap.reporters import capi_script, capi_script_ops
+from twinheap.model.wat import kit_module, module, types_module
+from twinheap.reporters.capi_script_objects import ObjectApi
+from twinheap.reporters.script_main import LOWERED, RENAMED, Main
+from twinheap.reporters.script_parts import parts
 
-LOWERED = {"owned_drop_thread": "odrop"}
-"""Ops that the script does in another way: on one thread, since a second one tells nothing about roots."""
+_JUDGE = "heap"
+_WASM = ("inst", "run", "call_back")
+_OBJECTS = re.compile("struct|array|exn_|throw|chain")
+_IMPORTS = """from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+"""
 
 
 class ScriptError(ValueError):
@@ -22,13 +44,47 @@ class ScriptError(ValueError):
 
 def script(program: Program, meta: Mapping[str, str]) -> str:
     """The script that does what `program` does, op by op. Raises ScriptError."""
-    methods = {name for name in dir(capi_script_ops.Api) if name in ALL_OPS}
-    supported = frozenset(methods | LOWERED.keys())
+    methods = {name for name in dir(ObjectApi) if name in ALL_OPS}
+    supported = frozenset(methods | LOWERED.keys() | {"raise", "end"})
     if missing := inexpressible(program, supported):
         raise ScriptError(f"the C API cannot express {', '.join(missing)}")
     asked = view(program, supported)
-    lines = [_docstring(meta), _runtime(), "", "", *_main(asked)]
-    return "\n".join(lines) + "\n"
+    names = {RENAMED.get(OPS[op[0]].name, OPS[op[0]].name) for op in asked.all_ops}
+    bodies = [module(body) for body in asked.config.bodies]
+    main = "\n".join(Main(asked, _expected(asked), bodies).lines()) + "\n"
+    used = {"library_from_arguments", "guarded", "CApi", *re.findall(r"\bapi(\.\w+)", main)}
+    objects, wasm = any(map(_OBJECTS.match, names)), not names.isdisjoint(_WASM)
+    base = "ObjectApi" if objects else "WasmApi" if wasm else "Api"
+    used.add(base)
+    code = [_docstring(meta), _IMPORTS, parts(used)]
+    code += _texts(names, bodies)
+    return "\n".join([*code, "", main.replace("Machine(", f"{base}(")])
+
+
+def _expected(asked: Program) -> Sequence[Observation]:
+    """What the in-tree heap does."""
+    differ = opener_for()(_JUDGE)
+    try:
+        return differ.run([asked])[0].ran.observations
+    finally:
+        differ.close()
+
+
+def _texts(names: set[str], bodies: Sequence[str]) -> list[str]:
+    """The modules."""
+    lines = []
+    if not names.isdisjoint(("struct_new", "array_new", "chain")):
+        for name, types in (("STRUCTS", STRUCTS), ("ARRAYS", ARRAYS)):
+            lines.append(f"{name} = {tuple(made.name for made in types)!r}")
+        lines.append(_text("TYPES", types_module()))
+    if "inst" in names:
+        lines.append(_text("KIT", kit_module(any("(tag" in body for body in bodies))))
+        lines += [_text(f"BODY{at}", body) for at, body in enumerate(bodies)]
+    return ["", *lines, ""] if lines else []
+
+
+def _text(name: str, wat: str) -> str:
+    return f"{name} = r'''\n{wat}\n'''"
 
 
 def _docstring(meta: Mapping[str, str]) -> str:
@@ -37,39 +93,3 @@ def _docstring(meta: Mapping[str, str]) -> str:
     text = "\n".join(["A program of TwinHeap on Wasmtime's C API.", "", *told]).rstrip()
     quoted = text.replace("\\", "\\\\").replace('"""', "'''")
     return f'"""{quoted}\n"""\n'
-
-
-def _runtime() -> str:
-    """The source of the common parts, without docstrings and imports of ours."""
-    core, ops = inspect.getsource(capi_script), inspect.getsource(capi_script_ops)
-    return core[core.index("from __future__") :].rstrip() + "\n\n\n" + ops[ops.index("class Api") :].rstrip()
-
-
-def _main(program: Program) -> list[str]:
-    kinds = kinds_of(program)
-    lines = ["def main() -> None:", "    api = Api(*library_from_arguments())"]
-    lines.append(f'    S0 = api.store_new("S0 = store_new", {program.config.limit})')
-    for at, op in enumerate(program.all_ops):
-        if at == len(program.ops):
-            lines.append("    # at the end")
-        lines += ["    " + line for line in _line(op, kinds)]
-    return [*lines, "", "", 'if __name__ == "__main__":', "    main()"]
-
-
-def _line(op: Op, kinds: Mapping[int, str]) -> list[str]:
-    """One op, skipped if an operand's producer gave nothing."""
-    spec = OPS[op[0]]
-    name = LOWERED.get(spec.name, spec.name)
-    words = [repr(format_op(op, kinds).rstrip(":"))]
-    for param, value in zip(spec.params, op[1:], strict=False):
-        if param.kind == "limiter":
-            continue
-        words.append(("None" if value == NULL else f"{kinds[value]}{value}") if param.is_slot else str(value))
-    call = f"api.{name}({', '.join(words)})"
-    results = [f"{kind}{slot}" for kind, slot in results_of(op)]
-    result = f"{results[0]} = " if results else ""
-    needed = [f"{kinds[slot]}{slot}" for _, slot in slots_of(op) if kinds[slot] != "S"]
-    if not needed:
-        return [f"{result}{call}"]
-    test = " and ".join(f"{slot} is not None" for slot in dict.fromkeys(needed))
-    return [f"{result}{call} if {test} else None"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 import wasmtime
 
 from twinheap.fuzz.bodies import random_body
 from twinheap.fuzz.generate import generate
-from twinheap.fuzz.kit_bodies import KIT_BODIES
+from twinheap.fuzz.kit_bodies import CALLING_BODIES, KIT_BODIES
 from twinheap.fuzz.motifs_wasm import SHARED
 from twinheap.fuzz.profiles import PROFILES
 from twinheap.model.body import Tree, dumps, features_of, forms, parse
@@ -24,12 +25,12 @@ MANY = 3000
 MODULES = 800
 MOST_WORK = 200
 """How often the innermost statement of nested repeats may run."""
-RUNS = ("run", "run_exn")
+RUNS = ("run", "run_exn", "call", "call_exn")
 
 
 def body(seed: int, exceptions: bool = True, size: int = 12) -> str:
     rng = random.Random(seed)
-    return random_body(lambda: rng.getrandbits(8), exceptions, size)
+    return random_body(lambda: rng.getrandbits(8), exceptions, size, callbacks=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,8 @@ def test_wasmtime_takes_their_modules(bodies: list[str]) -> None:
 
 
 def test_every_form_is_met(bodies: list[str]) -> None:
-    seen = {form[0] for text in bodies for form in forms(parse(text))}
+    calling = [random_body(partial(random.Random(seed).getrandbits, 8), callbacks=True) for seed in range(50)]
+    seen = {form[0] for text in (*bodies, *calling) for form in forms(parse(text))}
     assert (STATEMENTS.keys() | EXPRESSIONS.keys()) - seen == set()
 
 
@@ -98,10 +100,10 @@ def test_without_exceptions_there_are_none() -> None:
 
 
 def test_the_kit_has_every_form_once() -> None:
-    for text in KIT_BODIES:
+    for text in (*KIT_BODIES, *CALLING_BODIES):
         check(text)
         assert dumps(parse(text)) == text
-    seen = {form[0] for text in KIT_BODIES for form in forms(parse(text))}
+    seen = {form[0] for text in (*KIT_BODIES, *CALLING_BODIES) for form in forms(parse(text))}
     assert (STATEMENTS.keys() | EXPRESSIONS.keys()) - seen == set()
     assert len(set(KIT_BODIES)) == len(KIT_BODIES) >= 60
 

@@ -63,7 +63,7 @@ def test_reaches_a_minimum(text: str) -> None:
     shrunk = shrink(running("(body (main (get 1)))", text), checking(lambda p: {"select", "gc"} <= ran_forms(p)))
     assert not shrunk.exhausted
     (body,) = shrunk.program.config.bodies
-    assert body_weight(body)[0] <= 10
+    assert body_weight(body)[0] <= 12
     assert [OPS[op[0]].name for op in shrunk.program.ops] == ["inst", "run"]
 
 

@@ -35,6 +35,8 @@ pub struct Machine<'e> {
     environment: &'e Environment,
     observer: Observer,
     progress: Progress,
+    /// Stores were left as they are after a panic: what they have of a pool is gone for good.
+    pub spoiled: bool,
     modules: Modules,
     run: Run,
 }
@@ -63,6 +65,7 @@ impl<'e> Machine<'e> {
             environment,
             observer,
             progress: Progress::default(),
+            spoiled: false,
             modules: Modules::default(),
             run: Run::default(),
         }
@@ -142,6 +145,7 @@ impl<'e> Machine<'e> {
             panics::forget_message();
             self.run.stores.forget_all();
             std::mem::forget(std::mem::take(&mut self.run.slots));
+            self.spoiled = true;
         }
     }
 

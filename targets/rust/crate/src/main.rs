@@ -166,6 +166,9 @@ impl Server {
         while programs.next_into(codes, &mut self.program)? {
             let machine = self.machines.get(self.program.engine)?;
             machine.execute(&self.program, batch, &mut self.out)?;
+            if machine.spoiled {
+                self.machines.made.remove(&self.program.engine); // the next program gets a fresh engine
+            }
             if self.out.len() > FLUSH_SIZE {
                 sink.write_all(&self.out)?;
                 self.out.clear();

@@ -1,0 +1,294 @@
+"""A program of TwinHeap on Wasmtime's C API.
+
+code: TH501
+known: K8
+targets: capi@37.0.0 capi@43.0.0 capi@50.0.1
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+PTR, U32, U64, I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
+EXTERN, ANY, EXN = 0, 1, 2
+KINDS = (6, 7, 8)  # of a wasmtime_val_t: WASMTIME_EXTERNREF, WASMTIME_ANYREF, WASMTIME_EXNREF
+ERRORS = {
+    "GC heap out of memory": "err:oom",
+    "immutable": "err:immutable",
+    "not mutable": "err:immutable",
+    "out of bounds": "err:oob",
+    "failed to grow": "err:grow",
+    "type mismatch": "err:type",
+    "not a reference": "err:type",
+}
+
+
+class ByteVec(ctypes.Structure):
+    """wasm_byte_vec_t, and every other vector."""
+
+    _fields_ = (("size", ctypes.c_size_t), ("data", PTR))
+
+
+class Handle:
+    """A wasmtime_val_t that holds a reference; `at` is the address of the reference in it."""
+
+    def __init__(self, store: Store, type_: int, size: int) -> None:
+        self.store = store
+        self.type = type_
+        self.cell = ctypes.create_string_buffer(bytes([KINDS[type_]]).ljust(size, b"\0"), size)
+        self.val = ctypes.addressof(self.cell)
+        self.at = self.val + 8
+
+
+class Store:
+    """A store with its context."""
+
+    def __init__(self, pointer: int, context: int) -> None:
+        self.pointer = pointer
+        self.context = context
+
+
+class Item:
+    """A global or table."""
+
+    def __init__(self, store: Store, type_: int, size: int) -> None:
+        self.store = store
+        self.type = type_
+        self.cell = ctypes.create_string_buffer(size)
+        self.at = ctypes.addressof(self.cell)
+
+
+class CApi:
+    """The C API of one release."""
+
+    def __init__(self, library: str, major: int) -> None:
+        self.dll = ctypes.CDLL(library)
+        self.major = major
+        self.val_size = 32 if major >= 37 else 24
+        self.item_size = 24 if major >= 34 else 16
+        self.finalized: list[int] = []
+        self.payloads: dict[int, int] = {}
+        self.finalizer = ctypes.CFUNCTYPE(None, PTR)(lambda data: self.finalized.append(data - 1))
+        self.wrong = 0
+        self.gone: set[int] = set()
+        self.step("", "")
+        self.config = self.call("wasm_config_new", PTR)
+        for name in ("reference_types", "function_references", "gc", "exceptions", "tail_call"):
+            self.configure(f"wasm_{name}", ctypes.c_bool(True))
+        self.configure("gc_support", ctypes.c_bool(True))
+
+    def configure(self, name: str, value: Any) -> None:
+        if hasattr(self.dll, f"wasmtime_config_{name}_set"):
+            self.call(f"wasmtime_config_{name}_set", None, PTR(self.config), value)
+
+    def start(self) -> None:
+        self.engine = self.call("wasm_engine_new_with_config", PTR, PTR(self.config))
+        self.types = self._types()
+
+    def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        if not hasattr(self.dll, name):
+            print(f"this release has no {name}", flush=True)
+            sys.exit(2)
+        function = self.dll[name]
+        function.restype = result
+        return function(*arguments)
+
+    def step(self, text: str, allowed: str, live: Iterable[int] = (), gone: Iterable[int] = ()) -> None:
+        """What comes next: `live` must not be finalized by its end, `gone` must. No outcome: any is right."""
+        self.now = text, allowed, live, gone
+        self.message = ""
+
+    def say(self, observed: str) -> None:
+        text, allowed, live, gone = self.now
+        notes = ["finalized " + " ".join(f"v{value}" for value in sorted(self.finalized))] if self.finalized else []
+        self.gone.update(self.finalized)
+        self.finalized.clear()
+        wrong = []
+        if allowed and observed not in allowed.split(" or "):
+            wrong.append(f"<-- allowed: {allowed}" + (f"; it said: {self.message}" if self.message else ""))
+        if dead := self.gone.intersection(live):
+            wrong.append(f"<-- finalized although held: {' '.join(f'v{value}' for value in sorted(dead))}")
+        if left := set(gone) - self.gone:
+            wrong.append(f"<-- not finalized: {' '.join(f'v{value}' for value in sorted(left))}")
+        self.wrong += bool(wrong)
+        print(f"{text:50} {observed:14} {' '.join(notes + wrong)}".rstrip(), flush=True)
+
+    def end(self) -> int:
+        """The exit code."""
+        print(f"{self.wrong} lines are wrong" if self.wrong else "as specified", flush=True)
+        return int(self.wrong > 0)
+
+    def failed(self, error: int | None) -> str:
+        if not error:
+            return "ok"
+        text = ByteVec()
+        self.call("wasmtime_error_message", None, PTR(error), ctypes.byref(text))
+        whole = ctypes.string_at(text.data, text.size).decode()
+        self.message = whole.splitlines()[0]
+        return next((name for part, name in ERRORS.items() if part in whole), "err:other")
+
+    def _types(self) -> list[int]:
+        """The value types externref and anyref, from a module that imports a global of each."""
+        code = b"\0asm\x01\0\0\0" + bytes([2, 11, 2, 0, 0, 3, 0x6F, 0, 0, 0, 3, 0x6E, 0])
+        module, imports = PTR(), ByteVec()
+        self.call("wasmtime_module_new", PTR, PTR(self.engine), code, ctypes.c_size_t(len(code)), ctypes.byref(module))
+        self.call("wasmtime_module_imports", None, module, ctypes.byref(imports))
+        types = []
+        for pointer in (PTR * imports.size).from_address(imports.data):
+            kind = self.call("wasm_importtype_type", PTR, PTR(pointer))
+            as_global = self.call("wasm_externtype_as_globaltype_const", PTR, PTR(kind))
+            content = self.call("wasm_globaltype_content", PTR, PTR(as_global))
+            types.append(self.call("wasm_valtype_copy", PTR, PTR(content)))
+        return types
+
+    def _copy(self, type_: int) -> Any:
+        return PTR(self.call("wasm_valtype_copy", PTR, PTR(self.types[type_])))
+
+    def _handle(self, store: Store, type_: int) -> Handle:
+        return Handle(store, type_, self.val_size)
+
+    def _kind(self, handle: Handle) -> str:
+        return ("externref", "anyref", "exnref")[handle.type]
+
+    def _clone(self, handle: Handle) -> Handle:
+        made = self._handle(handle.store, handle.type)
+        context = (PTR(handle.store.context),) if self.major < 38 else ()
+        self.call(f"wasmtime_{self._kind(handle)}_clone", None, *context, PTR(handle.at), PTR(made.at))
+        return made
+
+    def _unroot(self, handle: Handle) -> None:
+        context = (PTR(handle.store.context),) if self.major < 38 else ()
+        self.call(f"wasmtime_{self._kind(handle)}_unroot", None, *context, PTR(handle.at))
+
+
+def installed() -> tuple[str, int]:
+    """The library of the installed `wasmtime` package, and its major version."""
+    spec = importlib.util.find_spec("wasmtime")
+    if spec is None or spec.origin is None:
+        sys.exit("usage: this script PATH/TO/_libwasmtime.so MAJOR, or pip install wasmtime")
+    library = Path(spec.origin).parent / "linux-x86_64" / "_libwasmtime.so"
+    return str(library), int(importlib.metadata.version("wasmtime").split(".")[0])
+
+
+def library_from_arguments() -> tuple[str, int]:
+    """The library that the command line names, as PATH MAJOR, or the installed one."""
+    library, major = (sys.argv[1], int(sys.argv[2])) if len(sys.argv) == 3 else installed()
+    print(f"Wasmtime {major}: {library}")
+    return library, major
+
+
+def guarded(main: Callable[[], int], dies: bool) -> int:
+    """Runs `main` in a process of its own, which a defect may kill; `dies`: as it must. The exit code."""
+    pid = os.fork()
+    if not pid:
+        sys.exit(main())
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == 2:
+        return code
+    if code < 0:
+        print(f"the process died by {signal.Signals(-code).name}, {'as specified' if dies else 'and must not'}")
+        return 0 if dies else 1
+    return 1 if dies else code
+
+
+class Api(CApi):
+    """Each method does one op, and prints what came of it."""
+
+    def store_new(self, limit: int) -> Store:
+        pointer = self.call("wasmtime_store_new", PTR, PTR(self.engine), None, None)
+        store = Store(pointer, self.call("wasmtime_store_context", PTR, PTR(pointer)))
+        self.set_limit(store, limit)
+        return store
+
+    def set_limit(self, store: Store, limit: int) -> None:
+        rest = (I64(-1),) * 4
+        self.call("wasmtime_store_limiter", None, PTR(store.pointer), I64(limit), *rest)
+        self.say("ok")
+
+    def store_drop(self, store: Store) -> None:
+        self.call("wasmtime_store_delete", None, PTR(store.pointer))
+        self.say("ok")
+
+    def gc(self, store: Store) -> None:
+        self.say(self.failed(self._collect(store.context)))
+
+    def _collect(self, context: int) -> int | None:
+        error: int | None = self.call("wasmtime_context_gc", PTR if self.major >= 42 else None, PTR(context))
+        return error
+
+    def sync(self, store: Store) -> None:
+        self.say("ok")
+
+    def churn(self, store: Store, what: str, count: int, most: int) -> None:
+        """Makes and drops `count` handles; the second half may add `most` bytes to what malloc has handed out."""
+        root = self._handle(store, ANY)
+        self.call("wasmtime_anyref_from_i31", None, PTR(store.context), U32(1), PTR(root.at))
+        kind = self.call("wasm_globaltype_new", PTR, self._copy(ANY), ctypes.c_uint8(1))
+        item, spare, held = Item(store, ANY, self.item_size), self._handle(store, ANY), self._handle(store, EXTERN)
+        if what == "global":
+            self.call("wasmtime_global_new", PTR, PTR(store.context), PTR(kind), PTR(root.val), PTR(item.at))
+        grown = 0
+        for half in (count - count // 2, count // 2):
+            before = bytes_in_use()
+            for number in range(half):
+                if what == "extern":
+                    if self.call("wasmtime_externref_new", ctypes.c_bool, PTR(store.context), None, None, PTR(held.at)):
+                        self._unroot(held)
+                    if number % 256 == 255:
+                        self._collect(store.context)
+                    continue
+                if what == "i31":
+                    self.call("wasmtime_anyref_from_i31", None, PTR(store.context), U32(number), PTR(spare.at))
+                elif what == "clone":
+                    spare = self._clone(root)
+                else:
+                    self.call("wasmtime_global_get", None, PTR(store.context), PTR(item.at), PTR(spare.val))
+                self._unroot(spare)
+            if what == "extern":
+                self._collect(store.context)
+            grown = bytes_in_use() - before
+        self._unroot(root)
+        self.say("ok" if grown <= most else f"{grown} bytes")
+
+
+class Mallinfo(ctypes.Structure):
+    """struct mallinfo2."""
+
+    _fields_ = tuple((f"field{at}", ctypes.c_size_t) for at in range(10))
+
+
+def bytes_in_use() -> int:
+    """What malloc has handed out and not got back."""
+    function = ctypes.CDLL(None).mallinfo2
+    function.restype = Mallinfo
+    info = function()
+    return int(info.field7 + info.field4)
+
+
+def main() -> int:
+    api = Api(*library_from_arguments())
+    api.start()
+    api.step('S0 = store_new', 'ok')
+    S0 = api.store_new(-1)
+    api.step('churn S0 i31 10000', 'ok')
+    api.churn(S0, "i31", 10000, 129152)
+    # at the end
+    api.step('gc S0', 'ok')
+    api.gc(S0)
+    api.step('sync S0', 'ok')
+    api.sync(S0)
+    api.step('store_drop S0', 'ok')
+    api.store_drop(S0)
+    return api.end()
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, False))

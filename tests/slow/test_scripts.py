@@ -1,0 +1,53 @@
+"""Stand-alone scripts of known defects: on a release that has it, and on one without; and those in docs/findings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from twinheap.fuzz.replay import Stored, load
+from twinheap.reporters.script import script
+from twinheap.targets.capi import wheels
+from twinheap.targets.capi.releases import parse
+
+ROOT = Path(__file__).parents[2]
+KNOWN = ROOT / "corpus" / "known"
+SCRIPTS = sorted((ROOT / "docs" / "findings").glob("*.py"))
+
+RUNS = [
+    *(("K2", "45.0.0", 1), ("K2", "50.0.1", 0), ("K3", "43.0.0", 1), ("K3", "50.0.1", 0), ("K4", "43.0.0", 1)),
+    *(("K5", "44.0.0", 1), ("K7", "50.0.1", 1), ("K8", "36.0.0", 0), ("K8", "50.0.1", 1), ("K14", "36.0.0", 1)),
+    *(("K16", "45.0.0", 1), ("K19", "44.0.0", 2), ("K19", "50.0.1", 1), ("K22", "36.0.0", 1), ("K24", "31.0.0", 1)),
+    *(("K28", "43.0.0", 1), ("K28", "50.0.1", 0)),
+]
+"""Defect, release and exit code: 1 where it shows, 2 where the release lacks a function."""
+
+
+def stored(name: str) -> list[Stored]:
+    """The programs of a known defect."""
+    found = [load(path) for path in sorted(KNOWN.glob(f"{name}-*.twin"))]
+    assert found, name
+    return found
+
+
+@pytest.mark.parametrize(("name", "release", "code"), RUNS)
+def test_a_defect_shows_by_the_exit_code(
+    tmp_path: Path, require: Callable[[str], None], name: str, release: str, code: int
+) -> None:
+    require("network")
+    (one,) = stored(name)
+    path = tmp_path / "a.py"
+    path.write_text(script(one.program, one.meta))
+    command = [sys.executable, str(path), str(wheels.fetch(release)), str(parse(release).major)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_those_in_the_documentation_are_up_to_date(path: Path) -> None:
+    written = path.read_text()
+    assert written in [script(one.program, one.meta) for one in stored(path.stem)]

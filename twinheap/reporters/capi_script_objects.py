@@ -1,0 +1,195 @@
+"""Structs, arrays and exceptions in stand-alone scripts, from Wasmtime 45 on; copied as `capi_script_ops.py` is."""
+
+# ruff: noqa: D102 -- each method is one op; docs/spec/program-ir.md 8.1 says what it does
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from twinheap.reporters.capi_script import ANY, EXN, EXTERN, KINDS, PTR, U32, ByteVec, Handle, Store
+from twinheap.reporters.capi_script_wasm import WasmApi
+
+NUMBERS: dict[int, Any] = {0: ctypes.c_int32, 1: ctypes.c_int64, 2: ctypes.c_float, 3: ctypes.c_double}
+
+
+class ObjectApi(WasmApi):
+    """Each method does one op, and prints what came of it."""
+
+    def object_types(self, text: str, structs: tuple[str, ...], arrays: tuple[str, ...]) -> None:
+        """The types that a module imports globals of: structs, then arrays."""
+        imports, opened = ByteVec(), ctypes.create_string_buffer(32)
+        self.call("wasmtime_module_imports", None, PTR(self.module(text)), ctypes.byref(imports))
+        self.object_type: dict[str, int] = {}
+        for name, pointer in zip(structs + arrays, (PTR * imports.size).from_address(imports.data), strict=True):
+            kind = self.call("wasm_importtype_type", PTR, PTR(pointer))
+            as_global = self.call("wasm_externtype_as_globaltype_const", PTR, PTR(kind))
+            content = self.call("wasm_globaltype_content", PTR, PTR(as_global))
+            self.call("wasmtime_valtype_new", None, PTR(content), ctypes.byref(opened))
+            self.object_type[name] = PTR.from_buffer(opened, 24).value or 0
+
+    def _fields(self, store: Store, fields: tuple[tuple[str, Any], ...]) -> Any:
+        """An array of wasmtime_val_t."""
+        values = ctypes.create_string_buffer(self.val_size * max(1, len(fields)))
+        for at, (kind, value) in enumerate(fields):
+            address = ctypes.addressof(values) + self.val_size * at
+            if kind in ("extern", "any"):
+                value = value or self._handle(store, EXTERN if kind == "extern" else ANY)
+                ctypes.memmove(address, value.val, self.val_size)
+            else:
+                self._write(address, ("i32", "i64", "f32", "f64").index(kind), value)
+        return values
+
+    def _write(self, address: int, kind: int, number: int) -> None:
+        ctypes.c_uint8.from_address(address).value = kind
+        NUMBERS[kind].from_address(address + 8).value = number
+
+    def _made(self, handle: Handle, error: int | None) -> Handle | None:
+        self.say(self.failed(error))
+        return None if error else handle
+
+    def struct_new(self, store: Store, name: str, *fields: tuple[str, Any]) -> Handle | None:
+        handle, values, context = self._handle(store, ANY), self._fields(store, fields), PTR(store.context)
+        made = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.object_type[name]))
+        size = ctypes.c_size_t(len(fields))
+        error = self.call("wasmtime_structref_new", PTR, context, PTR(made), values, size, PTR(handle.at))
+        self.call("wasmtime_struct_ref_pre_delete", None, PTR(made))
+        return self._made(handle, error)
+
+    def array_new(self, store: Store, name: str, length: int, element: tuple[str, Any]) -> Handle | None:
+        handle, values, context = self._handle(store, ANY), self._fields(store, (element,)), PTR(store.context)
+        made = self.call("wasmtime_array_ref_pre_new", PTR, context, PTR(self.object_type[name]))
+        error = self.call("wasmtime_arrayref_new", PTR, context, PTR(made), values, U32(length), PTR(handle.at))
+        self.call("wasmtime_array_ref_pre_delete", None, PTR(made))
+        return self._made(handle, error)
+
+    def exn_new(self, store: Store, *fields: tuple[str, Any]) -> Handle | None:
+        params, results = ByteVec(), ByteVec()
+        types = (PTR * len(fields))(*(self._copy(EXTERN if kind == "extern" else ANY).value for kind, _ in fields))
+        self.call("wasm_valtype_vec_new", None, ctypes.byref(params), ctypes.c_size_t(len(fields)), types)
+        made = self.call("wasm_functype_new", PTR, ctypes.byref(params), ctypes.byref(results))
+        tag, tag_type = ctypes.create_string_buffer(24), self.call("wasm_tagtype_new", PTR, PTR(made))
+        self.call("wasmtime_tag_new", PTR, PTR(store.context), PTR(tag_type), tag)
+        handle, values, size = self._handle(store, EXN), self._fields(store, fields), ctypes.c_size_t(len(fields))
+        error = self.call("wasmtime_exnref_new", PTR, PTR(store.context), tag, values, size, PTR(handle.at))
+        return self._made(handle, error)
+
+    def chain(self, store: Store, count: int) -> Handle | None:
+        """A list of nodes; only its head stays rooted."""
+        made, head = 0, self._handle(store, ANY)
+        context = PTR(store.context)
+        pre = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.object_type["node"]))
+        while made < count:
+            link, values = self._handle(store, ANY), self._fields(store, (("any", head), ("extern", None)))
+            size = ctypes.c_size_t(2)
+            if self.call("wasmtime_structref_new", PTR, context, PTR(pre), values, size, PTR(link.at)):
+                break
+            if made:
+                self._unroot(head)
+            head, made = link, made + 1
+        self.call("wasmtime_struct_ref_pre_delete", None, PTR(pre))
+        self.say(f"ok({made})")
+        return head if made else None
+
+    # --- fields and elements
+
+    def _read(self, function: str, handle: Handle, index: int) -> tuple[int | None, Any]:
+        """The error, and a wasmtime_val_t; a reference in it is rooted."""
+        value = ctypes.create_string_buffer(self.val_size)
+        place = U32(index) if "array" in function else ctypes.c_size_t(index)
+        error = self.call(f"wasmtime_{function}", PTR, PTR(handle.store.context), PTR(handle.at), place, value)
+        return error, value
+
+    def _let_go(self, store: Store, value: Any) -> None:
+        """Unroots the reference in a wasmtime_val_t that _read gave."""
+        if value[0][0] in KINDS:
+            handle = self._handle(store, KINDS.index(value[0][0]))
+            ctypes.memmove(handle.val, value, self.val_size)
+            self._unroot(handle)
+
+    def _get(self, function: str, handle: Handle, index: int, type_: int) -> Handle | None:
+        error, value = self._read(function, handle, index)
+        if error:
+            self.say(self.failed(error))
+            return None
+        if value[0][0] != KINDS[type_]:
+            self._let_go(handle.store, value)
+            self.say("ok(absent)")
+            return None
+        made = self._handle(handle.store, type_)
+        ctypes.memmove(made.val, value, self.val_size)
+        return self._rooted(made)
+
+    def struct_get(self, handle: Handle, index: int, type_: int) -> Handle | None:
+        return self._get("structref_field", handle, index, type_)
+
+    def array_get(self, handle: Handle, index: int, type_: int) -> Handle | None:
+        return self._get("arrayref_get", handle, index, type_)
+
+    def exn_get(self, handle: Handle, index: int, type_: int) -> Handle | None:
+        return self._get("exnref_field", handle, index, type_)
+
+    def _get_number(self, function: str, handle: Handle, index: int) -> None:
+        error, value = self._read(function, handle, index)
+        if error:
+            self.say(self.failed(error))
+        elif value[0][0] in KINDS:
+            self._let_go(handle.store, value)
+            self.say("ok(absent)")
+        else:
+            self.say(f"ok({int(NUMBERS[value[0][0]].from_buffer(value, 8).value)})")
+
+    def struct_get_number(self, handle: Handle, index: int) -> None:
+        self._get_number("structref_field", handle, index)
+
+    def array_get_number(self, handle: Handle, index: int) -> None:
+        self._get_number("arrayref_get", handle, index)
+
+    def _set(self, read: str, write: str, handle: Handle, index: int, value: Handle | int | None) -> None:
+        """Writes a reference, or a number as the field's type wants it."""
+        error, before = self._read(read, handle, index)
+        kind = 0 if error else before[0][0]
+        if not error:
+            self._let_go(handle.store, before)
+        made = value if isinstance(value, Handle) else self._handle(handle.store, EXTERN if kind == KINDS[0] else ANY)
+        if isinstance(value, int):
+            kind = 0 if kind in KINDS else kind
+            number = value << 32 | value if kind == 1 else value & 0xFFFFFF if kind == 2 else value
+            self._write(made.val, kind, number)
+        place = U32(index) if "array" in write else ctypes.c_size_t(index)
+        context, at = PTR(handle.store.context), PTR(handle.at)
+        self.say(self.failed(self.call(f"wasmtime_{write}", PTR, context, at, place, PTR(made.val))))
+
+    def struct_set(self, handle: Handle, index: int, value: Handle | int | None) -> None:
+        self._set("structref_field", "structref_set_field", handle, index, value)
+
+    def array_set(self, handle: Handle, index: int, value: Handle | int | None) -> None:
+        self._set("arrayref_get", "arrayref_set", handle, index, value)
+
+    def struct_set_number(self, handle: Handle, index: int, number: int) -> None:
+        self.struct_set(handle, index, number)
+
+    def array_set_number(self, handle: Handle, index: int, number: int) -> None:
+        self.array_set(handle, index, number)
+
+    def array_len(self, handle: Handle) -> None:
+        length, context = U32(), PTR(handle.store.context)
+        error = self.call("wasmtime_arrayref_len", PTR, context, PTR(handle.at), ctypes.byref(length))
+        self.say(self.failed(error) if error else f"ok({length.value})")
+
+    # --- pending exceptions
+
+    def throw(self, handle: Handle) -> None:
+        """The trap that it makes is for callbacks."""
+        trap = self.call("wasmtime_context_set_exception", PTR, PTR(handle.store.context), PTR(handle.at))
+        self.call("wasm_trap_delete", None, PTR(trap))
+        self.say("exn")
+
+    def exn_take(self, store: Store) -> Handle | None:
+        handle = self._handle(store, EXN)
+        if not self.call("wasmtime_context_take_exception", ctypes.c_bool, PTR(store.context), PTR(handle.at)):
+            self.say("ok(null)")
+            return None
+        return self._rooted(handle)
+
+    def exn_pending(self, store: Store) -> None:
+        self.say(f"ok({self.call('wasmtime_context_has_exception', ctypes.c_bool, PTR(store.context))})")
