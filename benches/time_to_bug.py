@@ -36,9 +36,9 @@ DEFECTS: Final = {
     "K3": "43.0.0",
     "K4": "43.0.0",
     "K5": "44.0.0",
-    "K19": "31.0.0",
+    "K20": "31.0.0",
     "K14": "36.0.0",
-    "K20": "36.0.0",
+    "K21": "36.0.0",
 }
 """Defect -> the release on which it is hunted (docs/findings.md)."""
 

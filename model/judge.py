@@ -25,6 +25,7 @@ from twinheap.model.observation import DEAD, HANG, PANIC, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
+from twinheap.model.rules_callbacks import lumped
 from twinheap.model.world import RULES, Broken, Lost, Rule, World
 
 _RULE_MODULES: Final = (
@@ -112,7 +113,7 @@ class _Replay:
             except Lost:
                 raise _Over from None
             if behaviour is not None:
-                behaviour.add((_NAMES[code], outcome if not fatal else PANIC, w.case))
+                behaviour.add(lumped(_NAMES[code], outcome if not fatal else PANIC, w.case))
             at = w.next
         if there < stop:  # the process ended inside a callback
             raise _Over

@@ -10,7 +10,7 @@ from typing import Final
 
 from twinheap.model.contents import Callback
 from twinheap.model.entities import Obj, Ref
-from twinheap.model.observation import OK, SKIP, Observation
+from twinheap.model.observation import OK, SKIP, TRAP, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.program import closing
 from twinheap.model.roots import Stale
@@ -83,8 +83,9 @@ def _call(
 
 
 # Of what runs can meet, that which callbacks have to do with; the rest is covered by runs.
-_CASES = "ok/null ok/i31 ok/object err:unrooted/stale skip/empty trap:array_oob/code trap:host/code"
-rule("call", f"{_CASES} trap:unreachable/code err:oom/oom")(_call)
+# Which trap ended a call is the business of `run`: but for the host's own, they count as one behaviour (`lumped`).
+_CASES = "ok/null ok/i31 ok/object err:unrooted/stale err:oom/oom skip/empty trap:host/code trap:any/code"
+rule("call", _CASES)(_call)
 rule("call_exn", f"{_CASES} exn/uncaught")(_call)
 
 
@@ -133,3 +134,12 @@ def result(w: World, obs: Observation, form: int, slot: int) -> None:
     w.acting = store
     if w.kind_of_null(obs, ref):
         w.put(slot, rooted(store, ref, form), EXTERN)
+
+
+def lumped(name: str, outcome: str, case: str) -> tuple[str, str, str]:
+    """The behaviour of an op, with less detail for calls than for runs."""
+    if name in ("call", "call_exn"):
+        case = "stale" if case == "unsure" else case
+        if outcome.startswith(TRAP) and outcome != f"{TRAP}host":
+            outcome = f"{TRAP}any"
+    return name, outcome, case

@@ -232,7 +232,7 @@ class WasmApi(Api):
         run.returns = self._clone(value) if value else None
         self.say("ok")
 
-    def raise_(self) -> None:
+    def raise_(self, _: int) -> None:
         self.runs[-1].trap = True
         self.say("ok")
 
