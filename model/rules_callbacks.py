@@ -141,5 +141,5 @@ def lumped(name: str, outcome: str, case: str) -> tuple[str, str, str]:
     if name in ("call", "call_exn"):
         case = "stale" if case == "unsure" else case
         if outcome.startswith(TRAP) and outcome != f"{TRAP}host":
-            outcome = f"{TRAP}any"
+            outcome, case = f"{TRAP}any", "code"
     return name, outcome, case
