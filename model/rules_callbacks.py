@@ -15,7 +15,7 @@ from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.program import closing
 from twinheap.model.roots import Stale
 from twinheap.model.rules_objects import rooted
-from twinheap.model.rules_wasm import Error, instance_at, performed
+from twinheap.model.rules_wasm import RUN_CASES, Error, instance_at, performed
 from twinheap.model.run_heap import Trap
 from twinheap.model.world import Broken, World, rule
 
@@ -82,10 +82,8 @@ def _call(
     w.case = case
 
 
-# Of what runs can meet, that which callbacks have to do with; the rest is covered by runs.
-_CASES = "ok/null ok/i31 ok/object err:unrooted/stale skip/empty trap:array_oob/code trap:host/code"
-rule("call", f"{_CASES} trap:unreachable/code err:oom/oom")(_call)
-rule("call_exn", f"{_CASES} exn/uncaught")(_call)
+rule("call", f"{RUN_CASES} trap:host/code")(_call)
+rule("call_exn", f"{RUN_CASES} trap:host/code exn/uncaught")(_call)
 
 
 @rule("arg", "ok/object ok/i31 ok/null")
