@@ -26,7 +26,7 @@ run: $(TEST_STAMP)
 	$(BIN)/twinheap run $(ARGS)
 
 test: $(TEST_STAMP)
-	$(BIN)/python -P -m pytest $(ARGS)
+	$(BIN)/python -P -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

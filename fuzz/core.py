@@ -191,7 +191,8 @@ class Core:
         program = view(self._program(suspect.number), supported)
         own = self.differs[suspect.target].supported
         before = [view(self._program(number), own) for number in range(job.start, suspect.number)]
-        return triage(Case(suspect, program, before), self.setup.targets, self._open, self.setup.shrink_seconds)
+        seconds = self.setup.shrink_seconds if job.seconds is None else min(job.seconds, self.setup.shrink_seconds)
+        return triage(Case(suspect, program, before), self.setup.targets, self._open, seconds)
 
     def _hunt(self, job: HuntJob) -> Answer:
         return hunt(job, self._profile, self._open, self.setup.shrink_seconds)

@@ -38,6 +38,10 @@ MAX_FINDINGS: Final = 200
 """Findings of one run: a target that fails everywhere gives no more knowledge after that, and takes the disk."""
 
 
+KNOWN_SECONDS: Final = 4.0
+"""Seconds for shrinking a known defect that is only counted: the corpus has a shrunk program of each."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What to run. `programs`, `seconds`: None for no bound. `strict`: known defects are findings like any other.
 
@@ -144,7 +148,8 @@ class Engine:
             for suspect in done.suspects:
                 self._failures += 1
                 if len(self._findings) + len(self._asked) < MAX_FINDINGS and self._worth(suspect):
-                    job = TriageJob(suspect, done.start)
+                    expected = suspect.identity.known is not None and not self.run_of.strict
+                    job = TriageJob(suspect, done.start, KNOWN_SECONDS if expected else None)
                     self._asked.append((job, self._budget.elapsed))
                     self._waiting.add(job)
 

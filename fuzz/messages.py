@@ -72,10 +72,14 @@ class BlockDone(msgspec.Struct, frozen=True, tag="block", kw_only=True):
 
 
 class TriageJob(msgspec.Struct, frozen=True, tag="triage"):
-    """Replay, shrink and sign one suspect; `start`: the first program of its block."""
+    """Replay, shrink and sign one suspect; `start`: the first program of its block.
+
+    `seconds`: for shrinking, None for what the setup says.
+    """
 
     suspect: Suspect
     start: int
+    seconds: float | None = None
 
 
 class Flaky(msgspec.Struct, frozen=True):

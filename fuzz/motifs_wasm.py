@@ -15,7 +15,7 @@ from twinheap.fuzz.bodies import random_body
 from twinheap.fuzz.draft import GC, Draft
 from twinheap.fuzz.kit_bodies import CALLING_BODIES, KIT_BODIES
 from twinheap.fuzz.motif_table import Registered, motif, read
-from twinheap.fuzz.motifs_memory import fill
+from twinheap.fuzz.motifs_memory import FREE, fill
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET, global_value
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.body import calls_back, features_of
@@ -31,6 +31,7 @@ KIT: Final = 0.4  # share of them that are of the kit
 CALLING: Final = 0.55  # share of pools with bodies that call back
 SIZES: Final = (4, 8, 12, 12, 12, 16, 24, 30)
 SELECTORS: Final = (0, 1, 0, 1, 2, 3, 1, 2**31 - 1)
+FEW_HANDLES: Final = 9  # of a fill in a callback: one trim
 FEW: Final = 2  # instances of a store
 FEW_STORES: Final = 3  # of a program
 SMALL: Final = 64 << 10  # bytes: four arrays of those that bodies make
@@ -217,7 +218,33 @@ def _expect(g: Draft) -> None:
         read(g, g.made(GLOBAL_GET, (g.place.globals[-1],), False))
 
 
-STEPS: Final = (_call_again, _call_again, _fresh, _forget, _scoped, _collect, _look, _expect, uniform_op, uniform_op)
+def _filled(g: Draft) -> None:
+    fill(g, FEW_HANDLES)
+    if g.place.fills:
+        g.add(FREE, (g.place.fills[-1], g.upto(4)))
+
+
+def _instantiated(g: Draft) -> None:
+    """An instance that is there only if the callback runs."""
+    made = g.add(INST, (g.place.slot,))
+    if made:
+        g.add(INST_GLOBAL if g.byte() & 1 else INST_TABLE, (made[0], 0))
+
+
+STEPS: Final = (
+    _call_again,
+    _call_again,
+    _fresh,
+    _forget,
+    _scoped,
+    _collect,
+    _look,
+    _expect,
+    uniform_op,
+    uniform_op,
+    _filled,
+    _instantiated,
+)
 """What happens in callbacks; calls first."""
 
 

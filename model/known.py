@@ -112,4 +112,4 @@ def _full_of_leaks(w: World, store: Store, obj: Obj) -> str | None:
     leaks = [(name, size) for name, size in kept if name is not None]
     live = store.most_live
     load = Load(live.objects + len(leaks), live.bytes + sum(size for _, size in leaks))
-    return min(leaks)[0] if leaks and not store.must_fit(obj, load) else None
+    return min(leaks, key=lambda leak: int(leak[0][1:]))[0] if leaks and not store.must_fit(obj, load) else None

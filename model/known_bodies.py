@@ -111,18 +111,22 @@ def _unmapped(form: Tree) -> set[str]:
 
 def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     """The known defect of Wasm code that explains a verdict: in a run, or on what an earlier run left behind."""
+    own: frozenset[str] = unsafe_in(w.bodies[op[2]]) if OPS[op[0]].name in RUNS else frozenset()
     unsafe: set[str] = set()
-    if OPS[op[0]].name in RUNS:
-        unsafe |= unsafe_in(w.bodies[op[2]])
     stores = _stores(w, op)
     for store in stores:
         unsafe |= store.unsafe
     if "K5" in w.profile.defects and code in IDENTITY_CODES and any(store.reused_segments for store in stores):
         return "K5"
     if w.profile.collector != "copying":
-        unsafe.discard("K32")  # nothing moves
-    names = sorted(unsafe & w.profile.defects)
+        own, unsafe = own - {"K32"}, unsafe - {"K32"}  # nothing moves
+    names = sorted(own & w.profile.defects, key=_number) + sorted(unsafe & w.profile.defects, key=_number)
     return next((name for name in names if code in KNOWN_DEFECTS[name].codes), None)
+
+
+def _number(name: str) -> int:
+    """Defects in the order of their numbers; what the failing op's own body can meet comes before what lingers."""
+    return int(name[1:])
 
 
 def _stores(w: World, op: Op) -> list[Store]:

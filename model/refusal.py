@@ -58,6 +58,10 @@ def _about_callbacks(builder: Builder, spec: OpSpec, operands: Sequence[int]) ->
     if spec.code in CALLS and len(builder.callbacks) >= MAX_CALLS:
         return f"calls nest {MAX_CALLS} deep at most; remove one"
     bodies = builder.config.bodies
+    if spec.group == "wasm" and spec.params[1:2] and spec.params[1].kind == "body" and operands[1] >= len(bodies):
+        return (
+            f"there is no B{operands[1]}: the program has {len(bodies)} bodies; add a line B{len(bodies)}: (body ...)"
+        )
     if spec.name in ("run", "run_exn") and operands[1] < len(bodies) and calls_back(bodies[operands[1]]):
         return f"B{operands[1]} calls back (cb); run it with call or call_exn"
     return None

@@ -15,7 +15,7 @@ from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.program import closing
 from twinheap.model.roots import Stale
 from twinheap.model.rules_objects import rooted
-from twinheap.model.rules_wasm import Error, instance_at, performed
+from twinheap.model.rules_wasm import RUN_CASES, Error, instance_at, performed
 from twinheap.model.run_heap import Trap
 from twinheap.model.world import Broken, World, rule
 
@@ -82,7 +82,6 @@ def _call(
     w.case = case
 
 
-# Of what runs can meet, that which callbacks have to do with; the rest is covered by runs.
 # Which trap ended a call is the business of `run`: but for the host's own, they count as one behaviour (`lumped`).
 _CASES = "ok/null ok/i31 ok/object err:unrooted/stale err:oom/oom skip/empty trap:host/code trap:any/code"
 rule("call", _CASES)(_call)

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def summary(folder: Path, require: Callable[[str], None]) -> Summary:
     """What a run on the bad release came to."""
     require("network")
-    run = Run(setup=Setup(seed=SEED, targets=(BAD,), profile="default"), programs=PROGRAMS, folder=folder)
+    run = Run(setup=Setup(seed=SEED, targets=(BAD,), profile="host"), programs=PROGRAMS, folder=folder)
 
     def listener(event: Event) -> None:
         """Nobody watches."""
