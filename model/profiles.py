@@ -62,7 +62,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K9", "a host throw keeps an uncounted reference pending", OLDEST, 46, UNCOUNTED_CODES),
         KnownDefect("K11", "a cast through an owned root shares it without a token", OLDEST, None, CAST_CODES),
         KnownDefect("K12", "a failed initialization keeps the counts of its fields", OLDEST, None, LEAK_CODES),
-        KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", OLDEST, 50, ("TH401",)),
+        KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", 33, 50, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
         KnownDefect("K15", "a root of a raw value seen as any does not hold it", OLDEST, 32, FRAME_CODES),
         KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),

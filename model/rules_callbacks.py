@@ -15,7 +15,7 @@ from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.program import closing
 from twinheap.model.roots import Stale
 from twinheap.model.rules_objects import rooted
-from twinheap.model.rules_wasm import RUN_CASES, Error, instance_at, performed
+from twinheap.model.rules_wasm import Error, instance_at, performed
 from twinheap.model.run_heap import Trap
 from twinheap.model.world import Broken, World, rule
 
