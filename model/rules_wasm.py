@@ -148,7 +148,7 @@ def performed(
     if isinstance(ended, Error):
         return ended
     trace.check_over()
-    if store.live.objects and not store.may_hold():
+    if store.live.objects and not store.short and not store.may_hold():
         raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
     return ended
 
@@ -177,6 +177,7 @@ def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int,
 
 def _no_room(w: World, machine: Machine, body: int) -> Error:
     machine.out_of_memory(body)
+    machine.heap.store.short = True
     w.case = "oom"
     return Error()
 

@@ -46,6 +46,7 @@ class Store:
         self.unsafe: set[str] = set()  # defects of frames that a run may have met (K3, K4)
         self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.thrown = False  # the host threw, and that was not counted (K9)
+        self.short = False  # a run ended out of memory: what it made before is not known for certain
         self.abandoned = Load(0, 0)  # what bodies made that could not be instantiated: it may stay
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded

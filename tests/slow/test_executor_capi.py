@@ -21,7 +21,7 @@ from twinheap.targets.check import check_executor
 from twinheap.targets.executor import Executor
 from twinheap.targets.registry import parse
 
-LIFO_ONLY = {"scope", "end", "ext_new", "own", "lend", "cast", "typed_call", "new_async", "gc_for", "oom_take"}
+LIFO_ONLY = {"scope", "ext_new", "own", "lend", "cast", "typed_call", "new_async", "gc_for", "oom_take"}
 LEAK_ROUNDS = 400
 LEAK = 4 << 20
 """Bytes. Four times 400 programs would leave 320,000 handles behind, of 30 bytes or more each."""

@@ -18,7 +18,7 @@ MOST_OPS = 15
 """Of the programs that shrinking begins with; it takes seconds from 40."""
 
 THOROUGH = settings(
-    max_examples=2000, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=8000, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
