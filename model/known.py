@@ -39,8 +39,15 @@ _LEAKS: Final = (
 
 
 def known_leak(w: World, obj: Obj) -> str | None:
-    """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or else the mark of another one."""
-    return next((name for mark, name in _LEAKS if name in w.profile.defects and getattr(obj, mark)), None)
+    """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or else the mark of another one.
+
+    After K9 counts are wrong in both directions: the block of an exception that died too early may hold another.
+    """
+    marked = next((name for mark, name in _LEAKS if name in w.profile.defects and getattr(obj, mark)), None)
+    if marked is not None or "K9" not in w.profile.defects:
+        return marked
+    store = w.slots[obj.store]
+    return "K9" if isinstance(store, Store) and store.thrown else None
 
 
 def known_break(w: World, broken: Broken, op: Op) -> str | None:

@@ -98,6 +98,9 @@ FIXED_CAPACITY: Final = {29: 21845, 30: 21845, 31: 21845, 32: 16383}
 """How many externrefs fit in those releases, whatever the limit (docs/spec-errata.md)."""
 
 
+SEGMENTS_EARLY: Final = 45
+"""The first major that makes the items of segments at instantiation (wasm-ops.md 6.6, K5)."""
+
 ELEMENTS_LATE: Final = 45
 """The first major that looks at an array's elements once it has room for them (docs/spec-errata.md)."""
 
@@ -125,6 +128,11 @@ class Profile(msgspec.Struct, frozen=True):
     def elements_late(self) -> bool:
         """Whether an array's elements are checked after its allocation."""
         return self.runtime == "wasmtime" and self.release[0] >= ELEMENTS_LATE
+
+    @property
+    def segments_late(self) -> bool:
+        """Whether items of segments are made at each use (K5), and take no room before."""
+        return self.runtime == "wasmtime" and self.release[0] < SEGMENTS_EARLY
 
     @property
     def bounds_first(self) -> bool:
