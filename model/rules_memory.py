@@ -153,7 +153,7 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
         w.rejected.append(first + number)
 
 
-@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing")
+@rule("free", "ok/all ok/odd ok/first ok/last ok/nothing skip/empty")
 def free(w: World, obs: Observation, source: int, pattern: int) -> None:
     """Drops owned handles of a fill: all, those at odd places, the first, the last."""
     bulk = w.slots[source]
