@@ -81,7 +81,7 @@ class Machine:
         return result
 
     def instantiate(self, body: int) -> None:
-        """Private globals, active segments, passive ones (once for each instance, K5). Raises as `run` does."""
+        """Private globals, passive segments, active ones (once for each instance, K5). Raises as `run` does."""
         found = self.instance.bodies.get(body)
         if found is not None:
             self.own = found
@@ -90,14 +90,14 @@ class Machine:
         try:
             for each in self.env.globals:
                 self._own_global(each)
-            for active in self.env.active:
-                self._write(active)
             for segment in self.env.segments:
                 state = SegmentState([])
                 self.own.segments.append(state)
                 for item in segment.items:
                     state.refs.append(self.value(item))
                     self.heap.store.hold(state.refs[-1])
+            for active in self.env.active:
+                self._write(active)
         except Trap:
             self._abandon(body)
             raise

@@ -170,9 +170,9 @@ class Slots(Core):
         self.constant = True
         try:
             self._make_globals()
+            self.own.segments = [self._segment_of(segment.items) for segment in self.body.segments]
             for active in self.body.active:
                 self._write_active(active)
-            self.own.segments = [self._segment_of(segment.items) for segment in self.body.segments]
         finally:
             self.constant = False
             self.store.frames.pop()
