@@ -39,6 +39,7 @@ class Store:
         self.leaked: dict[int, Obj] = {}
         self.listed: list[Obj] = []  # exposed since the last full collection
         self.raws: list[Ref] = []  # unexpired raw values
+        self.owned_made = 0
         self.cast_roots: list[OwnedRoot] = []  # owned roots that cast handles share
         self.errors: set[int] = set()  # values in kept out-of-memory errors
         self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
@@ -285,6 +286,7 @@ class Store:
     def own(self, ref: Ref) -> OwnedRoot:
         """A new owned root for a rooted reference."""
         root = OwnedRoot(self, ref)
+        self.owned_made += 1
         self.hold(ref)
         if self.counts:
             self.counts.own(root)

@@ -167,6 +167,7 @@ class Child:
         return answer
 
     def _wait(self, patience: float) -> None:
+        self._cut()  # garbage that came in one piece with whole frames is reported after them
         now = time.monotonic()
         alive_at, looked_at, place = now, now, self.place
         while not self._bodies:
@@ -207,11 +208,15 @@ class Child:
             self._ended = True
             return False
         self._reader.feed(data)
+        self._cut()
+        return True
+
+    def _cut(self) -> None:
+        """Takes the whole frames out of what was read."""
         try:
             self._bodies.extend(self._reader.bodies())
         except WireError as error:
             raise self._trouble("protocol", str(error)) from None
-        return True
 
     def _read_stderr(self) -> bool:
         """Keeps the end of one piece of standard error; whether there may be more."""

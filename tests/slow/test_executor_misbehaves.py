@@ -13,8 +13,10 @@ from twinheap.model.builder import Builder
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.targets import executor as executor_module
+from twinheap.targets.child import Child, Trouble
 from twinheap.targets.executor import Executor, ExecutorError, Ran
 from twinheap.targets.heap.machine import HeapMachine
+from twinheap.targets.wire import OP_NAMES, ExecutorHello, Hello, frame
 
 SCRIPT = Path(__file__).parents[1] / "unit" / "targets" / "misbehaving.py"
 CULPRIT, OP = 3, 4
@@ -34,6 +36,7 @@ def program(pairs: int) -> Program:
     return builder.finish()
 
 
+HELLO = Hello(1, "heap", "42.0.2", "drc", True, frozenset(OP_NAMES))
 PROGRAMS = [program(3 + at) for at in range(7)]
 GOOD = [HeapMachine("drc").run(one) for one in PROGRAMS]
 
@@ -77,6 +80,18 @@ def test_end_in_an_op_is_the_last_observation(mode: str, ended: str, outcome: st
     assert culprit.observations[:-1] == GOOD[CULPRIT][:OP]
     assert culprit.observations[-1].outcome == outcome
     assert_others_are_whole(ran)
+
+
+def test_garbage_right_behind_whole_frames_is_said_after_them_at_once() -> None:
+    whole = frame(ExecutorHello(HELLO))
+    script = f"import os, time; os.write(1, {whole + b'Hello, world'!r}); time.sleep(60)"
+    child = Child([sys.executable, "-P", "-c", script], os.environ, 1 << 30)
+    try:
+        assert child.next_answer(OP_TIMEOUT) == ExecutorHello(HELLO)
+        with pytest.raises(Trouble, match="garbage"):  # not a hang, after a patience that no test waits for
+            child.next_answer(600.0)
+    finally:
+        child.close()
 
 
 def test_a_panic_keeps_standard_error() -> None:
