@@ -17,7 +17,7 @@ SHARE: Final = 8
 """Bytes a round trip that are allowed beside: a root takes more in every list that keeps it."""
 
 ENTRY: Final = 64
-"""Bytes for each owned root that was made before: a list that was long is not trimmed until it is twice as long (2.3)."""
+"""Bytes for each owned root made before: a list that was long is not trimmed until it is twice as long (2.3)."""
 
 
 @rule("churn", "ok/i31 ok/extern ok/clone ok/global")
