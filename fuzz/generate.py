@@ -34,6 +34,7 @@ from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, bodies_for
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
+from twinheap.fuzz.zeal import zealous
 from twinheap.model.engines import ENGINES
 from twinheap.model.ops import UNLIMITED
 from twinheap.model.program import Config, Program
@@ -88,7 +89,8 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     _run(draft, menu, wanted)
     if rng.random() < profile.wrong_store:
         end_in_wrong_store(draft)
-    return draft.builder.finish()
+    program = draft.builder.finish()
+    return zealous(program) if not full and rng.random() < profile.zeal else program
 
 
 def _config(rng: Random, profile: Profile, full: bool) -> Config:

@@ -201,6 +201,8 @@ _WASM: Final = (
     _own("w28", COPYING, "private globals of a body are no roots", "run {g=struct()}, gc, run {test struct g}: 0"),
     _own("w29", DRC, "what a private global is at first is not counted", "run {}, gc, run {test struct g}: 0"),
     _own("w30", DRC, "active segments count nothing", "run {}, gc, run {test struct t[0]}: 0"),
+    _own("w31", FREEING, "a selected operand is no root (K3)", "run {v, w = select(new, null, 1), {gc}, see v}: gone"),
+    _own("w32", FREEING, "an array from a segment is no root (K4)", "run {v, w = array.new_data, {gc}, v.length}"),
 )
 
 MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS, *_WASM)}

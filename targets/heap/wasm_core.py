@@ -59,6 +59,8 @@ class Core:
         frame = self.frame
         depth = len(frame.refs)
         for form in forms:
+            # mutant w31: if form[0] == "select": frame.numbers.append(self.eval(form)); frame.refs.append(0); continue
+            # mutant w32: if "data" in form[0]: frame.numbers.append(self.eval(form)); frame.refs.append(0); continue
             frame.push(self.eval(form))
         return depth
 
