@@ -46,6 +46,8 @@ MAX_BODIES: Final = 8  # Wasm bodies in one program: compiling them takes most o
 MAX_LENGTH: Final = 20_000  # elements of an array: passes a page under every collector and storage type
 RUN_VALUES: Final = 8  # host values that are set aside for what one run of a body allocates
 UNLIMITED: Final = -1
+CHURNED_OBJECTS: Final = {"struct": "struct_new", "array": "array_new", "exn": "exn_new"}
+"""The kinds of objects that `churn` makes, with the ops that a target for which it does so must support."""
 
 
 class IntKind(msgspec.Struct, frozen=True):
@@ -91,7 +93,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "upper": IntKind(ANY, EQ, REF_TYPES, (ANY, EQ)),
     "form": _enum("lifo", "owned"),
     "raise": _enum("trap"),
-    "churn": _enum("i31", "extern", "clone", "global"),
+    "churn": _enum("i31", "extern", "clone", "global", *CHURNED_OBJECTS),
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
     "ktable": IntKind(0, len(KIT_TABLES) - 1, (), tuple(range(len(KIT_TABLES)))),

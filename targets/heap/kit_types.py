@@ -55,6 +55,7 @@ KIT_OF: Final[dict[HeapObjectType, ObjectType]] = {
 
 def kit_tag(store: "Store", number: int) -> Tag:
     """A store's tag of the kit, the same for the host and for Wasm: all are made with the first."""
+    # mutant f22 below: if number >= 0:
     if not store.tags:
         for ty in TAGS:
             Tag(store, TAG_TYPES[ty.name])
