@@ -49,8 +49,8 @@ class Measured(NamedTuple):
 class Checked:
     """The whole pipeline of one worker on one target: generate, view, encode, execute, decode, judge, count."""
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+    def __init__(self, target: str, profile: str = PROFILE) -> None:
+        self.target, self.profile = target, profile
         self.failures = 0
         collect_rarely()
         self._core = Core(self._setup(0), opener_for())
@@ -58,7 +58,7 @@ class Checked:
         self.measure(WARM_UP * BLOCK, seed=0)
 
     def _setup(self, seed: int) -> Setup:
-        return Setup(seed=seed, targets=(self.target,), profile=PROFILE)
+        return Setup(seed=seed, targets=(self.target,), profile=self.profile)
 
     def measure(self, programs: int, seed: int) -> Measured:
         """Runs programs 0 to `programs` - 1 of a seed, as `twinheap run` with one worker does."""
@@ -88,8 +88,8 @@ class Checked:
 class Bare:
     """The executor of a target, fed with frames that were encoded before; what it answers is read and dropped."""
 
-    def __init__(self, target: str, supported: frozenset[str]) -> None:
-        self.supported = supported
+    def __init__(self, target: str, supported: frozenset[str], profile: str = PROFILE) -> None:
+        self.supported, self.profile = supported, profile
         self._process = subprocess.Popen(
             registry.parse(target).command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -105,7 +105,7 @@ class Bare:
         return Measured(ops, time.perf_counter() - started)
 
     def _frames(self, programs: int, seed: int) -> list[bytes]:
-        profile = profile_named(PROFILE)
+        profile = profile_named(self.profile)
         bodies = [
             encoded(view(generate(seed, number, profile, self.supported), self.supported), number)
             for number in range(programs)

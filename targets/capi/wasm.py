@@ -98,7 +98,7 @@ class Wasm:
         self._trap_at = ctypes.addressof(self._trap)
         self._callbacks = {name: CALLBACK(function) for name, function in host.items()}
         self._host = self._host_linker()
-        self.exceptions = api.shape.major >= _EXCEPTIONS_FROM and self._accepts(_TAG_MODULE)
+        self.exceptions = api.shape.major >= _EXCEPTIONS_FROM and self.compile_once(_TAG_MODULE)
         """Whether bodies may use exceptions."""
 
     def _host_linker(self) -> int:
@@ -131,7 +131,8 @@ class Wasm:
 
     # --- modules
 
-    def _accepts(self, code: bytes) -> bool:
+    def compile_once(self, code: bytes) -> bool:
+        """Compiles a module and drops it; whether the release accepts it."""
         made = self._compiled(code)
         if isinstance(made, str):
             return False
