@@ -74,7 +74,7 @@ class Main:
             yield "    api.pooling()"
         yield "    api.start()"
         names = {OPS[op[0]].name for op in self._program.ops}
-        if names & {"struct_new", "array_new", "chain"} or any(map(_churns_objects, self._program.ops)):
+        if names & {"struct_new", "array_new", "chain"} or any(map(churns_objects, self._program.ops)):
             yield "    api.object_types(TYPES, STRUCTS, ARRAYS)"
         if "inst" in names:
             yield "    api.link(KIT)"
@@ -144,7 +144,7 @@ class Main:
         spec = OPS[op[0]]
         special: Callable[[int, Op], list[str]] | None = getattr(self, f"_{RENAMED.get(spec.name, spec.name)}", None)
         words = special(at, op) if special else self._words(op)
-        name = "churn_objects" if _churns_objects(op) else RENAMED.get(spec.name, spec.name)
+        name = "churn_objects" if churns_objects(op) else RENAMED.get(spec.name, spec.name)
         return f"api.{name}({', '.join(words)})"
 
     def _words(self, op: Op) -> list[str]:
@@ -191,7 +191,8 @@ class Main:
         return [self._slot(op[1]), f'"{what}"', str(op[3]), str(SLACK + SHARE * op[3])]
 
 
-def _churns_objects(op: Op) -> bool:
+def churns_objects(op: Op) -> bool:
+    """Whether an op makes and drops objects, for which a script needs their types."""
     return op[0] == _CHURN and INT_KINDS["churn"].names[op[2]] in CHURNED_OBJECTS
 
 
