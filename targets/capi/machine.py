@@ -50,7 +50,7 @@ class CapiMachine(ResourceOps, ReadOps):
         """What the handshake says; looks which collector the library runs."""
         library = self._api.library
         status = library.path.stat()
-        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x}"
+        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x} ctypes"
         return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build)
 
     def _collector(self) -> str:

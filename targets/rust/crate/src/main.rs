@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use engine::{Environment, Options};
 use machine::Machine;
+use ops::OpKind;
 use outcome::Observer;
 use process::Progress;
 use wire::{Codes, Hello, Order, Program, Programs, Trouble};
@@ -99,7 +100,7 @@ fn serve(options: Options, sink: &mut File) -> Result<(), Trouble> {
         program: Program::default(),
         out: Vec::new(),
     };
-    let hello = Hello { release: compat::RELEASE, collector: options.collector.0, exact, build: BUILD };
+    let hello = Hello { release: compat::RELEASE, collector: options.collector.0, exact, ops: OpKind::ALL, build: BUILD };
     let mut source = io::stdin().lock();
     let mut body = Vec::new();
     while wire::read_frame(&mut source, &mut body)? {
