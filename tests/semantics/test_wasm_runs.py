@@ -447,3 +447,21 @@ L5 = table_get T2 0
     before = [OK, OK, OK, OK, OK, Observation("err:unrooted")]
     for value, code in (("nonnull", "TH404"), ("null", "TH105")):
         assert judge(loads(text).program, [*before, Observation("ok", (value,))], FIXED)[0].code == code
+
+
+def test_a_cycle_that_a_failed_run_may_have_left_takes_room_or_not() -> None:
+    """Which of the two nodes did not fit is not known; under DRC the first may stay, since it holds itself (4.2)."""
+    text = """twinheap program 1
+S0: limit=65536 limiter=plain
+B0: (body (main (local node) (struct.set node 0 (tee 4 (struct.new_default node)) (get 4)) (drop (struct.new_default node)) (null extern)))
+I1 = inst S0
+O2 = ext_new_owned S0 v0
+F3 = fill S0 2046 v1
+L4 = run I1 0 v2047 null null null 0 lifo
+odrop O2
+O5 = ext_new_owned S0 v2055
+"""
+    before = [OK, OK, Observation("ok", (2046,)), Observation("err:oom"), OK]
+    for made in (Observation("ok", (), (0,)), Observation("err:oom", (), (0, 2055))):
+        found = judge(loads(text).program, [*before, made], FIXED)
+        assert [verdict.code for verdict in found if verdict.allowed != "one observation per op"] == []
