@@ -449,6 +449,21 @@ L5 = table_get T2 0
         assert judge(loads(text).program, [*before, Observation("ok", (value,))], FIXED)[0].code == code
 
 
+def test_items_that_are_made_when_they_are_used_take_no_room_before() -> None:
+    """In releases before 45; from there on they are made with the instance (6.6)."""
+    text = """twinheap program 1
+S0: limit=65536 limiter=plain
+B0: (body (segment any (array.new_default bytes (i32 0))) (main (null extern)))
+I1 = inst S0
+L2 = run I1 0 v0 null null null 0 lifo
+F3 = fill S0 2047 v8
+"""
+    for release, codes in (("44.0.0", []), ("45.0.0", ["TH303"])):
+        profile = profile_for("wasmtime", release, "drc", exact=False)
+        found = judge(loads(text).program, [OK, trace(), Observation("ok", (2047,))], profile)
+        assert [verdict.code for verdict in found if verdict.allowed != "one observation per op"] == codes
+
+
 def test_a_cycle_that_a_failed_run_may_have_left_takes_room_or_not() -> None:
     """Which of the two nodes did not fit is not known; under DRC the first may stay, since it holds itself (4.2)."""
     text = """twinheap program 1
