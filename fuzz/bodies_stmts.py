@@ -9,6 +9,7 @@ from typing import Final
 from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, operands, pause, value
 from twinheap.fuzz.bodies_frame import (
     ARRAY_OF,
+    MAIN_COST,
     MOST_TIMES,
     STRUCT_OF,
     TRIES,
@@ -131,7 +132,7 @@ def fresh(m: Maker, type_: str) -> tuple[Tree, int | None]:
 def carry(m: Maker, depth: int) -> Tree | None:
     """A variable goes on to its next value, in a loop or not, while the one before waits on the operand stack."""
     parameters = [number for number in range(m.here.params) if is_reference(m.here.types[number])]
-    if parameters and m.chance(128):
+    if parameters and m.chance(90 if m.here.allowed == MAIN_COST else 210):
         return _advance(m, m.pick(parameters))
     times = 2 + m.upto(3)
     if m.here.times * times > MOST_TIMES:

@@ -87,6 +87,7 @@ RIGHT: list[tuple[str, tuple[Value, ...]]] = [
         ("n:-56", "n:-25536", "n:-128", "n:127"),
     ),
     ("(set2 0 1 (get 1) (get 0)) (see (get 0)) (see (get 1))", (1, 0)),
+    ("(set2 4 4 (get 1) (get 0)) (see (get 4))", (1,)),
     ("(block (br_on_null 0 (get 0)) (see (get 0)) (br_on_null 0 (get 4)) (see (get 1)))", (0,)),
     (
         "(see (on_non_null (get 0) (get 1))) (see (on_non_null (get 4) (get 1))) (see (to_extern (on_cast_fail i31 (get 2) (null i31)))) (note (is_null (on_cast_fail box (get 2) (null box))))",
