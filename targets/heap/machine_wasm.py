@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from twinheap.model.observation import EXN, OK, TRAP
+from twinheap.model.observation import EXN, OK, PASSED, STOPPED, TRAP
 from twinheap.model.ops import CODE, RUN_VALUES, Op
 from twinheap.targets.heap import (
     ExternRef,
@@ -90,7 +90,9 @@ class WasmOps(ExceptionOps):
             seen = run()
             return (seen[0], (*host.trace, *seen[1]))
         except Trap as trap:
-            return (TRAP + trap.code, tuple(host.trace))
+            ending = TRAP + trap.code
+            passed = (f"{PASSED}{host.passed}",) if ending in STOPPED else ()
+            return (ending, (*host.trace, *passed))
         except ThrownException:
             return (EXN, tuple(host.trace))
         except GcHeapOutOfMemory as oom:
