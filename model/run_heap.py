@@ -104,7 +104,9 @@ class Heap:
         return live
 
     def show(self) -> None:
-        """From here on what happens would show: it was an allocation before that failed."""
+        """From here on what happens would show: it was an allocation before that failed, or the run was stopped."""
+        if self.trace.over:
+            self.limits.over()
         if self.undo is None:
             return
         undo, self.undo = self.undo, None

@@ -50,7 +50,7 @@ class RunLimits:
 
     def begin(self, body: BodyState) -> None:
         """The function `main` of a body's instance is called. Raises Stopped if there is nothing left to use."""
-        self._body, self._start = body, (body.points, body.drifts)
+        self._body, self._start, self._doubt = body, (body.points, body.drifts), None
         if self.store.budget is Budget.NOTHING:
             raise Stopped(self.outcome)
 
@@ -69,7 +69,7 @@ class RunLimits:
             self._doubt = self.trace.at, self.changes
 
     def over(self) -> None:
-        """The run is at its end, or at another trap. Raises Stopped if it may have been stopped before; Lost."""
+        """The run is at its end, at another trap, or would show more. Raises Stopped if it was stopped before; Lost."""
         if self._here and self._doubted:
             self._check_doubt()
             self._stop()

@@ -8,6 +8,7 @@ failures are outcomes, since traps, exceptions and errors are told apart by thei
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -101,8 +102,9 @@ class Wasm:
         self._instance_at = ctypes.addressof(self._instance)
         self._trap = ctypes.c_void_p()
         self._trap_at = ctypes.addressof(self._trap)
-        self._begin, self._poll = bound("wasmtime_func_call_async"), bound("wasmtime_call_future_poll")
-        self._delete_future = bound("wasmtime_call_future_delete")
+        self._call_async = bound("wasmtime_func_call_async")
+        self._link_async = bound("wasmtime_linker_instantiate_async")
+        self._poll, self._delete_future = bound("wasmtime_call_future_poll"), bound("wasmtime_call_future_delete")
         self._engine = ENGINES[engine]
         self._get_global, self._value = bound("wasmtime_global_get"), ctypes.create_string_buffer(api.shape.val_size)
         self._callbacks = {name: CALLBACK(function) for name, function in host.items()}
@@ -216,6 +218,9 @@ class Wasm:
     def _instantiate(self, linker: int, context: int, module: int) -> Raw | None:
         """Makes an instance at `_instance`; the outcome if that failed."""
         self._trap.value = None
+        if self._engine.fibers:
+            begin = functools.partial(self._link_async, linker, context, module, self._instance_at)
+            return self._ending(self._polled(begin))
         error = self._link(linker, context, module, self._instance_at, self._trap_at)
         return self._ending(error)
 
@@ -225,15 +230,15 @@ class Wasm:
         """Calls a function of one result with wasmtime_val_t's; how it ended if it did not return."""
         self._trap.value = None
         if self._engine.fibers:
-            return self._ending(self._polled(context, function, arguments, count, result))
+            begin = functools.partial(self._call_async, context, function, arguments, count, result, 1)
+            return self._ending(self._polled(begin))
         error = self._call_function(context, function, arguments, count, result, 1, self._trap_at)
         return self._ending(error)
 
-    def _polled(self, context: int, function: int, arguments: int, count: int, result: int) -> int | None:
-        """A call on a stack of its own, polled to its end: a wasmtime_error_t*, if that is how it ended."""
+    def _polled(self, begin: Callable[[int, int], int]) -> int | None:
+        """What begins with places for a trap and an error, on a stack of its own, polled to its end: the error."""
         trap, error = ctypes.c_void_p(), ctypes.c_void_p()
-        out = ctypes.addressof(trap), ctypes.addressof(error)
-        future = self._begin(context, function, arguments, count, result, 1, *out)
+        future = begin(ctypes.addressof(trap), ctypes.addressof(error))
         while not self._poll(future):
             pass
         self._delete_future(future)
