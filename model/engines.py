@@ -51,8 +51,8 @@ ENGINES: Final = (
     Engine("pulley", pulley=True, share=2),
     Engine("single_pass", single_pass=True),
     Engine("explicit", guard=0, explicit=True),
-    Engine("fuel", fuel=True, share=3),
-    Engine("epochs", epochs=True, share=2),
+    Engine("fuel", fuel=True, share=4),
+    Engine("epochs", epochs=True, share=3),
     Engine("fibers", fibers=True),
 )
 """The configurations, by number. Names and numbers are never reused."""

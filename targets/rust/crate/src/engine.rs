@@ -28,18 +28,8 @@ pub struct Options {
 }
 
 /// The names of the engine configurations, by number: `ENGINES` of model/engines.py.
-pub const ENGINES: [&str; 10] = [
-    "default",
-    "unoptimized",
-    "pooling",
-    "moving",
-    "pulley",
-    "single_pass",
-    "explicit",
-    "fuel",
-    "epochs",
-    "fibers",
-];
+pub const ENGINES: [&str; 10] =
+    ["default", "unoptimized", "pooling", "moving", "pulley", "single_pass", "explicit", "fuel", "epochs", "fibers"];
 
 /// GC heaps of a pool: `POOL_HEAPS` of model/engines.py.
 const POOL_HEAPS: u32 = 16;

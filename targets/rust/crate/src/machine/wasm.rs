@@ -41,7 +41,9 @@ impl Machine {
     pub(super) fn inst(&mut self, slot: i64, result: i64) -> Outcome {
         let store = self.store(slot)?;
         let environment = self.run.stores.environment(store)?;
-        let instance = Instance::new(self.run.stores.context(store)?, &environment.instance, &[])?;
+        let instance = self.unlimited(store, |machine| {
+            Ok(Instance::new(machine.run.stores.context(store)?, &environment.instance, &[])?)
+        })?;
         self.put(result, Slot::Inst(self.run.instances.len()))?;
         self.run.instances.push(Inst { store, instance, bodies: HashMap::new() });
         Ok(Reply::Done)
