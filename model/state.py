@@ -6,12 +6,14 @@ collection. Objects that a known defect keeps are moved to `leaked`, so that eac
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from twinheap.model.bounds import Bounds, Load
 from twinheap.model.contents import Future
 from twinheap.model.counts import Exact
+from twinheap.model.engines import DEFAULT
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.layout import block, needed
 from twinheap.model.profiles import Profile
@@ -21,11 +23,21 @@ MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "ho
 """Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
 
 
+class Budget(enum.Enum):
+    """What the runs of a store may still use: more than they can, nobody knows, nothing."""
+
+    PLENTY = enum.auto()
+    SOME = enum.auto()
+    NOTHING = enum.auto()
+
+
 class Store:
     """One store: its heap, roots, objects; and in exact mode its exact bookkeeping."""
 
-    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int) -> None:
+    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int, engine: int = DEFAULT) -> None:
         self.slot = slot
+        self.engine = engine  # the number of its configuration
+        self.budget = Budget.PLENTY  # what its runs may use
         self.profile = profile
         self.limit = limit
         self.limiter = limiter

@@ -27,7 +27,7 @@ _USES: Final = INT_KINDS["use"].names
 
 
 class CapiMachine(ResourceOps, ReadOps):
-    """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
+    """Runs programs on one library in this process: an engine for each configuration, a store for each of the program.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,
     and payloads are kept here, as the memory behind those pointers.
@@ -50,8 +50,9 @@ class CapiMachine(ResourceOps, ReadOps):
         """What the handshake says; looks which collector the library runs."""
         library = self._api.library
         status = library.path.stat()
+        names = self._engines.names()
         build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x}"
-        return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build)
+        return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build, names)
 
     def _collector(self) -> str:
         """A moving collector changes raw values, and only null finalizes nothing."""
