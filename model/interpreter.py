@@ -99,6 +99,8 @@ class Machine:
                 for item in segment.items:
                     state.refs.append(self.value(item))
                     self.heap.store.hold(state.refs[-1])
+                if self.heap.w.profile.segments_late and any(type(ref) is Obj for ref in state.refs):
+                    self.heap.store.unmade = True
             for active in self.env.active:
                 self._write(active)
         except Trap:

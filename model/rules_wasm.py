@@ -149,8 +149,7 @@ def performed(
     if isinstance(ended, Error):
         return ended
     trace.check_over()
-    unsure = store.short or w.profile.segments_late
-    if store.live.objects and not unsure and not store.may_hold():
+    if store.live.objects and not store.short and not store.may_hold():
         raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
     return ended
 

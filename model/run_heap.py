@@ -260,13 +260,17 @@ class Heap:
             self.store.write(table.refs.pop(), None)
 
     def set_cell(self, obj: Obj, at: int, new: Stored) -> None:
-        """A write to a field or element. Into what only frames know it changes nothing that lasts."""
+        """A write to a field or element. Into what only frames know it changes nothing that lasts, but for a cycle."""
         self.use(new)
         old = obj.cells[at]
-        self._change(obj.held, lambda: self.store.write_cell(obj, at, old))
+        self._change(obj.held or self._closes(obj, new), lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
         if not obj.held:
             self.loose[obj.value] = obj
+
+    def _closes(self, obj: Obj, new: Stored) -> bool:
+        """Whether `obj` will hold itself, by way of `new`: under DRC it stays then, with all that it holds (4.2)."""
+        return self.undo is not None and self.w.profile.collector == "drc" and obj in closure([new])
 
     def drop_segment(self, segment: SegmentState) -> None:
         """The segment is empty from now on, and holds nothing."""

@@ -60,6 +60,7 @@ class Store:
         self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.thrown = False  # the host threw, and that was not counted (K9)
         self.short = False  # a run ended out of memory: what it made before is not known for certain
+        self.unmade = False  # segments have items that are made when they are used, so that they may take no room yet
         self.abandoned = Load(0, 0)  # what bodies made that could not be instantiated: it may stay
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
@@ -242,7 +243,7 @@ class Store:
     def may_hold(self) -> bool:
         """Whether all that is alive can be in the heap at all."""
         bounds = self.bounds
-        if bounds.unlimited or self.runs or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
+        if bounds.unlimited or self.runs or self.unmade or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
             return True
         if bounds.mixed:
             self.garbage()

@@ -136,8 +136,9 @@ class Core:
         return self.frame.at(form[1])
 
     def _set2(self, form: Form) -> None:
-        for place, value in zip(form[1:3], self.values(form[3:]), strict=True):
-            self.frame.set(place, value)
+        one, other = self.values(form[3:])
+        self.frame.set(form[2], other)  # as on the operand stack: the last one first
+        self.frame.set(form[1], one)
 
     def _drop(self, form: Form) -> None:
         self.eval(form[1])
