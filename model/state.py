@@ -243,7 +243,12 @@ class Store:
     def may_hold(self) -> bool:
         """Whether all that is alive can be in the heap at all."""
         bounds = self.bounds
-        if bounds.unlimited or self.runs or self.unmade or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
+        if (
+            bounds.unlimited
+            or self.runs
+            or self.unmade
+            or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes)))
+        ):
             return True
         if bounds.mixed:
             self.garbage()

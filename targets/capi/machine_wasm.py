@@ -16,7 +16,8 @@ from twinheap.model.observation import IS_NULL, OOM, PASSED, STOPPED, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
 from twinheap.targets.capi.api import CApi
-from twinheap.targets.capi.machine_slots import SlotOps, StoreState
+from twinheap.targets.capi.limits import StoreState
+from twinheap.targets.capi.machine_slots import SlotOps
 from twinheap.targets.capi.memory import is_null
 from twinheap.targets.capi.outcomes import HOST_TRAP
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, VAL_HANDLE
