@@ -42,6 +42,7 @@ def facts(assembled: Callable[[str], bytes] = binary) -> bytes:
                 assembled(kit_module(exceptions=True)),
                 assembled(types_module()),
                 assembled(module(machine_wasm.CLEAR)),
+                assembled(module(machine_wasm.CLEAR, counted=True)),
                 wasm.TAG_MODULE,
             ],
             [_storages(made) for made in STRUCTS],
@@ -70,6 +71,8 @@ def _shape(major: int) -> list[int]:
         int(major >= machine_wasm.TYPED_NULLS),
         int(major >= wasm.EXCEPTIONS_FROM),
         int(major >= objects.FIRST),
+        int(major >= engines.PULLEY_FROM),
+        int(major >= engines.FIBERS_FROM),
         int("wasmtime_anyref_is_array" in prototypes(shape)),
     ]
 
@@ -81,4 +84,5 @@ def _storages(made: ObjectType) -> list[str]:
 def _engine(engine: Engine) -> list[Any]:
     """Sizes that are left alone are -1."""
     sizes = [-1 if size is None else size for size in (engine.reservation, engine.guard)]
-    return [int(engine.optimize), int(engine.pooling), *sizes]
+    switches = (engine.optimize, engine.pooling, engine.pulley, engine.single_pass, engine.explicit)
+    return [engine.name, *sizes, *map(int, (*switches, engine.fuel, engine.epochs, engine.fibers))]

@@ -62,6 +62,7 @@ pub struct Api {
     pub roots: Roots,
     gc: Gc,
     pub engine: Ptr,
+    pub config: &'static EngineFacts,
     pub types: RefTypes,
 }
 
@@ -70,7 +71,7 @@ impl Api {
         library: &'static Library,
         facts: &'static Facts,
         shape: Shape,
-        engine: &EngineFacts,
+        config: &'static EngineFacts,
     ) -> Result<Api, Trouble> {
         let c = Always::load(library)?;
         let gc = if shape.gc_returns_error {
@@ -81,9 +82,9 @@ impl Api {
         let objects = shape.objects.then(|| ObjectFunctions::load(library)).transpose()?;
         let array_test = shape.array_test.then(|| ArrayTest::load(library)).transpose()?;
         let roots = Roots::load(library, shape, objects.as_ref())?;
-        let engine = crate::engine::new_engine(library, &c, facts, engine)?;
+        let engine = crate::engine::new_engine(library, &c, facts, (shape, config))?;
         let types = RefTypes::read(&c, engine, facts)?;
-        Ok(Api { facts, shape, c, objects, array_test, roots, gc, engine, types })
+        Ok(Api { facts, shape, c, objects, array_test, roots, gc, engine, config, types })
     }
 
     // --- stores

@@ -18,16 +18,34 @@ pub struct Shape {
     pub typed_nulls: bool,
     pub exceptions: bool,
     pub objects: bool,
+    /// Whether the interpreter is there: a wheel before ends the process when it is asked for it.
+    pub pulley: bool,
+    /// Whether an engine takes asynchronous calls beside others.
+    pub fibers: bool,
     /// Whether the function that tells arrays from structs is there.
     pub array_test: bool,
 }
 
 /// An engine configuration (model/engines.py); sizes in bytes, None leaves the default.
 pub struct EngineFacts {
-    pub optimize: bool,
-    pub pooling: bool,
+    pub name: &'static str,
     pub reservation: Option<u64>,
     pub guard: Option<u64>,
+    pub optimize: bool,
+    pub pooling: bool,
+    pub pulley: bool,
+    pub single_pass: bool,
+    pub explicit: bool,
+    pub fuel: bool,
+    pub epochs: bool,
+    pub fibers: bool,
+}
+
+impl EngineFacts {
+    /// Whether a run may be stopped at a check point (docs/bodies.md).
+    pub fn limits_runs(&self) -> bool {
+        self.fuel || self.epochs
+    }
 }
 
 /// The modules that are needed, in the binary format.
@@ -38,8 +56,9 @@ pub struct Modules {
     pub kit_with_tags: Vec<u8>,
     /// Imports a global of each struct type and each array type.
     pub types: Vec<u8>,
-    /// A body that does what `clear` does.
+    /// A body that does what `clear` does; and the same counting its check points.
     pub clear: Vec<u8>,
+    pub clear_counted: Vec<u8>,
     /// Nothing but a tag: whether an engine takes it shows whether it knows exceptions.
     pub tag: Vec<u8>,
 }
@@ -149,6 +168,8 @@ fn shape(reader: &mut Reader<'static>) -> Read<Shape> {
         typed_nulls: flag(reader)?,
         exceptions: flag(reader)?,
         objects: flag(reader)?,
+        pulley: flag(reader)?,
+        fibers: flag(reader)?,
         array_test: flag(reader)?,
     })
 }
@@ -162,6 +183,7 @@ fn modules(reader: &mut Reader<'static>) -> Read<Modules> {
         kit_with_tags: next()?,
         types: next()?,
         clear: next()?,
+        clear_counted: next()?,
         tag: next()?,
     })
 }
@@ -169,9 +191,16 @@ fn modules(reader: &mut Reader<'static>) -> Read<Modules> {
 fn engine(reader: &mut Reader<'static>) -> Read<EngineFacts> {
     reader.array()?;
     Ok(EngineFacts {
-        optimize: flag(reader)?,
-        pooling: flag(reader)?,
+        name: reader.text()?,
         reservation: u64::try_from(reader.int()?).ok(),
         guard: u64::try_from(reader.int()?).ok(),
+        optimize: flag(reader)?,
+        pooling: flag(reader)?,
+        pulley: flag(reader)?,
+        single_pass: flag(reader)?,
+        explicit: flag(reader)?,
+        fuel: flag(reader)?,
+        epochs: flag(reader)?,
+        fibers: flag(reader)?,
     })
 }

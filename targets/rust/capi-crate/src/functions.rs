@@ -84,6 +84,14 @@ functions! {
         wasmtime_linker_instantiate(Ptr, Ptr, Ptr, Ptr, Ptr) -> Ptr;
         wasmtime_instance_export_get(Ptr, Ptr, Ptr, usize, Ptr) -> bool;
         wasmtime_func_call(Ptr, Ptr, Ptr, usize, Ptr, usize, Ptr) -> Ptr;
+        wasmtime_context_set_fuel(Ptr, u64) -> Ptr;
+        wasmtime_context_get_fuel(Ptr, Ptr) -> Ptr;
+        wasmtime_context_set_epoch_deadline(Ptr, u64);
+        wasmtime_engine_increment_epoch(Ptr);
+        wasmtime_func_call_async(Ptr, Ptr, Ptr, usize, Ptr, usize, Ptr, Ptr) -> Ptr;
+        wasmtime_linker_instantiate_async(Ptr, Ptr, Ptr, Ptr, Ptr, Ptr) -> Ptr;
+        wasmtime_call_future_poll(Ptr) -> bool;
+        wasmtime_call_future_delete(Ptr);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The machine: runs one program after the other on one engine, with a method per op kind (docs/spec/capi.md 5.1).
+//! The machine: runs one program after the other, with a method per op kind (docs/spec/capi.md 5.1).
 //!
 //! There are no scopes, LIFO handles, errors that give a value back, futures or typed calls in C: the parent lowers or
 //! drops them (docs/spec/program-ir.md 8.2).
@@ -6,6 +6,7 @@
 mod callbacks;
 mod dispatch;
 mod host;
+mod limits;
 mod objects;
 mod operands;
 mod reads;
@@ -15,26 +16,29 @@ mod slots;
 mod wasm;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use self::callbacks::{Callback, Returned};
 use self::host::Activity;
 use self::operands::{Slot, StoreState};
 use self::wasm::Inst;
 use crate::api::{drain, Api, Store};
-use crate::objects::Objects;
+use crate::engines::{Engines, DEFAULT};
+use crate::facts::{Facts, Shape};
+use crate::library::Library;
 use crate::ops::{Op, OpKind};
 use crate::other_thread::OtherThread;
 use crate::outcome::{Observation, Reply, Stop, PANIC};
 use crate::process::Progress;
-use crate::wasm::Wasm;
 use crate::wire::{self, Program, Trouble};
 
-/// Executes programs on one engine. A defect of the runtime kills the process.
+/// Executes programs on one library: an engine for each configuration, a store for each of the program. A defect of the runtime kills the process.
 pub struct Machine {
-    api: Api,
-    wasm: Wasm,
-    /// Made when the first program needs it: it takes a module to compile.
-    objects: Option<Objects>,
+    /// With the default engine; functions that have nothing to do with engines are called on it.
+    api: Rc<Api>,
+    engines: Engines,
+    /// Whether bodies may use exceptions.
+    exceptions: bool,
     other_thread: OtherThread,
     progress: Progress,
     // What follows is of the program that runs.
@@ -58,16 +62,21 @@ pub struct Machine {
     returned: Option<Returned>,
     /// The run of a body that is going on.
     activity: Option<Activity>,
+    /// The configuration of store 0, and of what `store_new` makes.
+    engine: usize,
 }
 
 impl Machine {
-    pub fn new(api: Api) -> Result<Machine, Trouble> {
-        let wasm = Wasm::new(&api, host::FUNCTIONS)?;
+    /// Makes the default engine: what cannot be had is known before anything runs.
+    pub fn new(library: &'static Library, facts: &'static Facts, shape: Shape) -> Result<Machine, Trouble> {
+        let mut engines = Engines::new(library, facts, shape, host::FUNCTIONS);
+        let api = engines.api(DEFAULT)?;
+        let exceptions = engines.wasm(DEFAULT)?.0.exceptions;
         let other_thread = OtherThread::new(api.roots.clone());
         Ok(Machine {
             api,
-            wasm,
-            objects: None,
+            engines,
+            exceptions,
             other_thread,
             progress: Progress::default(),
             ops: Vec::new(),
@@ -83,6 +92,7 @@ impl Machine {
             calls: Vec::new(),
             returned: None,
             activity: None,
+            engine: DEFAULT,
         })
     }
 
@@ -94,9 +104,14 @@ impl Machine {
     /// The op kinds that this release has.
     pub fn supported(&self) -> Vec<OpKind> {
         let has = |kind: &OpKind| {
-            (self.api.shape.objects || !kind.needs_objects()) && (self.wasm.exceptions || !kind.needs_exceptions())
+            (self.api.shape.objects || !kind.needs_objects()) && (self.exceptions || !kind.needs_exceptions())
         };
         OpKind::ALL.iter().copied().filter(has).collect()
+    }
+
+    /// The names of the engine configurations that the library can have.
+    pub fn engines(&mut self) -> Vec<&'static str> {
+        self.engines.names()
     }
 
     /// Which collector runs: a moving one changes raw values, and only null finalizes nothing.
@@ -125,7 +140,7 @@ impl Machine {
         self.progress.program(program.number);
         std::mem::swap(&mut self.ops, &mut program.ops);
         std::mem::swap(&mut self.bodies, &mut program.bodies);
-        self.begin(program);
+        self.begin(program)?;
         let stop = self.perform(0, self.ops.len())?;
         wire::write_frame(out, |writer| {
             let place = wire::begin_result(writer, batch, program.number);
@@ -135,7 +150,7 @@ impl Machine {
         Ok(())
     }
 
-    fn begin(&mut self, program: &Program) {
+    fn begin(&mut self, program: &Program) -> Result<(), Trouble> {
         drain();
         self.slots.clear();
         self.slots.resize_with(program.slots.max(1), || Slot::Empty);
@@ -144,14 +159,18 @@ impl Machine {
         self.seen.resize(self.ops.len(), Observation::SKIPPED);
         self.over = false;
         self.place = 0;
-        let store = self.open_store(program.limit);
+        self.engine = program.engine;
+        let store = self.open_store(program.limit, program.engine)?;
         self.slots[0] = Slot::Store(store);
+        Ok(())
     }
 
-    fn open_store(&mut self, limit: i64) -> usize {
-        let Store { pointer, context } = self.api.store_new(limit);
-        self.stores.push(StoreState { pointer, context, alive: true });
-        self.stores.len() - 1
+    fn open_store(&mut self, limit: i64, engine: usize) -> Result<usize, Trouble> {
+        let Store { pointer, context } = self.engines.api(engine)?.store_new(limit);
+        let store = self.stores.len();
+        self.stores.push(StoreState { pointer, context, engine, deadline: 0, alive: true });
+        self.lift_limits(store);
+        Ok(store)
     }
 
     /// Drops what the last program left, however far it came: handles, what is made of its types, linkers, stores.
@@ -163,12 +182,10 @@ impl Machine {
                 _ => {}
             }
         }
-        if let Some(objects) = &mut self.objects {
-            objects.forget();
-        }
+        self.engines.forget_stores();
         self.drop_returned();
         for instance in std::mem::take(&mut self.instances) {
-            self.wasm.drop_instance(&self.api, &instance.made);
+            instance.made.drop_linker(&self.api);
         }
         for store in std::mem::take(&mut self.stores) {
             if store.alive {

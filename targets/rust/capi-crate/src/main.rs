@@ -8,6 +8,7 @@ mod abi;
 mod api;
 mod doomed;
 mod engine;
+mod engines;
 mod facts;
 mod functions;
 mod globals;

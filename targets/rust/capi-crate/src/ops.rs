@@ -95,6 +95,9 @@ op_kinds! {
     Ret "ret" 1,
     Raise "raise" 1,
     Result "result" 2,
+    StoreNewIn "store_new_in" 4,
+    SetFuel "set_fuel" 2,
+    SetEpochDeadline "set_epoch_deadline" 2,
 }
 
 impl OpKind {

@@ -10,6 +10,8 @@ use crate::wire::Trouble;
 pub const OOM: &str = "err:oom";
 pub const OTHER: &str = "err:other";
 pub const PANIC: &str = "panic:";
+/// How a run ends that a limit stopped (docs/bodies.md).
+pub const STOPPED: [&str; 2] = ["trap:fuel", "trap:interrupt"];
 
 /// One value of an observation.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub enum Value {
     Note(i32),
     /// In the trace of a run: a value that was finalized.
     Gone(u32),
+    /// After the trace of a run that was stopped: how many check points it passed.
+    Passed(i32),
 }
 
 /// The values of an observation; most have none or one.
@@ -115,6 +119,7 @@ fn write_value(writer: &mut Writer, value: &Value) {
         Value::Text(text) => writer.text(text),
         Value::I31(payload) => writer.text(&format!("i31:{payload}")),
         Value::Note(number) => writer.text(&format!("n:{number}")),
+        Value::Passed(number) => writer.text(&format!("p:{number}")),
         Value::Gone(value) => writer.text(&format!("f:{value}")),
     }
 }

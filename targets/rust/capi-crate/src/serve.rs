@@ -1,11 +1,9 @@
 //! The loop: handshake, batches, results. Results are kept until the end of a batch and then written at once; the place in
 //! the program is noted in shared memory before each op, so that the parent knows it whatever happens here.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 
-use crate::api::Api;
 use crate::facts::{Facts, Shape};
 use crate::library::Library;
 use crate::machine::Machine;
@@ -30,13 +28,11 @@ pub struct Server {
     options: Options,
     collector: &'static str,
     supported: Vec<OpKind>,
-    /// The machines, and which of them each engine configuration has; what a library cannot have runs on the first.
-    machines: Vec<Machine>,
-    engines: BTreeMap<usize, usize>,
-    /// The machine that has something to drop.
-    unfinished: Option<usize>,
-    /// The file into which the place in the program is noted.
-    progress: Option<File>,
+    /// The names of the engine configurations that the library can have.
+    engines: Vec<&'static str>,
+    machine: Machine,
+    /// The machine has something to drop.
+    unfinished: bool,
     /// None before the handshake.
     codes: Option<Codes>,
     program: Program,
@@ -46,19 +42,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes the default engine: what cannot be had is known before anything is said.
+    /// Makes the engines: what cannot be had is known before anything is said.
     pub fn new(options: Options) -> Result<Server, Trouble> {
-        let machine = Machine::new(api(&options, 0)?)?;
+        let mut machine = Machine::new(options.library, options.facts, options.shape)?;
+        let engines = machine.engines();
         let collector = machine.collector();
         let supported = machine.supported();
         Ok(Server {
             options,
             collector,
             supported,
-            machines: vec![machine],
-            engines: BTreeMap::from([(0, 0)]),
-            unfinished: None,
-            progress: None,
+            engines,
+            machine,
+            unfinished: false,
             codes: None,
             program: Program::default(),
             out: Vec::new(),
@@ -90,8 +86,7 @@ impl Server {
             Order::Hello(request) => {
                 if let Some(path) = request.progress {
                     let file = Progress::open(&path).map_err(|error| Trouble(format!("{path}: {error}")))?;
-                    self.machines[0].note_in(Progress::map(&file)?);
-                    self.progress = Some(file);
+                    self.machine.note_in(Progress::map(&file)?);
                 }
                 self.codes = Some(request.codes);
                 let hello = Hello {
@@ -100,6 +95,7 @@ impl Server {
                     exact: false,
                     ops: &self.supported,
                     build: &self.options.build,
+                    engines: self.engines.clone(),
                 };
                 wire::write_frame(&mut self.out, |writer| hello.write(writer));
                 self.flush()
@@ -113,9 +109,8 @@ impl Server {
         let mut program = std::mem::take(&mut self.program);
         while programs.next_into(&codes, &mut program)? {
             self.finish();
-            let at = self.machine(program.engine)?;
-            self.unfinished = Some(at);
-            self.machines[at].execute(&mut program, batch, &mut self.out)?;
+            self.unfinished = true;
+            self.machine.execute(&mut program, batch, &mut self.out)?;
             if self.out.len() > FLUSH_SIZE {
                 self.flush()?;
             }
@@ -129,29 +124,9 @@ impl Server {
         Ok(())
     }
 
-    /// The place of the machine with that engine configuration, made when a program first asks for it.
-    fn machine(&mut self, engine: usize) -> Result<usize, Trouble> {
-        if let Some(at) = self.engines.get(&engine) {
-            return Ok(*at);
-        }
-        let made = api(&self.options, engine).and_then(Machine::new);
-        let at = match made {
-            Ok(mut machine) => {
-                if let Some(file) = &self.progress {
-                    machine.note_in(Progress::map(file)?);
-                }
-                self.machines.push(machine);
-                self.machines.len() - 1
-            }
-            Err(_) => 0,
-        };
-        self.engines.insert(engine, at);
-        Ok(at)
-    }
-
     fn finish(&mut self) {
-        if let Some(at) = self.unfinished.take() {
-            self.machines[at].finish();
+        if std::mem::take(&mut self.unfinished) {
+            self.machine.finish();
         }
     }
 
@@ -162,9 +137,4 @@ impl Server {
         self.out.clear();
         Ok(())
     }
-}
-
-fn api(options: &Options, engine: usize) -> Result<Api, Trouble> {
-    let asked = options.facts.engines.get(engine).ok_or_else(|| Trouble::new("there is no such engine"))?;
-    Api::new(options.library, options.facts, options.shape, asked)
 }

@@ -15,6 +15,9 @@ use crate::wire::Trouble;
 /// Compiled modules that are kept, some 20 KB each: those of a batch, and of the program being shrunk.
 const CACHED: usize = 256;
 
+/// The export that counts the check points which an instance of a body has passed (docs/bodies.md).
+const POINTS: &str = "points";
+
 /// `wasm_valkind_t` of an externref.
 const VALKIND_EXTERNREF: u8 = 128;
 
@@ -40,6 +43,20 @@ pub struct Instance {
     linker: Ptr,
     pub globals: Vec<Item>,
     pub tables: Vec<Item>,
+}
+
+impl Instance {
+    /// Frees what is not the store's.
+    pub fn drop_linker(self, api: &Api) {
+        drop_linker(api, self.linker);
+    }
+}
+
+/// An instance of a body: its main, and the global that counts check points, if there are limits.
+#[derive(Clone, Copy)]
+pub struct Body {
+    pub main: Item,
+    pub points: Option<Item>,
 }
 
 /// Modules, host functions and instances of one engine; it stays as long as the process.
@@ -112,16 +129,13 @@ impl Wasm {
         Ok(Instance { linker, globals, tables })
     }
 
-    /// Frees what is not the store's.
-    pub fn drop_instance(&self, api: &Api, instance: &Instance) {
-        drop_linker(api, instance.linker);
-    }
-
-    /// The main of a new instance of a body; the outcome if the attempt failed.
-    pub fn body(&mut self, api: &Api, context: Context, instance: &Instance, code: &[u8]) -> Result<Item, Stop> {
+    /// A new instance of a body; the outcome if the attempt failed.
+    pub fn body(&mut self, api: &Api, context: Context, instance: &Instance, code: &[u8]) -> Result<Body, Stop> {
         let module = self.module(api, code).ok_or(Stop::Failed(OTHER.into()))?;
         let made = instantiate(api, context, instance.linker, module)?;
-        export(api, context, &made, "main")
+        let main = export(api, context, &made, "main")?;
+        let points = api.config.limits_runs().then(|| export(api, context, &made, POINTS)).transpose()?;
+        Ok(Body { main, points })
     }
 }
 
@@ -155,12 +169,34 @@ fn link_kit(api: &Api, context: Context, linker: Ptr, kit: Ptr) -> Result<Item, 
 /// An instance, as a `wasmtime_instance_t`; the outcome if that failed.
 fn instantiate(api: &Api, context: Context, linker: Ptr, module: Ptr) -> Result<Item, Stop> {
     let (mut made, mut trap) = (Item::default(), null_mut());
-    // SAFETY: linker and module are alive; an instance is 16 bytes, which an item holds.
+    let out = made.get_mut();
+    // SAFETY: linker and module are alive; an instance is 16 bytes, which an item holds. What a future writes to is here
+    // until it has ended.
     let error = unsafe {
         let trap_at = from_mut::<Ptr>(&mut trap).cast();
-        (api.c.wasmtime_linker_instantiate)(linker, context.0, module, made.get_mut(), trap_at)
+        if api.config.fibers {
+            let link = api.c.wasmtime_linker_instantiate_async;
+            polled(api, |error| link(linker, context.0, module, out, trap_at, error))
+        } else {
+            (api.c.wasmtime_linker_instantiate)(linker, context.0, module, out, trap_at)
+        }
     };
     ending(api, error, trap).map_or(Ok(made), |ended| Err(Stop::Failed(ended)))
+}
+
+/// What begins with a place for an error, on a stack of its own, polled to its end: the error.
+///
+/// # Safety
+/// `begin` makes a `wasmtime_call_future_t*` that writes to that place and to others that outlive this call.
+pub unsafe fn polled(api: &Api, begin: impl FnOnce(Ptr) -> Ptr) -> Ptr {
+    let mut error: Ptr = null_mut();
+    let future = begin(from_mut(&mut error).cast());
+    // SAFETY: as the caller says; the future is deleted once, when it has ended.
+    unsafe {
+        while !(api.c.wasmtime_call_future_poll)(future) {}
+        (api.c.wasmtime_call_future_delete)(future);
+    }
+    error
 }
 
 fn export(api: &Api, context: Context, instance: &Item, name: &str) -> Result<Item, Stop> {

@@ -11,6 +11,9 @@ impl Machine {
         let [a, b, c, d, e, f, g, _, i] = op.args;
         match op.kind {
             OpKind::StoreNew => self.store_new(a, c),
+            OpKind::StoreNewIn => self.store_new_in(a, b, d),
+            OpKind::SetFuel => self.set_fuel(a, b),
+            OpKind::SetEpochDeadline => self.set_epoch_deadline(a, b),
             OpKind::StoreDrop => self.store_drop(a),
             OpKind::SetLimit => self.set_limit(a, b),
             OpKind::End | OpKind::Sync => Ok(Observation::DONE),

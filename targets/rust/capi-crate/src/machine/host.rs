@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::ptr::null_mut;
 
 use super::callbacks::Callback;
-use super::wasm::{CURRENT, PARAMETERS};
+use super::wasm::{Arguments, CURRENT, PARAMETERS};
 use super::Machine;
-use crate::abi::{Hierarchy, Ptr, Val, Vals};
+use crate::abi::{Hierarchy, Item, Ptr, Val};
 use crate::api::{drain, Context};
 use crate::objects::hierarchy_of;
 use crate::outcome::{Value, OOM};
@@ -87,6 +87,7 @@ fn called(
     // SAFETY: the caller is what Wasmtime gave to this function.
     let context = Context(unsafe { (machine.api.c.wasmtime_caller_context)(caller) });
     let Some(mut activity) = machine.activity.take() else { return machine.api.new_trap(&FAILED) };
+    machine.tick(activity.store);
     let ended = function(machine, &mut activity, &Frame { context, given, results });
     machine.activity = Some(activity);
     match ended {
@@ -138,11 +139,14 @@ impl Machine {
         self.api.i31_get_u(context, handle).map_or(Value::Text("object"), Value::I31)
     }
 
-    fn clear_in_wasm(&mut self, context: Context, clear: &crate::abi::Item) -> Result<(), Trap> {
-        let mut arguments = Vals::<PARAMETERS>::new(self.api.shape.val_size);
+    fn clear_in_wasm(&mut self, store: usize, context: Context, clear: &Item) -> Result<(), Trap> {
+        let mut arguments = Arguments::new(self.api.shape.val_size);
         arguments.set(2, Val::null(Hierarchy::Any));
         arguments.set(PARAMETERS - 1, Val::i32(0));
-        self.invoke(context, clear, &arguments).map(drop)
+        let left = self.lift_limits(store);
+        let ended = self.invoke(store, context, clear, &arguments);
+        self.set_limits(store, &left);
+        ended.map(drop)
     }
 }
 
@@ -173,7 +177,7 @@ mod functions {
     pub(super) fn clear(machine: &mut Machine, activity: &mut Activity, frame: &Frame) -> Ended {
         let inst = &machine.instances[activity.inst];
         if let Some(clear) = inst.clear {
-            return machine.clear_in_wasm(frame.context, &clear);
+            return machine.clear_in_wasm(activity.store, frame.context, &clear);
         }
         for (item, storage) in inst.made.globals.iter().zip(&machine.api.facts.globals) {
             let null = Val::null(hierarchy_of(storage).unwrap_or(Hierarchy::Any));

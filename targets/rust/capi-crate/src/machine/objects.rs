@@ -5,25 +5,18 @@
 use super::operands::{hierarchy, Slot};
 use super::Machine;
 use crate::abi::{Hierarchy, Val, Vals};
-use crate::api::Context;
+use crate::api::{Api, Context};
 use crate::objects::{hierarchy_of, number_for, Kind, Objects, MAX_FIELDS};
 use crate::outcome::{Observation, Reply, Stop};
 
 type Row = Vals<MAX_FIELDS>;
 
 impl Machine {
-    fn objects(&mut self) -> Result<&mut Objects, Stop> {
-        if self.objects.is_none() {
-            self.objects = Some(Objects::new(&self.api)?);
-        }
-        self.objects.as_mut().ok_or_else(|| Stop::misuse("no objects"))
-    }
-
-    /// The types and functions, with the API that they need.
-    fn both(&mut self) -> Result<(&mut Objects, &crate::api::Api), Stop> {
-        self.objects()?;
-        let objects = self.objects.as_mut().ok_or_else(|| Stop::misuse("no objects"))?;
-        Ok((objects, &self.api))
+    /// A store's context, and the types of its engine with the functions that they need.
+    fn within(&mut self, store: usize) -> Result<(Context, &mut Objects, &Api), Stop> {
+        let context = self.context(store)?;
+        let (objects, api) = self.engines.objects(self.stores[store].engine)?;
+        Ok((context, objects, api))
     }
 
     // --- new objects
@@ -55,8 +48,7 @@ impl Machine {
     pub(super) fn struct_new(&mut self, at: i64, of: i64, number: i64, slots: &[i64], result: i64) -> Reply {
         let row = self.row(known(&self.api.facts.structs, of)?, number, slots)?;
         let store = self.store(at)?;
-        let context = self.context(store)?;
-        let (objects, api) = self.both()?;
+        let (context, objects, api) = self.within(store)?;
         let made = objects.struct_new(api, (store, context), of as usize, &row);
         self.made(made, store, result)
     }
@@ -77,8 +69,7 @@ impl Machine {
             },
         };
         let store = self.store(at)?;
-        let context = self.context(store)?;
-        let (objects, api) = self.both()?;
+        let (context, objects, api) = self.within(store)?;
         let made = objects.array_new(api, (store, context), of as usize, (&value, length as u32));
         self.made(made, store, result)
     }
@@ -86,8 +77,7 @@ impl Machine {
     pub(super) fn exn_new(&mut self, at: i64, tag: i64, slots: &[i64], result: i64) -> Reply {
         let row = self.row(known(&self.api.facts.tags, tag)?, 0, slots)?;
         let store = self.store(at)?;
-        let context = self.context(store)?;
-        let (objects, api) = self.both()?;
+        let (context, objects, api) = self.within(store)?;
         let made = objects.exn_new(api, (store, context), tag as usize, &row);
         self.made(made, store, result)
     }
@@ -97,11 +87,10 @@ impl Machine {
         let node = self.api.facts.structs.iter().position(|fields| fields.first() == Some(&"node"));
         let node = node.ok_or_else(|| Stop::misuse("the kit has no lists"))?;
         let store = self.store(at)?;
-        let context = self.context(store)?;
         let mut row = Row::new(self.api.shape.val_size);
         row.set(1, Val::null(Hierarchy::Extern));
         let (mut made, mut before) = (0, Val::null(Hierarchy::Any));
-        let (objects, api) = self.both()?;
+        let (context, objects, api) = self.within(store)?;
         while made < count {
             row.set(0, before);
             let Ok(link) = objects.struct_new(api, (store, context), node, &row) else { break };
@@ -120,8 +109,8 @@ impl Machine {
     // --- fields and elements
 
     /// The storage type of the field, or of the elements wherever they end; None if there is no such field.
-    fn field(&mut self, kind: Kind, context: Context, of: &Val, index: i64) -> Result<Option<&'static str>, Stop> {
-        let (objects, api) = self.both()?;
+    fn field(&mut self, kind: Kind, (store, of): (usize, &Val), index: i64) -> Result<Option<&'static str>, Stop> {
+        let (context, objects, api) = self.within(store)?;
         let fields = objects.fields(api, context, kind, of)?;
         Ok(fields.get(if kind == Kind::Array { 0 } else { index as usize }).copied())
     }
@@ -130,13 +119,13 @@ impl Machine {
     fn has(
         &mut self,
         kind: Kind,
-        (context, of): (Context, &Val),
+        (store, of): (usize, &Val),
         index: i64,
         wanted: Option<Hierarchy>,
     ) -> Result<bool, Stop> {
-        let Some(storage) = self.field(kind, context, of, index)? else { return Ok(true) };
+        let Some(storage) = self.field(kind, (store, of), index)? else { return Ok(true) };
         if kind == Kind::Array {
-            let (objects, api) = self.both()?;
+            let (context, objects, api) = self.within(store)?;
             if objects.length(api, context, of).is_ok_and(|length| index >= i64::from(length)) {
                 return Ok(true);
             }
@@ -159,38 +148,38 @@ impl Machine {
     }
 
     fn read(&mut self, kind: Kind, at: i64, index: i64, of: Option<Hierarchy>) -> Result<Option<Val>, Stop> {
-        let (context, handle) = self.held(at)?;
-        if !self.has(kind, (context, &handle), index, of)? {
+        let (store, handle) = self.handle(at)?;
+        if !self.has(kind, (store, &handle), index, of)? {
             return Ok(None);
         }
-        let (objects, api) = self.both()?;
+        let (context, objects, api) = self.within(store)?;
         let found = objects.get(api, context, kind, &handle, index);
         found.map(Some).map_err(|failed| self.failure(failed))
     }
 
     pub(super) fn set(&mut self, kind: Kind, at: i64, index: i64, source: i64) -> Reply {
-        let (context, handle) = self.held(at)?;
+        let (store, handle) = self.handle(at)?;
         // Nobody looks at a null's hierarchy but the field's type: it is the field's own.
-        let field = self.field(kind, context, &handle, index)?;
+        let field = self.field(kind, (store, &handle), index)?;
         let value = self.value(source, field.and_then(hierarchy_of).unwrap_or(Hierarchy::Extern))?;
-        self.write(kind, context, (&handle, index), &value)
+        self.write(kind, (store, &handle), index, &value)
     }
 
     pub(super) fn set_number(&mut self, kind: Kind, at: i64, index: i64, number: i64) -> Reply {
-        let (context, handle) = self.held(at)?;
-        let field = self.field(kind, context, &handle, index)?;
-        self.write(kind, context, (&handle, index), &number_for(field.unwrap_or("i32"), number))
+        let (store, handle) = self.handle(at)?;
+        let field = self.field(kind, (store, &handle), index)?;
+        self.write(kind, (store, &handle), index, &number_for(field.unwrap_or("i32"), number))
     }
 
-    fn write(&mut self, kind: Kind, context: Context, place: (&Val, i64), value: &Val) -> Reply {
-        let (objects, api) = self.both()?;
-        let failed = objects.set(api, context, kind, place, value);
+    fn write(&mut self, kind: Kind, (store, of): (usize, &Val), index: i64, value: &Val) -> Reply {
+        let (context, objects, api) = self.within(store)?;
+        let failed = objects.set(api, context, kind, (of, index), value);
         self.unless(failed)
     }
 
     pub(super) fn array_len(&mut self, at: i64) -> Reply {
-        let (context, handle) = self.held(at)?;
-        let (objects, api) = self.both()?;
+        let (store, handle) = self.handle(at)?;
+        let (context, objects, api) = self.within(store)?;
         let length = objects.length(api, context, &handle);
         length.map(Observation::int).map_err(|failed| self.failure(failed))
     }
@@ -198,24 +187,25 @@ impl Machine {
     // --- exceptions
 
     pub(super) fn throw(&mut self, at: i64) -> Reply {
-        let (context, handle) = self.held(at)?;
-        let (objects, api) = self.both()?;
+        let (store, handle) = self.handle(at)?;
+        let (context, objects, api) = self.within(store)?;
         objects.throw(api, context, handle);
         Err(Stop::Failed("exn".into()))
     }
 
     pub(super) fn exn_take(&mut self, at: i64, result: i64) -> Reply {
         let store = self.store(at)?;
-        let context = self.context(store)?;
-        match self.objects()?.take(context) {
+        let (context, objects, _) = self.within(store)?;
+        match objects.take(context) {
             None => Ok(Observation::NULL),
             Some(taken) => self.keep(result, store, taken),
         }
     }
 
     pub(super) fn exn_pending(&mut self, at: i64) -> Reply {
-        let context = self.context(self.store(at)?)?;
-        Ok(Observation::bool(self.objects()?.pending(context)))
+        let store = self.store(at)?;
+        let (context, objects, _) = self.within(store)?;
+        Ok(Observation::bool(objects.pending(context)))
     }
 }
 

@@ -12,6 +12,10 @@ pub const NULL: i64 = -1;
 pub struct StoreState {
     pub pointer: Ptr,
     pub context: Context,
+    /// The number of its engine's configuration.
+    pub engine: usize,
+    /// When its runs end, in ticks of the engine's clock.
+    pub deadline: u64,
     pub alive: bool,
 }
 

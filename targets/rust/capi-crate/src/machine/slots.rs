@@ -15,7 +15,7 @@ impl Machine {
 
     pub(super) fn store_new(&mut self, limit: i64, result: i64) -> Reply {
         // The limiter mode is lost: C has no async limiter.
-        let store = self.open_store(limit);
+        let store = self.open_store(limit, self.engine).map_err(Stop::Misuse)?;
         self.put(result, Slot::Store(store))?;
         Ok(Observation::DONE)
     }
