@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.model import interpreter_forms, interpreter_objects
-from twinheap.model.body_types import env_of
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.hazards import machine_for
 from twinheap.model.interpreter import Machine
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
-from twinheap.model.known_bodies import unsafe_in
 from twinheap.model.observation import EXN, NONNULL, OK, TRAP, UNROOTED, Observation
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import STALE, Stale
@@ -136,11 +135,12 @@ def performed(
     w.acting = store
     w.collects(store)
     args = None if _is_stale(w, obs, handles) else _arguments(w, obs, store, handles)
-    store.unsafe |= unsafe_in(w.bodies[body])
+    if not store.runs:
+        store.fresh.clear()
     trace = Trace(w, obs)
     heap = Heap(w, instance, trace, value, args or ())
     heap.callback = callback
-    machine = Machine(env_of(w.bodies[body]), instance, heap)
+    machine = machine_for(w.bodies[body], instance, heap)
     if args is None:
         return _refused(w, obs, machine, body, handles)
     ended = _ending(w, obs, heap, machine, body, (*args, selector))
@@ -148,8 +148,7 @@ def performed(
     if isinstance(ended, Error):
         return ended
     trace.check_over()
-    unsure = store.short or w.profile.segments_late
-    if store.live.objects and not unsure and not store.may_hold():
+    if store.live.objects and not store.short and not store.may_hold():
         raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
     return ended
 

@@ -209,6 +209,8 @@ class World:
         self.collecting = True
         if store.raws:
             store.expire_raws()
+        if store.uncounted or store.watchers or store.small:
+            store.collected()
 
     # --- finalizers (4.4)
 
