@@ -111,7 +111,8 @@ class Watched(Machine):
                 finally:
                     frame.tries -= 1
             if name == "repeat" and frame is not None:
-                return self._repeat(tree, frame)
+                self._repeat(tree, frame)
+                return None
             value = super().value(tree)
         finally:
             del self.waiting[waiting:]
