@@ -31,7 +31,7 @@ class Obj:
     reference: K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2), `halfway` (a field of an
     object whose initialization failed later: K12), `taken` (from the pending slot: K19), `hosted` (a host function's
     parameter or result: K22), `orphaned` (held by an object that died: K20), `misfit` (an array whose elements had the
-    wrong type: K29), `unlisted` (Wasm allocated it: K34), `missing` (how many of its holders were not counted: K9, K15,
+    wrong type: K29), `missing` (how many of its holders were not counted: K9, K15,
     K33), `lost` (a collection freed it for that).
     `size`: the bytes of an object other than an externref, before rounding.
     """
@@ -62,7 +62,6 @@ class Obj:
         "tainted",
         "taken",
         "type",
-        "unlisted",
         "value",
     )
 
@@ -88,7 +87,6 @@ class Obj:
         self.hosted = False
         self.orphaned = False
         self.misfit = False
-        self.unlisted = False
         self.missing = 0
         self.lost = False
         self.size = 0

@@ -17,8 +17,13 @@ from twinheap.model.contents import Instance
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
-from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped
+from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
+from twinheap.model.known_waiting import overtaken
 from twinheap.model.run_heap import Heap
+from twinheap.model.run_limits import BULK
+
+WATCHED: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34"})
+"""The defects that are looked for; of any other it is enough that a body may meet it."""
 
 _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
 """What makes an object of operands in constant expressions."""
@@ -123,13 +128,18 @@ class Watched(Machine):
     def operands_of(self, tree: Tree, start: int = 1) -> list[Stored]:
         """The values of a form's parts; those that no stack map would hold wait under watch."""
         mark = len(self.operands)
-        for part in tree[start:]:
+        late = overtaken(tree)
+        for at, part in enumerate(tree[start:], start):
             value = self.value(part)  # type: ignore[arg-type]
             self.operands.append(value)
-            if type(value) is Obj and (names := unmapped(part)):  # type: ignore[arg-type]
-                self.waiting.append((names, value))
+            if type(value) is Obj:
+                names = unmapped(part) | (late.get(at) or frozenset())  # type: ignore[arg-type]
+                if names:
+                    self.waiting.append((names, value))
         values = self.operands[mark:]
         del self.operands[mark:]
+        if tree[0] in BULK:
+            self.heap.limits.bulk()
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)
@@ -159,6 +169,7 @@ class Watched(Machine):
             for turn in range(int(tree[1])):  # type: ignore[arg-type]
                 if turn == 1 and self._shares(tree):
                     self.store.harm("K31")
+                self.heap.limits.point()
                 self.block(tree[2:])
         finally:
             frame.looped = before
@@ -216,4 +227,6 @@ def _defined(form: Tree) -> list[int]:
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
     watched, env = may_hurt(text, heap.w.profile), env_of(text)
+    for name in unsafe_in(text) - WATCHED:
+        heap.store.harm(name)
     return Watched(env, instance, heap) if watched else Machine(env, instance, heap)

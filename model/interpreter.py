@@ -18,6 +18,7 @@ from twinheap.model.contents import BodyState, Cell, Instance, SegmentState
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
+from twinheap.model.run_limits import BULK
 from twinheap.model.world import Lost
 
 MAX_STEPS: Final = 200_000
@@ -71,10 +72,12 @@ class Machine:
         heap.on_top = lambda: [*self.variables, *self.operands]
 
     def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
-        """Calls `main`. Raises Trap, Thrown, OutOfMemory; Broken and Lost."""
+        """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
+            self.heap.limits.begin(self.own)
             result = self.call(None, args)
+            self.heap.limits.over()
         except RecursionError:
             raise Lost from None
         self.heap.use(result)
@@ -92,11 +95,12 @@ class Machine:
                 self._own_global(each)
             for segment in self.env.segments:
                 state = SegmentState([])
-                self.heap.store.unmade |= self.heap.w.profile.segments_late
                 self.own.segments.append(state)
                 for item in segment.items:
                     state.refs.append(self.value(item))
                     self.heap.store.hold(state.refs[-1])
+                if self.heap.w.profile.segments_late and any(type(ref) is Obj for ref in state.refs):
+                    self.heap.store.unmade = True
             for active in self.env.active:
                 self._write(active)
         except Trap:
@@ -148,6 +152,7 @@ class Machine:
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
             try:
+                self.heap.limits.point()
                 result: Stored = None
                 for part in function.parts:
                     result = self.value(part)
@@ -174,6 +179,8 @@ class Machine:
             self.operands.append(self.value(part))  # type: ignore[arg-type]
         values = self.operands[mark:]
         del self.operands[mark:]
+        if tree[0] in BULK:
+            self.heap.limits.bulk()
         return values
 
     def type_of(self, tree: Tree) -> str:
@@ -264,6 +271,7 @@ def _if_else(m: Machine, tree: Tree) -> Stored:
 @form("repeat")
 def _repeat(m: Machine, tree: Tree) -> None:
     for _ in range(int(tree[1])):  # type: ignore[arg-type]
+        m.heap.limits.point()
         m.block(tree[2:])
 
 

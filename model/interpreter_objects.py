@@ -52,12 +52,6 @@ def _element(tree: Tree) -> str:
     return OBJECT_TYPES[_name(tree)].fields[0].storage
 
 
-def _compiled(obj: Obj) -> Obj:
-    """Compiled code allocates the object, with no more than its block from the runtime (K34)."""
-    obj.unlisted = True
-    return obj
-
-
 # --- structs
 
 
@@ -66,13 +60,13 @@ def _struct_new(m: Machine, tree: Tree) -> Stored:
     values = m.operands_of(tree, 2)
     fields = OBJECT_TYPES[_name(tree)].fields
     cells = [packed(field.storage, value) for field, value in zip(fields, values, strict=True)]
-    return _compiled(m.heap.alloc("struct", _name(tree), cells))
+    return m.heap.alloc("struct", _name(tree), cells)
 
 
 @form("struct.new_default")
 def _struct_new_default(m: Machine, tree: Tree) -> Stored:
     cells = [None if field.is_reference else 0 for field in OBJECT_TYPES[_name(tree)].fields]
-    return _compiled(m.heap.alloc("struct", _name(tree), cells))
+    return m.heap.alloc("struct", _name(tree), cells)
 
 
 @form("struct.get")
@@ -115,19 +109,19 @@ def _write(m: Machine, obj: Obj, at: int, value: Stored) -> None:
 @form("array.new")
 def _array_new(m: Machine, tree: Tree) -> Stored:
     value, length = m.operands_of(tree, 2)
-    return _compiled(m.heap.array_of(_name(tree), unsigned(length), packed(_element(tree), value)))
+    return m.heap.array_of(_name(tree), unsigned(length), packed(_element(tree), value))
 
 
 @form("array.new_default")
 def _array_new_default(m: Machine, tree: Tree) -> Stored:
     (length,) = m.operands_of(tree, 2)
-    return _compiled(m.heap.array_of(_name(tree), unsigned(length), 0 if _element(tree) in NUMBERS else None))
+    return m.heap.array_of(_name(tree), unsigned(length), 0 if _element(tree) in NUMBERS else None)
 
 
 @form("array.new_fixed")
 def _array_new_fixed(m: Machine, tree: Tree) -> Stored:
     cells = [packed(_element(tree), value) for value in m.operands_of(tree, 2)]
-    return _compiled(m.heap.alloc("array", _name(tree), cells))
+    return m.heap.alloc("array", _name(tree), cells)
 
 
 @form("array.get")

@@ -34,7 +34,6 @@ _LEAKS: Final = (
     ("hosted", "K22"),
     ("tabled", "K14"),
     ("orphaned", "K20"),
-    ("unlisted", "K34"),
 )
 """The marks of objects and the defects that keep an object with that mark."""
 

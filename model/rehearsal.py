@@ -16,11 +16,12 @@ from twinheap.model.ops import NULL, OPS, Op
 from twinheap.model.program import closing, slots_of
 from twinheap.model.roots import Stale
 from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_limits import Stopped
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store
 from twinheap.model.world import Broken, Lost, World
 
-_ENDS: Final = (Trap, Thrown, OutOfMemory, Broken)
+_ENDS: Final = (Trap, Thrown, OutOfMemory, Stopped, Broken)
 
 
 class _Anything(Trace):

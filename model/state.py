@@ -6,12 +6,14 @@ collection. Objects that a known defect keeps are moved to `leaked`, so that eac
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from twinheap.model.bounds import Bounds, Load
 from twinheap.model.contents import Future
 from twinheap.model.counts import Exact
+from twinheap.model.engines import DEFAULT
 from twinheap.model.entities import PAGE, Obj, Ref, Stored
 from twinheap.model.layout import block, needed
 from twinheap.model.profiles import Profile
@@ -20,15 +22,25 @@ from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
 ROOM: Final = PAGE // 2
 """Bytes that every heap has before an allocation must collect: half a page, as copying heaps have two halves (1.5)."""
 
-MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "hosted", "orphaned", "unlisted")
+MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "hosted", "orphaned")
 """Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
+
+
+class Budget(enum.Enum):
+    """What the runs of a store may still use: more than they can, nobody knows, nothing."""
+
+    PLENTY = enum.auto()
+    SOME = enum.auto()
+    NOTHING = enum.auto()
 
 
 class Store:
     """One store: its heap, roots, objects; and in exact mode its exact bookkeeping."""
 
-    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int) -> None:
+    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int, engine: int = DEFAULT) -> None:
         self.slot = slot
+        self.engine = engine  # the number of its configuration
+        self.budget = Budget.PLENTY  # what its runs may use
         self.profile = profile
         self.limit = limit
         self.limiter = limiter
@@ -53,9 +65,9 @@ class Store:
         self.watchers: list[Callable[[], None]] = []  # of each run under watch: told of collections (hazards.py)
         self.small = False  # there was an object of the smallest size, and nothing was freed since (K25)
         self.ever = 0  # the blocks of all objects that were ever made
-        self.unmade = False  # segments hold objects that the release makes only when they are used
         self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.short = False  # a run ended out of memory: what it made before is not known for certain
+        self.unmade = False  # segments have items that are made when they are used, so that they may take no room yet
         self.abandoned = Load(0, 0)  # what bodies made that could not be instantiated: it may stay
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
