@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from twinheap.model.kit import ARRAYS, STRUCTS, TAGS
 from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, NULL, Op
+from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_objects import ObjectOps
-from twinheap.targets.capi.machine_slots import StoreState
 from twinheap.targets.capi.valtypes import RefType
 from twinheap.targets.machine import Raw
 

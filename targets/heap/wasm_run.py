@@ -44,7 +44,11 @@ class Interpreter(Arrays):
 
     def _run(self, arguments: list[Handle[Any] | None], selector: int) -> Rooted[ExternRef] | None:
         raw = [0 if handle is None else handle.to_raw(self.store) for handle in arguments]
-        result: Any = self.invoke(self.body.main, [*raw, Val.i32(selector)])
+        before = self.own.points
+        try:
+            result: Any = self.invoke(self.body.main, [*raw, Val.i32(selector)])
+        finally:
+            self.host.passed = self.own.points - before
         if not result:
             return None
         self.store.clone_ref(result)  # mutant w13: pass

@@ -113,6 +113,9 @@ op_kinds! {
     InstTable "inst_table" 3,
     Run "run" 9,
     RunExn "run_exn" 9,
+    StoreNewIn "store_new_in" 4,
+    SetFuel "set_fuel" 2,
+    SetEpochDeadline "set_epoch_deadline" 2,
 }
 
 impl OpKind {
