@@ -19,8 +19,8 @@ from twinheap.fuzz.motifs_memory import FREE, fill
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET, global_value
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.body import calls_back, features_of
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
-from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, MAX_DEPTH, NULL, STRUCT
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TAGS
+from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXN, EXTERN, MAX_DEPTH, NULL, REF_TYPES, STRUCT
 
 WASM: Final[list[Registered]] = []
 """The motifs of this module. Only programs with bodies use them."""
@@ -41,7 +41,9 @@ MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, ot
 INST, INST_GLOBAL, INST_TABLE = CODE["inst"], CODE["inst_global"], CODE["inst_table"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
-ARG, RET, RAISE = CODE["arg"], CODE["ret"], CODE["raise"]
+ARG, RET, RAISE, RAISE_EXN = CODE["arg"], CODE["ret"], CODE["raise"], CODE["raise_exn"]
+EXN_NEW, EXN_TAKE = CODE["exn_new"], CODE["exn_take"]
+THROWN: Final = 240  # of 256: how a callback ends, counted after what returns or traps
 DEEPEST: Final = 4  # callbacks inside callbacks
 MOST_INSIDE: Final = 5  # steps of a callback
 # Static types of handles that will do for a parameter of type any.
@@ -164,6 +166,27 @@ def _inside(g: Draft) -> None:
         g.add(RET, (argument(g, EXTERN),))
     elif way < 210:
         g.add(RAISE, (0,))
+    elif way < THROWN:
+        throw(g)
+
+
+def throw(g: Draft) -> None:
+    """The callback throws: an exception of the host's, one that Wasm left, or what is pending."""
+    way = g.byte()
+    if way < 60:
+        g.add(RAISE_EXN, (NULL,))
+        return
+    handle = g.made(EXN_TAKE, (g.place.slot, 1), True) if way < 120 else g.typed(EXN, 4)
+    if handle < 0:
+        tag = g.upto(len(TAGS))
+        types = (*(REF_TYPES.index(field.storage) for field in TAGS[tag].fields), NULL, NULL)[:2]
+        payload = (NULL if type_ == NULL else argument(g, type_) for type_ in types)
+        handle = g.made(EXN_NEW, (g.place.slot, tag, *payload, 1), True)
+    g.add(RAISE_EXN, (handle,))
+    if g.byte() < 100:
+        g.drop(handle)
+    if g.byte() < 60:
+        g.add(GC, (g.place.slot,))
 
 
 def argument_of_callback(g: Draft) -> int:

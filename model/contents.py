@@ -102,27 +102,36 @@ class BodyState:
 
 
 class Instance:
-    """An instance of the kit: its globals and tables, and the instance of each body that ran on it."""
+    """An instance of the kit: its globals and tables, and the instance of each body that ran on it.
 
-    __slots__ = ("bodies", "globals", "store", "tables")
+    `tags`: what stands for its tags, which are its own: those of other instances, and the host's, are different ones.
+    """
+
+    __slots__ = ("bodies", "globals", "store", "tables", "tags")
 
     def __init__(self, store: Store, globals_: list[Cell], tables: list[Table]) -> None:
         self.store = store
         self.globals = globals_
         self.tables = tables
         self.bodies: dict[int, BodyState] = {}
+        self.tags = object()
 
 
 class Callback:
-    """A callback that runs: the run's store, its argument, a root of what it will return, and the trap it ends in."""
+    """A callback that runs: the run's store, its argument, a root of what it will return, and how else it will end.
 
-    __slots__ = ("arg", "returns", "store", "trap")
+    `ending`: "" (it returns), "trap" or "exn". `exn`: a root of the exception that it will throw; if there is none, it
+    will be what is pending then.
+    """
+
+    __slots__ = ("arg", "ending", "exn", "returns", "store")
 
     def __init__(self, store: Store, arg: Ref) -> None:
         self.store = store
         self.arg = arg
         self.returns: OwnedRoot | None = None
-        self.trap = ""
+        self.ending = ""
+        self.exn: OwnedRoot | None = None
 
 
 Content = None | Handle | Cell | Table | Raw | Error | Fill | Future | Instance

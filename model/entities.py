@@ -32,6 +32,7 @@ class Obj:
     initialization failed later: K12), `taken` (from the pending slot: K19), `hosted` (a host function's parameter or
     result: K22), `orphaned` (held by an object that died: K20), `misfit` (an array whose elements had the wrong type:
     K29).
+    `tags`: whose tag an exception was made with: those of an instance, or None for the host's.
     `size`: the bytes of an object other than an externref, before rounding.
     """
 
@@ -56,6 +57,7 @@ class Obj:
         "storages",
         "store",
         "tabled",
+        "tags",
         "tainted",
         "taken",
         "type",
@@ -84,6 +86,7 @@ class Obj:
         self.hosted = False
         self.orphaned = False
         self.misfit = False
+        self.tags: object = None
         self.size = 0
         self.count = 0
         self.address = 0

@@ -274,6 +274,7 @@ def _tail(m: Machine, tree: Tree) -> None:
 @form("throw")
 def _throw(m: Machine, tree: Tree) -> None:
     obj = m.heap.alloc("exn", str(tree[1]), m.operands_of(tree, 2))
+    obj.tags = m.instance.tags
     m.heap.throw(obj)
     raise Thrown(obj)
 
@@ -296,7 +297,7 @@ def _try(m: Machine, tree: Tree) -> None:
         m.block(tree[2:])
     except Thrown as thrown:
         obj = thrown.obj
-        if tagged and object_type(obj) is not TAG_TYPES[str(clause[1])]:
+        if tagged and (obj.tags is not m.instance.tags or object_type(obj) is not TAG_TYPES[str(clause[1])]):
             raise
         assert m.variables is frame
         del m.operands[mark:]

@@ -235,6 +235,7 @@ wasm     arg              form:form                                             
 wasm     ret              value:H?                                                  ->
 wasm     raise            how:raise                                                 ->
 wasm     result           form:form                                                 -> handle:H
+exceptions raise_exn      exn:H?                                                    ->
 """
 
 

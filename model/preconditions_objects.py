@@ -248,6 +248,14 @@ TABLE["raise"] = lambda b, how: () if b.callbacks else None
 
 
 @precondition
+def raise_exn(b: Builder, exn: int) -> Outs | None:
+    store = _calling(b)
+    if not b.ready(store) or not _values(b, store, (exn,), 1):
+        return None
+    return () if exn == NULL or b.slots[exn].type == EXN else None
+
+
+@precondition
 def result(b: Builder, form: int) -> Outs | None:
     place, store = b.returned
     if place != len(b.ops) or not b.ready(store):

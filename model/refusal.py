@@ -43,7 +43,7 @@ def why_dropped(builder: Builder, spec: OpSpec, operands: Sequence[int], names: 
     return "its precondition does not hold (docs/spec/program-ir.md 8.1); check kinds, types and stores, or remove it"
 
 
-_INSIDE: Final = frozenset({"arg", "ret", "raise"})
+_INSIDE: Final = frozenset({"arg", "ret", "raise", "raise_exn"})
 _OUTSIDE: Final = frozenset({"store_new", "store_drop", "new_async", "gc_async", "poll", "cancel", "wrong_store"})
 
 

@@ -20,7 +20,7 @@ from twinheap.targets.capi.memory import is_null
 from twinheap.targets.capi.outcomes import HOST_TRAP
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, VAL_HANDLE
 from twinheap.targets.capi.wasm import Body, Instance, Wasm
-from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Raw
+from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, TRAPS, Callback, Raw
 from twinheap.targets.modules import module_of
 from twinheap.targets.wire import MAX_OBSERVED, WireProgram
 
@@ -221,8 +221,21 @@ class WasmOps(SlotOps):
         return DONE
 
     def op_raise(self, op: Op) -> Raw:
-        self._calls[-1].trap = True
+        return self._ends(TRAPS, None)
+
+    def _ends(self, ending: str, exn: int | None) -> Raw:
+        """The callback will end so. `exn`: a handle that is the machine's own."""
+        call = self._calls[-1]
+        self._release_exn(call)
+        call.ending, call.exn = ending, exn
         return DONE
+
+    def _release_exn(self, call: Callback) -> None:
+        """Lets go of what a callback was to throw: releases without exceptions of the host's have none."""
+
+    def _thrown(self, call: Callback) -> int | None:
+        """The trap by which a callback throws; none if it does not."""
+        return None
 
     def op_result(self, op: Op) -> Raw:
         _, _, result = op
@@ -353,9 +366,10 @@ class WasmOps(SlotOps):
             return None
         call.store, call.arg = run.instance.store, given + VAL_HANDLE
         self._call_back(call)
-        if call.trap or self._over:
+        trap = self._wasm.new_trap(HOST_TRAP) if call.ending == TRAPS or self._over else self._thrown(call)
+        if trap is not None:
             self._release_return(call)
-            return self._wasm.new_trap(HOST_TRAP)
+            return trap
         size = self._api.shape.val_size
         if call.returns is None:
             ctypes.memmove(results, self._nulls[0] - VAL_HANDLE, size)

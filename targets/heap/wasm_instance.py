@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM, TAGS
 from twinheap.targets.heap import objects
 from twinheap.targets.heap.anyref import AnyRef, EqRef
 from twinheap.targets.heap.arrayref import ArrayRef
+from twinheap.targets.heap.exnref import Tag
 from twinheap.targets.heap.externref import ExternRef
 from twinheap.targets.heap.future import run_to_end
 from twinheap.targets.heap.handle import GcRef
+from twinheap.targets.heap.kit_types import TAG_TYPES
 from twinheap.targets.heap.slots import Global
 from twinheap.targets.heap.structref import StructRef
 from twinheap.targets.heap.table import Table
@@ -28,13 +30,13 @@ HANDLE_TYPES: Final[dict[str, type[GcRef]]] = {
 
 
 class Instance:
-    """The kit's globals and tables, and the instance of every body that ran in it.
+    """The kit's globals, tables and tags, and the instance of every body that ran in it.
 
     Making one gives the store its heap, as instantiating any module with a table of references does. Raises what the
     limiter says to a heap, and `LimiterError` if it may wait.
     """
 
-    __slots__ = ("bodies", "globals", "store", "tables")
+    __slots__ = ("bodies", "globals", "store", "tables", "tags")
 
     def __init__(self, store: "Store") -> None:
         store.require_sync()
@@ -44,4 +46,5 @@ class Instance:
         self.tables: list[Table[Any]] = [
             Table(store, HANDLE_TYPES[name], TABLE_MINIMUM, maximum=TABLE_MAXIMUM) for name in KIT_TABLES
         ]
+        self.tags = [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
         self.bodies: dict[int, Own] = {}  # by their numbers
