@@ -43,7 +43,7 @@ RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
 ARG, RET, RAISE, RAISE_EXN = CODE["arg"], CODE["ret"], CODE["raise"], CODE["raise_exn"]
 EXN_NEW, EXN_TAKE = CODE["exn_new"], CODE["exn_take"]
-THROWN: Final = 240  # of 256: how a callback ends, counted after what returns or traps
+THROWN: Final = 236  # of 256: how a callback ends, counted after what returns or traps
 DEEPEST: Final = 4  # callbacks inside callbacks
 MOST_INSIDE: Final = 5  # steps of a callback
 # Static types of handles that will do for a parameter of type any.
@@ -164,7 +164,7 @@ def _inside(g: Draft) -> None:
         g.add(RET, (given if given >= 0 else NULL,))
     elif way < 190:
         g.add(RET, (argument(g, EXTERN),))
-    elif way < 210:
+    elif way < 200:
         g.add(RAISE, (0,))
     elif way < THROWN:
         throw(g)
