@@ -1,6 +1,7 @@
 //! The machine: runs one program after the other and writes the observations of each.
 
 mod bodies;
+mod calls;
 mod dispatch;
 mod exceptions;
 mod futures;
@@ -14,11 +15,15 @@ mod values;
 mod wasm;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use self::bodies::Modules;
+use self::calls::Call;
 use self::operands::Slot;
 use self::wasm::Inst;
+use wasmtime::{ExternRef, OwnedRooted};
+
 use crate::effects::Log;
 use crate::engine::Environment;
 use crate::limiter::Limits;
@@ -52,6 +57,11 @@ struct Run {
     bodies: Vec<Vec<u8>>,
     instances: Vec<Inst>,
     log: Arc<Log>,
+    ops: Rc<[Op]>,
+    /// The calls under way, the innermost last.
+    calls: Vec<Call>,
+    /// Of the call that ended last, if it returned: its store, and a root of what it gave.
+    returned: Option<(usize, Option<OwnedRooted<ExternRef>>)>,
     /// Index of the op that runs.
     at: usize,
     /// The observations so far, encoded, and their number.
@@ -80,7 +90,8 @@ impl<'e> Machine<'e> {
     pub fn execute(&mut self, program: &Program, batch: i64, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.progress.program(program.number);
         self.begin(program);
-        let ended = catch_unwind(AssertUnwindSafe(|| self.run_ops(&program.ops, 0)));
+        let ops = Rc::clone(&self.run.ops);
+        let ended = catch_unwind(AssertUnwindSafe(|| self.run_ops(&ops, 0)));
         let finished = match ended {
             Ok(Ok(())) => {
                 self.finish(false);
@@ -111,6 +122,9 @@ impl<'e> Machine<'e> {
         run.given.resize(program.values, false);
         run.bodies.clone_from(&program.bodies);
         run.instances.clear();
+        run.ops = Rc::from(program.ops.as_slice());
+        run.calls.clear();
+        run.returned = None;
         run.seen.clear();
         run.count = 0;
         run.at = 0;
@@ -140,6 +154,7 @@ impl<'e> Machine<'e> {
         let outcome = panics::outcome(&message);
         self.observer.write_panic(&mut Writer(&mut self.run.seen), &outcome, &effects);
         self.run.count += 1;
+        self.end_calls();
         let dropped = panics::is_harmless(&message) && catch_unwind(AssertUnwindSafe(|| self.finish(true))).is_ok();
         if !dropped {
             panics::forget_message();
@@ -157,6 +172,7 @@ impl<'e> Machine<'e> {
                 OpKind::End if depth > 0 => return Ok(()),
                 OpKind::End => return Err(Stop::misuse("an end without a scope")),
                 OpKind::Scope => self.run_scope(ops, op, depth)?,
+                OpKind::Call | OpKind::CallExn => self.run_call(ops, op)?,
                 _ => {
                     let outcome = self.dispatch(op);
                     self.observe(outcome)?;

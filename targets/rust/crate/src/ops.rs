@@ -113,6 +113,13 @@ op_kinds! {
     InstTable "inst_table" 3,
     Run "run" 9,
     RunExn "run_exn" 9,
+    Call "call" 7,
+    CallExn "call_exn" 7,
+    Arg "arg" 2,
+    Ret "ret" 1,
+    Raise "raise" 1,
+    RaiseExn "raise_exn" 1,
+    Result "result" 2,
 }
 
 impl OpKind {

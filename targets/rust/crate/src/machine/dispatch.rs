@@ -9,7 +9,14 @@ impl Machine<'_> {
     pub(super) fn dispatch(&mut self, op: &Op) -> Outcome {
         let [a, b, c, d, e, f, g, h, i] = op.args;
         match op.kind {
-            OpKind::Scope | OpKind::End => unreachable!("brackets are seen to by run_ops"),
+            OpKind::Scope | OpKind::End | OpKind::Call | OpKind::CallExn => {
+                unreachable!("brackets are seen to by run_ops")
+            }
+            OpKind::Arg => self.arg(a, b),
+            OpKind::Ret => self.ret(a),
+            OpKind::Raise => self.raise(),
+            OpKind::RaiseExn => self.raise_exn(a),
+            OpKind::Result => self.result(a, b),
             OpKind::StoreNew => self.store_new(a, b, c),
             OpKind::StoreDrop => self.store_drop(a),
             OpKind::SetLimit => self.set_limit(a, b),

@@ -2,26 +2,25 @@
 
 use std::collections::HashMap;
 
-use wasmtime::{AnyRef, AsContextMut, Extern, ExternRef, Global, Instance, Rooted, TypedFunc};
+use wasmtime::{AnyRef, AsContextMut, Extern, Global, Instance, Rooted, TypedFunc};
 
 use super::operands::{handle_at, slot_at, Slot, NULL};
 use super::rooting::rooted_from;
 use super::roots::mistyped;
 use super::Machine;
 use crate::handles::{Lifo, Typed, EXTERN};
-use crate::host::{self, Activity, Host};
+use crate::host::{self, Activity, External, Host};
 use crate::kit;
 use crate::outcome::{Outcome, Reply, Stop, Value};
 
 /// Host values that a run may allocate.
 const RUN_VALUES: i64 = 8;
 
-type External = Option<Rooted<ExternRef>>;
-type Main = TypedFunc<(External, External, Option<Rooted<AnyRef>>, i32), External>;
+pub(super) type Main = TypedFunc<(External, External, Option<Rooted<AnyRef>>, i32), External>;
 
 /// An instance of the kit, and the bodies that ran in it so far: each is instantiated once.
 pub(super) struct Inst {
-    store: usize,
+    pub(super) store: usize,
     instance: Instance,
     bodies: HashMap<usize, Main>,
 }
@@ -35,7 +34,7 @@ impl Machine<'_> {
         Ok(Reply::Done)
     }
 
-    fn inst_at(&self, source: i64) -> Result<usize, Stop> {
+    pub(super) fn inst_at(&self, source: i64) -> Result<usize, Stop> {
         match slot_at(&self.run.slots, source)? {
             Slot::Inst(at) => Ok(*at),
             _ => Err(Stop::misuse("an instance was expected")),
@@ -75,14 +74,15 @@ impl Machine<'_> {
         let values = self.give_run(value)?;
         let store = self.run.instances[at].store;
         let activity = Activity::new(values, self.globals_of(at)?);
-        self.run.stores.context(store)?.data_mut().activity = activity;
+        let outer = std::mem::replace(&mut self.run.stores.context(store)?.data_mut().activity, activity);
         let ran = self.main(at, target.1).and_then(|main| {
             rooted_from(&mut self.run.stores, &self.run.slots, store, (form, EXTERN), &operands, |mut context, lent| {
                 let arguments = (external(lent[0])?, external(lent[1])?, any(lent[2])?, selector as i32);
                 Ok(main.call(&mut context, arguments)?.map(Typed::Extern))
             })
         });
-        let mut trace = std::mem::take(&mut self.run.stores.context(store)?.data_mut().activity).trace;
+        let activity = std::mem::replace(&mut self.run.stores.context(store)?.data_mut().activity, outer);
+        let mut trace = activity.trace.take();
         let made = match ran {
             Err(Stop::Failed(error)) => return Err(host::ended(&error, trace)),
             ran => ran?,
@@ -93,14 +93,14 @@ impl Machine<'_> {
     }
 
     /// The values that a run may allocate: no other op can, whether the run does or not.
-    fn give_run(&mut self, first: i64) -> Result<std::ops::Range<u32>, Stop> {
+    pub(super) fn give_run(&mut self, first: i64) -> Result<std::ops::Range<u32>, Stop> {
         let end = first + RUN_VALUES;
         let given = usize::try_from(first).ok().and_then(|first| self.run.given.get_mut(first..end as usize));
         given.ok_or_else(|| Stop::misuse(format!("there is no value {first}")))?.fill(true);
         Ok(first as u32..end as u32)
     }
 
-    fn globals_of(&mut self, at: usize) -> Result<Vec<(Global, i64)>, Stop> {
+    pub(super) fn globals_of(&mut self, at: usize) -> Result<Vec<(Global, i64)>, Stop> {
         let Inst { store, instance, .. } = self.run.instances[at];
         let mut context = self.run.stores.context(store)?;
         let globals = kit::GLOBALS.iter().enumerate().map(|(number, of)| {
@@ -111,7 +111,7 @@ impl Machine<'_> {
     }
 
     /// The function of a body in an instance of the kit.
-    fn main(&mut self, at: usize, body: i64) -> Result<Main, Stop> {
+    pub(super) fn main(&mut self, at: usize, body: i64) -> Result<Main, Stop> {
         let body = body as usize;
         if let Some(main) = self.run.instances[at].bodies.get(&body) {
             return Ok(main.clone());
@@ -141,7 +141,7 @@ impl Machine<'_> {
     }
 }
 
-fn external(operand: Option<Lifo>) -> Result<External, Stop> {
+pub(super) fn external(operand: Option<Lifo>) -> Result<External, Stop> {
     match operand {
         None => Ok(None),
         Some(Typed::Extern(rooted)) => Ok(Some(rooted)),
@@ -149,7 +149,7 @@ fn external(operand: Option<Lifo>) -> Result<External, Stop> {
     }
 }
 
-fn any(operand: Option<Lifo>) -> Result<Option<Rooted<AnyRef>>, Stop> {
+pub(super) fn any(operand: Option<Lifo>) -> Result<Option<Rooted<AnyRef>>, Stop> {
     operand.map(|handle| handle.to_any().ok_or_else(mistyped)).transpose()
 }
 
