@@ -150,7 +150,7 @@ impl<'e> Machine<'e> {
 
     fn panicked(&mut self) {
         let message = panics::take_message();
-        let effects = self.run.log.take();
+        let effects = self.forget_callback().then(self.run.log.take());
         let outcome = panics::outcome(&message);
         self.observer.write_panic(&mut Writer(&mut self.run.seen), &outcome, &effects);
         self.run.count += 1;

@@ -1,6 +1,6 @@
 //! Runs that call back: the ops of a callback are performed while Wasm's frames are on the stack (docs/bodies.md).
 
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::rc::Rc;
 
 use wasmtime::{AsContextMut, Error, ExnRef, ExternRef, OwnedRooted, Result, RootScope, Rooted, ThrownException};
@@ -23,12 +23,15 @@ pub(super) struct Call {
     /// The place of its `end`, or that after the last op of a part of a program.
     end: usize,
     store: usize,
-    /// Where its observation goes, which is told after those of its callback.
+    /// Where its observation goes, which is told after those of its callback, and how many are before it.
     seen: usize,
+    count: u32,
     /// What happened before the callback.
     before: Effects,
     trace: Trace,
     reached: bool,
+    /// Its callback is under way.
+    inside: bool,
     arg: External,
     returns: Option<OwnedRooted<ExternRef>>,
     ending: Ending,
@@ -63,9 +66,11 @@ impl Machine<'_> {
             end,
             store: 0,
             seen: self.run.seen.len(),
+            count: self.run.count,
             before: Effects::default(),
             trace: Trace::default(),
             reached: false,
+            inside: false,
             arg: None,
             returns: None,
             ending: Ending::Returns,
@@ -98,15 +103,25 @@ impl Machine<'_> {
         self.run.count += 1;
     }
 
+    /// If it was a call itself that panicked, what its callback did is not told. What happened in it before.
+    pub(super) fn forget_callback(&mut self) -> Effects {
+        match self.run.calls.pop_if(|call| !call.inside) {
+            None => Effects::default(),
+            Some(call) => {
+                self.run.seen.truncate(call.seen);
+                self.run.count = call.count;
+                call.before
+            }
+        }
+    }
+
     /// An op of a callback panicked: the calls around it end so.
     pub(super) fn end_calls(&mut self) {
         while let Some(call) = self.run.calls.pop() {
-            if call.reached {
-                let ended = Stop::Ended { outcome: "trap:host", trace: call.trace.take(), needed: 0 };
-                let mut seen = Vec::new();
-                if self.observer.write(&mut Writer(&mut seen), Err(ended), &call.before).is_ok() {
-                    self.insert(call.seen, &seen);
-                }
+            let ended = Stop::Ended { outcome: "trap:host", trace: call.trace.take(), needed: 0 };
+            let mut seen = Vec::new();
+            if self.observer.write(&mut Writer(&mut seen), Err(ended), &call.before).is_ok() {
+                self.insert(call.seen, &seen);
             }
         }
     }
@@ -129,11 +144,14 @@ impl Machine<'_> {
         let ran = main.and_then(|main| {
             open(self, store, |mut context, back| {
                 context.data_mut().activity.callback = Some(back);
-                let mut scope = RootScope::new(context);
-                let lent = given.map(|given| given.map(|given| given.rooted(&mut scope)));
+                // A panic leaves the scope open: to close it could panic once more, and end the process.
+                let mut scope = ManuallyDrop::new(RootScope::new(context));
+                let lent = given.map(|given| given.map(|given| given.rooted(&mut *scope)));
                 let arguments = (external(lent[0])?, external(lent[1])?, any(lent[2])?, selector as i32);
-                let made = main.call(&mut scope, arguments)?;
-                Ok(made.map(|rooted| rooted.to_owned_rooted(&mut scope)).transpose()?)
+                let made = main.call(&mut *scope, arguments);
+                let made = made.and_then(|made| made.map(|rooted| rooted.to_owned_rooted(&mut *scope)).transpose());
+                drop(ManuallyDrop::into_inner(scope));
+                Ok(made?)
             })
         });
         self.run.stores.context(store)?.data_mut().activity = outer;
@@ -266,12 +284,12 @@ impl stores::Machine for Machine<'_> {
     fn called_back(&mut self, store: usize, given: External) -> Result<External> {
         let earlier = self.run.log.take();
         let Some(call) = self.run.calls.last_mut() else { return Ok(given) };
-        (call.reached, call.arg, call.before) = (true, given, earlier);
+        (call.reached, call.inside, call.arg, call.before) = (true, true, given, earlier);
         let at = call.at;
         let done = self.run_callback(store, at);
         self.progress.op(at);
         let Some(call) = self.run.calls.last_mut() else { return Ok(given) };
-        call.arg = None;
+        (call.inside, call.arg) = (false, None);
         if let Err(stop) = done {
             call.trouble = Some(stop);
             return Err(Error::msg("the program cannot go on"));
