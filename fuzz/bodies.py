@@ -28,6 +28,7 @@ FEATURES: Final = (
     ("own", 60),
     ("control", 110),
     ("calls", 90),
+    ("far", 90),
     ("casts", 90),
     ("convert", 80),
     ("traps", 40),
@@ -59,7 +60,11 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
     if m.chance(ACTIVE if m.has("segments") or m.has("own") else 0):
         parts.append(bodies_declared.active(m))
     if m.has("calls"):
-        for _ in range(1 + m.upto(2)):
+        count = 1 + m.upto(2)
+        if m.has("far"):
+            _far(m, count)
+            count -= m.chance(128)
+        for _ in range(count):
             _helper(m)
         parts += [helper.tree for helper in m.helpers]
     m.here = Frame(MAIN, "extern", MAIN_COST)
@@ -81,7 +86,16 @@ def _statements(m: Maker) -> list[Tree]:
     return made
 
 
-def _helper(m: Maker) -> None:
+def _far(m: Maker, count: int) -> None:
+    """Far helpers, which know nothing of private globals and segments."""
+    globals_, m.globals = m.globals, []
+    segments, m.segments = m.segments, []
+    for _ in range(count):
+        _helper(m, ("far",))
+    m.globals, m.segments = globals_, segments
+
+
+def _helper(m: Maker, *marks: Tree) -> None:
     """One more helper, of a few statements; some take more arguments than there are registers."""
     types = ("extern", "extern", "any", "eq", *m.structs, *m.arrays, "i32")
     count = 7 + m.upto(14) if m.chance(40) else m.upto(4)
@@ -92,4 +106,5 @@ def _helper(m: Maker) -> None:
     collects: list[Tree] = [("gc",)] if m.chance(120) and m.charge() else []
     parts = [*collects, *_statements(m)]
     m.left = max(1, main - 3)
-    m.helpers.append(Helper(params, result, here.tree("func", parts), here.cost))
+    name, *rest = here.tree("func", parts)
+    m.helpers.append(Helper(params, result, (name, *marks, *rest), here.cost))

@@ -13,7 +13,7 @@ Path = tuple[int, ...]
 """Where a form is: the index of the part to go into, again and again; () is the body itself."""
 
 CALLS: Final = frozenset({"call", "call_ref", "call_indirect", "tail", "tail_ref", "tail_indirect"})
-HEADS: Final = frozenset({"param", "result", "local"})
+HEADS: Final = frozenset({"far", "param", "result", "local"})
 VARIABLES: Final = frozenset({"get", "set", "tee"})
 GLOBALS: Final = frozenset({"global.get", "global.set"})
 SEGMENT_AT: Final = {"table.init": 2, "array.new_elem": 2, "array.init_elem": 2, "elem.drop": 1}

@@ -19,7 +19,7 @@ from twinheap.fuzz.motifs_memory import FREE, fill
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET, global_value
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.body import calls_back, features_of
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TAGS
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, SHARES, TAGS
 from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXN, EXTERN, MAX_DEPTH, NULL, REF_TYPES, STRUCT
 
 WASM: Final[list[Registered]] = []
@@ -33,12 +33,13 @@ SIZES: Final = (4, 8, 12, 12, 12, 16, 24, 30)
 SELECTORS: Final = (0, 1, 0, 1, 2, 3, 1, 2**31 - 1)
 FEW_HANDLES: Final = 9  # of a fill in a callback: one trim
 FEW: Final = 2  # instances of a store
+FEW_LINKED: Final = 5  # the same, those counted that are linked with another
 FEW_STORES: Final = 3  # of a program
 SMALL: Final = 64 << 10  # bytes: four arrays of those that bodies make
 FEWEST_TRIMMED: Final = 9  # owned handles that make a trim run (semantics 2.3)
 MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, otherwise than programs
 
-INST, INST_GLOBAL, INST_TABLE = CODE["inst"], CODE["inst_global"], CODE["inst_table"]
+INST, INST_GLOBAL, INST_TABLE, LINK = CODE["inst"], CODE["inst_global"], CODE["inst_table"], CODE["link"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
 ARG, RET, RAISE, RAISE_EXN = CODE["arg"], CODE["ret"], CODE["raise"], CODE["raise_exn"]
@@ -81,7 +82,16 @@ def instance(g: Draft) -> int:
         if made:
             place.instances.append(made[0])
             place.allocated = True
+    elif len(place.instances) < FEW_LINKED and g.byte() < 16:
+        linked(g)
     return g.pick(place.instances)
+
+
+def linked(g: Draft) -> int:
+    """An instance that shares what another one has, or -1."""
+    made = g.add(LINK, (g.pick(g.place.instances), g.upto(len(SHARES))))
+    g.place.instances += made or ()
+    return made[0] if made else -1
 
 
 def exported(g: Draft) -> None:
@@ -102,13 +112,13 @@ def argument(g: Draft, type_: int) -> int:
     return found if g.byte() < 240 else NULL
 
 
-def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
-    """One run of a body, with a callback if it calls back; its result, or -1."""
+def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: int = -1) -> int:
+    """One run of a body, in the instance `at` or any; with a callback if it calls back. Its result, or -1."""
     if calls_back(g.builder.config.bodies[body]):
-        return call(g, body, arguments, owned)
+        return call(g, body, arguments, owned, at)
     throws = bool(features_of(g.builder.config.bodies[body]))
     selector = SELECTORS[g.upto(8)]
-    operands = (instance(g), body, g.builder.next_value, *arguments, selector, int(owned))
+    operands = (at if at >= 0 else instance(g), body, g.builder.next_value, *arguments, selector, int(owned))
     return g.made(RUN_EXN if throws else RUN, operands, owned)
 
 
@@ -133,10 +143,10 @@ def begin_wasm(g: Draft) -> None:
 # --- callbacks
 
 
-def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
+def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: int = -1) -> int:
     """A run with a callback; its result, or -1."""
     place = g.place
-    operands = (instance(g), body, g.builder.next_value, *arguments, SELECTORS[g.upto(8)])
+    operands = (at if at >= 0 else instance(g), body, g.builder.next_value, *arguments, SELECTORS[g.upto(8)])
     throws = bool(features_of(g.builder.config.bodies[body]))
     if len(g.scopes) >= MAX_DEPTH or g.add(CALL_EXN if throws else CALL, operands) is None:
         return -1
@@ -363,6 +373,23 @@ def another_instance(g: Draft) -> None:
         g.place.instances.append(made[0])
     result = run(g, some_body(g), arguments(g), True)
     run(g, some_body(g), (result if g.byte() < 80 else NULL, argument(g, EXTERN), argument(g, ANY)), False)
+
+
+@motif(WASM, "wasm", 1, "inst", "run", "link")
+def run_linked(g: Draft) -> None:
+    """What is written through one instance is read through one that is linked with it; collections between."""
+    source = instance(g)
+    importer = linked(g) if g.byte() < 150 or len(g.place.instances) < FEW else g.pick(g.place.instances)
+    first = g.ext(True)
+    which = g.upto(len(KIT_GLOBALS))
+    made = g.add(INST_GLOBAL, (source, which))
+    if made:
+        g.add(GLOBAL_SET, (made[0], first if KIT_GLOBALS[which] == "extern" else global_value(g, made[0])))
+    g.drop(first)
+    run(g, some_body(g), (NULL, argument(g, EXTERN), argument(g, ANY)), True, importer)
+    if g.byte() < 130:
+        g.add(GC, (g.place.slot,))
+    read(g, g.made(GLOBAL_GET, (made[0] if made else -1,), False))
 
 
 @motif(WASM, "wasm", 0.08, "inst", "run", "fill")

@@ -53,13 +53,14 @@ class Active(msgspec.Struct, frozen=True):
 class Function(msgspec.Struct, frozen=True):
     """A helper or `main`: the types of its parameters, of its result and of its locals, and its statements.
 
-    `parts`: the last one is an expression if there is a result.
+    `parts`: the last one is an expression if there is a result. `far`: it lives in another instance.
     """
 
     params: tuple[str, ...]
     result: str | None
     locals: tuple[str, ...]
     parts: tuple[Tree, ...]
+    far: bool = False
 
     @property
     def statements(self) -> tuple[Tree, ...]:
@@ -70,7 +71,8 @@ class Function(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct, frozen=True):
     """What a form may name: segments and helpers by number, variables, and the result of its own function.
 
-    `globals`: private ones, which are numbered after those of the kit.
+    `globals`: private ones, which are numbered after those of the kit. `far`: it is in a far helper, which knows the kit
+    and other far helpers only.
     """
 
     segments: tuple[str, ...]
@@ -78,6 +80,7 @@ class Scope(msgspec.Struct, frozen=True):
     variables: tuple[str, ...]
     result: str | None
     globals: tuple[Global, ...] = ()
+    far: bool = False
 
 
 class Env(msgspec.Struct, frozen=True):
@@ -92,8 +95,10 @@ class Env(msgspec.Struct, frozen=True):
     def scope(self, number: int | None = None) -> Scope:
         """What forms may name in helper `number`, or in `main`: only helpers with smaller numbers are called."""
         function = self.main if number is None else self.functions[number]
-        types = tuple(segment.type for segment in self.segments)
         variables = function.params + function.locals
+        if function.far:
+            return Scope((), self.functions[:number], variables, function.result, (), True)
+        types = tuple(segment.type for segment in self.segments)
         return Scope(types, self.functions[:number], variables, function.result, self.globals)
 
 
@@ -157,6 +162,8 @@ def _active(form: Tree) -> Active:
 def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Function:
     """`params` and `result`: those of `main`, which declares only locals."""
     parts = list(form[1:])
+    far = form[0] == "func" and parts[:1] == [("far",)]
+    del parts[:far]
     if form[0] == "func":
         params = _declared(form, parts, "param")
         results = _declared(form, parts, "result")
@@ -171,7 +178,7 @@ def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Functi
         wrong(form, "a function is made of forms")
     if result and not forms:
         wrong(form, f"its last part must be an expression of type {result}")
-    return Function(params, result, locals_, forms)
+    return Function(params, result, locals_, forms, far)
 
 
 def _declared(form: Tree, parts: list[str | int | Tree], word: str) -> tuple[str, ...]:

@@ -104,10 +104,11 @@ class BodyState:
 class Instance:
     """An instance of the kit: its globals and tables, and the instance of each body that ran on it.
 
-    `tags`: what stands for its tags, which are its own: those of other instances, and the host's, are different ones.
+    `tags`: what stands for its tags: those of other instances, and the host's, are different ones, unless it has them of
+    its `source`. That is the instance which it was linked with, where the far helpers of its bodies live; or itself.
     """
 
-    __slots__ = ("bodies", "globals", "store", "tables", "tags")
+    __slots__ = ("bodies", "globals", "source", "store", "tables", "tags")
 
     def __init__(self, store: Store, globals_: list[Cell], tables: list[Table]) -> None:
         self.store = store
@@ -115,6 +116,7 @@ class Instance:
         self.tables = tables
         self.bodies: dict[int, BodyState] = {}
         self.tags = object()
+        self.source = self
 
 
 class Callback:

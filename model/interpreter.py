@@ -60,7 +60,8 @@ class Machine:
 
     def __init__(self, env: Env, instance: Instance, heap: Heap) -> None:
         self.env = env
-        self.instance = instance
+        self.home = instance  # of the body
+        self.instance = instance  # of the function on top
         self.heap = heap
         self.own = BodyState()
         self.unsure = False  # whether the body is instantiated, if the run ends out of memory
@@ -140,7 +141,8 @@ class Machine:
         """Runs a helper or `main`, and those that it calls in its place."""
         while True:
             function = self.env.main if helper is None else self.env.functions[helper]
-            before = self.variables, self.operands, self.scope
+            before = self.variables, self.operands, self.scope, self.instance
+            self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
@@ -154,7 +156,7 @@ class Machine:
                     return left.value
                 helper, args = left.helper, left.args
             finally:
-                self.variables, self.operands, self.scope = before
+                self.variables, self.operands, self.scope, self.instance = before
                 self.heap.frames.pop()
 
     def value(self, tree: Tree) -> Stored:

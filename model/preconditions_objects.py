@@ -166,6 +166,12 @@ def inst(b: Builder, store: int) -> Outs | None:
     return (b.new("I", store),)
 
 
+@precondition
+def link(b: Builder, instance: int, shares: int) -> Outs | None:
+    slot = b.usable(instance, "I")
+    return inst(b, slot.store) if slot else None
+
+
 def _export(b: Builder, instance: int, kind: str, storage: str) -> Outs | None:
     slot = b.usable(instance, "I")
     return (b.new(kind, slot.store, REF_TYPES.index(storage)),) if slot else None

@@ -7,6 +7,7 @@ docs/spec/program-ir.md 8.1 (bodies).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from twinheap.model.body import Tree, parse
@@ -22,32 +23,69 @@ MAIN: Final = ("extern", "extern", "any", "i32")
 
 
 def module(text: str) -> str:
-    """The module of a body: it imports what it uses of "kit" and "host", and exports "main"."""
+    """The module of a body: it imports what it uses of "kit", "host" and "far", and exports "main"."""
     parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
     helpers = [part for part in parts if part[0] == "func"]
     own = [part for part in parts if part[0] in ("global", "const")]
-    types_of = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
-    uses = Uses(types_of, [str(part[1]) for part in own])
+    uses = _uses(helpers, [str(part[1]) for part in own])
     code = [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
     code += [_segment(uses, f"$s{at}", part) for at, part in enumerate(part for part in parts if part[0] == "segment")]
     code += [_active(uses, part) for part in parts if part[0] == "active"]
-    for at, (helper, (taken, result)) in enumerate(zip(helpers, uses.helpers, strict=True)):
-        code.append(_function(uses, f"$h{at} (type $f{at})", helper, taken, result))
+    for at, helper in enumerate(helpers):
+        if _is_far(helper):
+            uses.imports[f"$h{at}"] = f'(import "far" "h{at}" (func $h{at} (type $f{at})))'
+        else:
+            code.append(_function(uses, f"$h{at} (type $f{at})", helper, *uses.helpers[at]))
     code += [_function(uses, '$main (export "main")', part, MAIN, "extern") for part in parts if part[0] == "main"]
+    return _with_extras(uses, code)
+
+
+def far_module(text: str) -> str | None:
+    """The module of the far helpers of a body, which exports them as "h0" and so on; None if it has none."""
+    helpers = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "func"]
+    uses = _uses(helpers, [])
+    uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
+    if not uses.listed:
+        return None
+    heads = [(at, f'$h{at} (export "h{at}") (type $f{at})') for at in uses.listed]
+    return _with_extras(uses, [_function(uses, head, helpers[at], *uses.helpers[at]) for at, head in heads])
+
+
+def _is_far(helper: Tree) -> bool:
+    return ("far",) in helper
+
+
+def _uses(helpers: list[Tree], globals_: list[str]) -> Uses:
+    return Uses([(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers], globals_)
+
+
+def _with_extras(uses: Uses, code: list[str]) -> str:
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
     return _module([*_types(), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
 
 
-def kit_module(exceptions: bool) -> str:
-    """The module of an instance of the kit: exports globals "g0", tables "t0" and, if wanted, tags "tag0" and so on."""
-    lines = _types()
+def kit_module(exceptions: bool, imported: tuple[str, ...] = ()) -> str:
+    """The module of an instance of the kit: exports globals "g0", tables "t0" and, if wanted, tags "tag0" and so on.
+
+    `imported`: the kinds of exports that it imports of "kit", another instance, instead of making its own.
+    """
+    imports, made = [], []
+    for kind, at, sort, of, more in _exports(exceptions):
+        if kind in imported:
+            imports.append(f'({sort} (export "{kind}{at}") (import "kit" "{kind}{at}"){of})')
+        else:
+            made.append(f'({sort} (export "{kind}{at}"){of}{more})')
+    return _module([*_types(), *imports, *made])
+
+
+def _exports(exceptions: bool) -> Iterator[tuple[str, int, str, str, str]]:
+    """Each export of an instance of the kit: the kind, number, sort and type of it, and what it is at first."""
     for at, of in enumerate(KIT_GLOBALS):
-        lines.append(f'(global (export "g{at}") (mut {value_type(of)}) (ref.null {heap_type(of)}))')
+        yield "g", at, "global", f" (mut {value_type(of)})", f" (ref.null {heap_type(of)})"
     for at, of in enumerate(KIT_TABLES):
-        lines.append(f'(table (export "t{at}") {TABLE_MINIMUM} {TABLE_MAXIMUM} {value_type(of)})')
+        yield "t", at, "table", f" {TABLE_MINIMUM} {TABLE_MAXIMUM} {value_type(of)}", ""
     if exceptions:
-        lines += [f'(tag (export "tag{at}"){params(TAG_TYPES[tag.name])})' for at, tag in enumerate(TAGS)]
-    return _module(lines)
+        yield from (("tag", at, "tag", params(TAG_TYPES[tag.name]), "") for at, tag in enumerate(TAGS))
 
 
 def types_module() -> str:
@@ -101,7 +139,7 @@ def _active(uses: Uses, active: Tree) -> str:
 def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], result: str) -> str:
     variables = _names(function, "local")
     made = FullFunction(uses, taken + variables)
-    forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in ("param", "result", "local")]
+    forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in ("far", "param", "result", "local")]
     code = "".join(f"\n  {made.code(form)[0]}" for form in forms)
     declared = "".join(f" (local {value_type(of)})" for of in variables)
     counters = "".join(f" (local $c{at} i32)" for at in range(made.counters))
@@ -111,7 +149,7 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
 def _extras(uses: Uses) -> list[str]:
     extras = []
     if uses.references:  # helpers by number, which also lets `ref.func` name them
-        names = " ".join(f"$h{at}" for at in range(len(uses.helpers)))
+        names = " ".join(f"$h{at}" for at in uses.listed)
         extras.append(f"(table $helpers funcref (elem {names}))")
     if uses.data:
         content = "".join(f"\\{byte:02x}" for byte in range(DATA_BYTES))

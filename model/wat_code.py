@@ -127,6 +127,8 @@ class Uses:
         self.data = False
         self.references = False
         """Whether a helper is called by reference or through the table."""
+        self.listed: list[int] = list(range(len(helpers)))
+        """The helpers in that table."""
 
     def kit(self, kind: str, number: int, of: str) -> str:
         """The name of a global, table or tag of the kit; `of` is its type, with a `$` where its name goes."""

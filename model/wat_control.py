@@ -93,7 +93,7 @@ class FullFunction(Function):
 
     def _through_table(self, instruction: str, helper: int, operands: tuple[Form, ...]) -> Code:
         self._uses.references = True
-        text = f"({instruction} $helpers (type $f{helper}){self._texts(operands)} (i32.const {helper}))"
+        text = f"({instruction} $helpers (type $f{helper}){self._texts(operands)} (i32.const {self._uses.listed.index(helper)}))"
         return text, self._uses.helpers[helper][1]
 
     # --- exceptions

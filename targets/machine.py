@@ -14,8 +14,8 @@ import msgspec
 from twinheap.model.observation import MAX_TEXT, OK, PANIC, SKIP, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.program import Program, closing
-from twinheap.targets.modules import module_of
-from twinheap.targets.wire import WireProgram
+from twinheap.targets.modules import modules_of
+from twinheap.targets.wire import WireBody, WireProgram
 
 Raw = tuple[Any, ...]
 """An observation as it is sent: outcome, values, finalized, limiter, needed; trailing empty fields left out."""
@@ -93,7 +93,7 @@ class PythonMachine:
         They end early with an op that panicked. For pytest and Hypothesis; the wire uses `execute`.
         """
         config = program.config
-        bodies = tuple((text, module_of(text)) for text in config.bodies)
+        bodies = tuple(WireBody(text, *modules_of(text)) for text in config.bodies)
         sent = WireProgram(
             0,
             config.limit,

@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES
+from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES, SHARES
 from twinheap.model.observation import IS_NULL, OOM, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
@@ -22,7 +22,7 @@ from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, 
 from twinheap.targets.capi.wasm import Body, Instance, Wasm
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, TRAPS, Callback, Raw
 from twinheap.targets.modules import module_of
-from twinheap.targets.wire import MAX_OBSERVED, WireProgram
+from twinheap.targets.wire import MAX_OBSERVED, WireBody, WireProgram
 
 _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of main's parameters
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
@@ -40,11 +40,12 @@ _FAILED: Final = "a host function failed"
 class InstanceState:
     """An instance of the program, and those of its bodies, each made when it first runs."""
 
-    __slots__ = ("bodies", "clear", "made", "store")
+    __slots__ = ("bodies", "clear", "made", "source", "store")
 
-    def __init__(self, store: StoreState, made: Instance) -> None:
+    def __init__(self, store: StoreState, made: Instance, source: Instance | None = None) -> None:
         self.store = store
         self.made = made
+        self.source = source or made  # where far helpers live
         self.bodies: dict[int, Body] = {}
         self.clear: Body | None = None
 
@@ -73,7 +74,7 @@ class WasmOps(SlotOps):
         host = {"see": self._see, "note": self._note, "gc": self._collect}
         host |= {"clear": self._clear, "new": self._fresh, "pass": self._pass, "cb": self._call_back_first}
         self._wasm = Wasm(api, {name: self._guarded(function) for name, function in host.items()})
-        self._bodies: tuple[tuple[str, bytes], ...] = ()
+        self._bodies: tuple[WireBody, ...] = ()
         self._instances: list[InstanceState] = []
         self._run: Run | None = None
         self._returned: tuple[StoreState, int] | None = None  # by the call closed last: a handle, or 0 for null
@@ -99,12 +100,20 @@ class WasmOps(SlotOps):
     # --- instances
 
     def op_inst(self, op: Op) -> Raw:
-        _, at, result = op
-        store = self.slots[at]
-        made = self._wasm.instance(store.context)
+        return self._instance(self.slots[op[1]], None, (), op[2])
+
+    def op_link(self, op: Op) -> Raw:
+        _, at, shares, result = op
+        exporter = self.slots[at]
+        if exporter is None:
+            return SKIPPED
+        return self._instance(exporter.store, exporter.made, tuple(SHARES.values())[shares], result)
+
+    def _instance(self, store: StoreState, source: Instance | None, shares: tuple[str, ...], result: int) -> Raw:
+        made = self._wasm.instance(store.context, source, shares)
         if not isinstance(made, Instance):
             return made
-        self.slots[result] = instance = InstanceState(store, made)
+        self.slots[result] = instance = InstanceState(store, made, source)
         if self._api.shape.major < _TYPED_NULLS:
             clear = self._wasm.body(store.context, made, module_of(_CLEAR))
             assert isinstance(clear, Body)
@@ -269,7 +278,9 @@ class WasmOps(SlotOps):
         context = instance.store.context
         body = instance.bodies.get(number)
         if body is None:
-            made = self._wasm.body(context, instance.made, self._bodies[number][1])
+            sent = self._bodies[number]
+            far = (instance.source, sent.far) if sent.far else None
+            made = self._wasm.body(context, instance.made, sent.module, far)
             if not isinstance(made, Body):
                 return made
             body = instance.bodies[number] = made

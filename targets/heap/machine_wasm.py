@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from twinheap.model.kit import SHARES
 from twinheap.model.observation import EXN, OK, TRAP
 from twinheap.model.ops import CODE, RUN_VALUES, Op
 from twinheap.targets.heap import (
@@ -38,7 +39,7 @@ class WasmOps(ExceptionOps):
     _returned: tuple[Store, OwnedRooted[ExternRef] | None] | None = None
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
-        self._bodies = [text for text, _ in program.bodies]
+        self._bodies = [body.text for body in program.bodies]
         self._returned = None
         return super().begin(program)
 
@@ -46,6 +47,14 @@ class WasmOps(ExceptionOps):
         _, at, result = op
         store = self.slots[at]
         self.slots[result] = store, Instance(store)
+        return DONE
+
+    def op_link(self, op: Op) -> Raw:
+        _, at, shares, result = op
+        held = self.slots[at]
+        if held is None:
+            return SKIPPED
+        self.slots[result] = held[0], Instance(*held, tuple(SHARES.values())[shares])
         return DONE
 
     def op_inst_global(self, op: Op) -> Raw:

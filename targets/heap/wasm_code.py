@@ -17,11 +17,15 @@ NUMBERS: Final = {name: Val(Storage(name), 0) for name in ("i32", "i64", "f32", 
 
 
 class Function(NamedTuple):
-    """What a function does: its locals at first, its statements, and the expression at its end, if it has a result."""
+    """What a function does: its locals at first, its statements, and the expression at its end, if it has a result.
+
+    `far`: it lives in the instance that the body's was linked with.
+    """
 
     locals: tuple[WasmValue, ...]
     statements: tuple[Form, ...]
     result: Form | None
+    far: bool = False
 
 
 class Segment(NamedTuple):
@@ -67,10 +71,11 @@ def body_of(text: str) -> Body:
 
 
 def _function(form: Form, is_main: bool) -> Function:
-    heads = {"param", "result", "local"}
+    heads = {"far", "param", "result", "local"}
     declared = {name: [word for part in form[1:] if part[0] == name for word in part[1:]] for name in heads}
     parts = tuple(part for part in form[1:] if part[0] not in heads)
     variables = tuple(NUMBERS.get(name, 0) for name in declared["local"])
+    far = ("far",) in form
     if is_main or declared["result"]:
-        return Function(variables, parts[:-1], parts[-1])
-    return Function(variables, parts, None)
+        return Function(variables, parts[:-1], parts[-1], far)
+    return Function(variables, parts, None, far)

@@ -36,7 +36,8 @@ class Core:
     """
 
     def __init__(self, instance: Instance, body: Body, host: HostFunctions) -> None:
-        self.instance = instance
+        self.home = instance
+        self.instance = instance  # of the function that runs
         self.store = instance.store
         self.heap = instance.store.require_heap()
         self.body = body
@@ -88,8 +89,9 @@ class Core:
     def invoke(self, function: Function, arguments: list[WasmValue]) -> WasmValue | None:
         """Run a function, and those that are called in its place, each in a frame of its own."""
         while True:
-            caller = self.frame
+            caller = self.frame, self.instance
             self.frame = Frame((*arguments, *function.locals))
+            self.instance = self.home.source if function.far else self.home
             self.store.frames.append(self.frame.refs)  # mutant w20: self.store.frames.append(self.frame.refs[:])
             try:
                 self.run_all(function.statements)
@@ -100,7 +102,7 @@ class Core:
                 function, arguments = self.body.helpers[left.function], left.arguments
             finally:
                 self.store.frames.pop()  # mutant w21: pass
-                self.frame = caller
+                self.frame, self.instance = caller
 
     def _call(self, form: Form) -> WasmValue | None:
         return self.invoke(self.body.helpers[form[1]], self.values(form[2:]))

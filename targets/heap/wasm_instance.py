@@ -32,19 +32,26 @@ HANDLE_TYPES: Final[dict[str, type[GcRef]]] = {
 class Instance:
     """The kit's globals, tables and tags, and the instance of every body that ran in it.
 
+    `source`: the instance that it has what it `shares` of, and in which far helpers live; itself if there is none.
+
     Making one gives the store its heap, as instantiating any module with a table of references does. Raises what the
     limiter says to a heap, and `LimiterError` if it may wait.
     """
 
-    __slots__ = ("bodies", "globals", "store", "tables", "tags")
+    __slots__ = ("bodies", "globals", "source", "store", "tables", "tags")
 
-    def __init__(self, store: "Store") -> None:
+    def __init__(self, store: "Store", source: "Instance | None" = None, shares: tuple[str, ...] = ()) -> None:
         store.require_sync()
         run_to_end(objects.ensure_heap(store))
         self.store = store
-        self.globals: list[Global[Any]] = [Global(store, HANDLE_TYPES[name]) for name in KIT_GLOBALS]
-        self.tables: list[Table[Any]] = [
-            Table(store, HANDLE_TYPES[name], TABLE_MINIMUM, maximum=TABLE_MAXIMUM) for name in KIT_TABLES
-        ]
-        self.tags = [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
+        self.source = source or self
+        self.globals: list[Global[Any]] = (
+            self.source.globals if "g" in shares else [Global(store, HANDLE_TYPES[name]) for name in KIT_GLOBALS]
+        )
+        self.tables: list[Table[Any]] = (
+            self.source.tables
+            if "t" in shares
+            else [Table(store, HANDLE_TYPES[name], TABLE_MINIMUM, maximum=TABLE_MAXIMUM) for name in KIT_TABLES]
+        )
+        self.tags = self.source.tags if "tag" in shares else [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
         self.bodies: dict[int, Own] = {}  # by their numbers
