@@ -28,7 +28,7 @@ FEATURES: Final = (
     ("own", 60),
     ("control", 110),
     ("calls", 90),
-    ("far", 90),
+    ("far", 128),
     ("casts", 90),
     ("convert", 80),
     ("traps", 40),

@@ -1,5 +1,7 @@
 //! Engines, one for each configuration that programs ask for, and the kit: Wasm that is compiled once for each.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use wasmtime::{
@@ -9,6 +11,7 @@ use wasmtime::{
 
 use crate::compat;
 use crate::kit::{self, Types};
+use crate::outcome::Stop;
 
 /// The identity function, with a nullable and with a non-null reference (docs/spec/semantics.md 3.3).
 const IDENTITY: &str = r#"(module
@@ -58,6 +61,8 @@ pub struct Environment {
     pub types: Types,
     /// The module of an instance.
     pub instance: Module,
+    /// The modules of instances that share what others have, by what; made when they are first needed.
+    links: RefCell<HashMap<i64, Module>>,
     identity: Module,
 }
 
@@ -78,7 +83,19 @@ impl Environment {
         let identity = Module::new(&engine, IDENTITY)?;
         let instance = Module::new(&engine, kit::WAT)?;
         let types = Types::new(&engine)?;
-        Ok(Environment { engine, types, instance, identity })
+        Ok(Environment { engine, types, instance, links: RefCell::default(), identity })
+    }
+
+    /// The module of an instance that has such a share of another one.
+    pub fn link(&self, share: i64) -> Result<Module, Stop> {
+        if let Some(module) = self.links.borrow().get(&share) {
+            return Ok(module.clone());
+        }
+        let text = usize::try_from(share).ok().and_then(kit::linked);
+        let module =
+            Module::new(&self.engine, text.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?)?;
+        self.links.borrow_mut().insert(share, module.clone());
+        Ok(module)
     }
 
     /// The kit in a store.

@@ -33,7 +33,7 @@ use crate::outcome::{Observer, Outcome, Reply, Stop};
 use crate::panics;
 use crate::process::Progress;
 use crate::stores::{scoped, Stores};
-use crate::wire::{self, Program, Trouble};
+use crate::wire::{self, Body, Program, Trouble};
 
 /// Executes programs in an environment.
 pub struct Machine<'e> {
@@ -53,8 +53,7 @@ struct Run {
     slots: Vec<Slot>,
     /// By value id: whether it is not with the host.
     given: Vec<bool>,
-    /// The modules of the program's bodies, in the binary format.
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<Body>,
     instances: Vec<Inst>,
     log: Arc<Log>,
     ops: Rc<[Op]>,

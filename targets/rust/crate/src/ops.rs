@@ -120,6 +120,7 @@ op_kinds! {
     Raise "raise" 1,
     RaiseExn "raise_exn" 1,
     Result "result" 2,
+    Link "link" 3,
 }
 
 impl OpKind {

@@ -84,6 +84,7 @@ impl Machine<'_> {
             OpKind::ExnPending => self.exn_pending(a),
             OpKind::Chain => self.chain(a, b, c),
             OpKind::Inst => self.inst(a, b),
+            OpKind::Link => self.link(a, b, c),
             OpKind::InstGlobal => self.inst_global(a, b, c),
             OpKind::InstTable => self.inst_table(a, b, c),
             OpKind::Run | OpKind::RunExn => self.run_body((a, b), c, [d, e, f], g, (h, i)),

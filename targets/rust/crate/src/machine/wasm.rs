@@ -12,6 +12,7 @@ use crate::handles::{Lifo, Typed, EXTERN};
 use crate::host::{self, Activity, External, Host};
 use crate::kit;
 use crate::outcome::{Outcome, Reply, Stop, Value};
+use crate::wire::Body;
 
 /// Host values that a run may allocate.
 const RUN_VALUES: i64 = 8;
@@ -22,6 +23,8 @@ pub(super) type Main = TypedFunc<(External, External, Option<Rooted<AnyRef>>, i3
 pub(super) struct Inst {
     pub(super) store: usize,
     instance: Instance,
+    /// Where far helpers live: the instance that it was linked with, or itself.
+    source: Instance,
     bodies: HashMap<usize, Main>,
 }
 
@@ -29,8 +32,24 @@ impl Machine<'_> {
     pub(super) fn inst(&mut self, slot: i64, result: i64) -> Outcome {
         let store = self.store(slot)?;
         let instance = Instance::new(self.run.stores.context(store)?, &self.environment.instance, &[])?;
+        self.put_instance(Inst { store, instance, source: instance, bodies: HashMap::new() }, result)
+    }
+
+    /// An instance that imports a share of what another one exports.
+    pub(super) fn link(&mut self, source: i64, share: i64, result: i64) -> Outcome {
+        let Inst { store, instance: source, .. } = self.run.instances[self.inst_at(source)?];
+        let module = self.environment.link(share)?;
+        let mut context = self.run.stores.context(store)?;
+        let imports = module.imports().map(|import| source.get_export(&mut context, import.name()));
+        let imports: Option<Vec<Extern>> = imports.collect();
+        let imports = imports.ok_or_else(|| Stop::misuse("an instance lacks an export"))?;
+        let instance = Instance::new(context, &module, &imports)?;
+        self.put_instance(Inst { store, instance, source, bodies: HashMap::new() }, result)
+    }
+
+    fn put_instance(&mut self, instance: Inst, result: i64) -> Outcome {
         self.put(result, Slot::Inst(self.run.instances.len()))?;
-        self.run.instances.push(Inst { store, instance, bodies: HashMap::new() });
+        self.run.instances.push(instance);
         Ok(Reply::Done)
     }
 
@@ -116,15 +135,33 @@ impl Machine<'_> {
         if let Some(main) = self.run.instances[at].bodies.get(&body) {
             return Ok(main.clone());
         }
-        let binary = self.run.bodies.get(body).ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
+        let Body { module, far } =
+            self.run.bodies.get(body).cloned().ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
+        let Inst { store, instance, source, .. } = self.run.instances[at];
+        let far = if far.is_empty() { None } else { Some(self.linked(store, source, &far, None)?) };
+        let instance = self.linked(store, instance, &module, far)?;
+        let main = instance.get_typed_func(self.run.stores.context(store)?, "main");
+        let main: Main = main.map_err(|error| Stop::misuse(format!("a body has another main: {error:#}")))?;
+        self.run.instances[at].bodies.insert(body, main.clone());
+        Ok(main)
+    }
+
+    /// An instance of a module that imports from the kit, from the host and from far helpers.
+    fn linked(
+        &mut self,
+        store: usize,
+        instance: Instance,
+        binary: &[u8],
+        far: Option<Instance>,
+    ) -> Result<Instance, Stop> {
         let module = self.modules.compile(&self.environment.engine, binary)?;
-        let Inst { store, instance, .. } = self.run.instances[at];
         let makers = self.run.stores.makers(store)?;
         let mut context = self.run.stores.context(store)?;
         let mut imports = Vec::new();
         for import in module.imports() {
             let found = match import.module() {
                 "kit" => instance.get_export(&mut context, import.name()),
+                "far" => far.and_then(|far| far.get_export(&mut context, import.name())),
                 "host" => {
                     let host = makers.host(|| Host::new(context.as_context_mut()));
                     host.named(import.name()).map(Extern::Func)
@@ -133,11 +170,7 @@ impl Machine<'_> {
             };
             imports.push(found.ok_or_else(|| Stop::misuse(format!("a body imports {:?}", import.name())))?);
         }
-        let instance = Instance::new(&mut context, &module, &imports)?;
-        let main = instance.get_typed_func(&mut context, "main");
-        let main: Main = main.map_err(|error| Stop::misuse(format!("a body has another main: {error:#}")))?;
-        self.run.instances[at].bodies.insert(body, main.clone());
-        Ok(main)
+        Ok(Instance::new(&mut context, &module, &imports)?)
     }
 }
 
