@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twinheap.fuzz.bodies_exprs import condition, operands, value
+from twinheap.fuzz.bodies_exprs import arguments, condition, operands, value
 from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Maker, below, operand_type
 from twinheap.fuzz.bodies_stmts import block, interesting, shown, statement
 from twinheap.model.body import Tree
@@ -91,7 +91,7 @@ def call(m: Maker, depth: int) -> Tree | None:
     at = m.pick(helpers)
     m.charge(m.helpers[at].cost)
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
-    tree: Tree = (form, at, *operands(m, m.helpers[at].params, 1))
+    tree: Tree = (form, at, *arguments(m, m.helpers[at], 1))
     result = m.helpers[at].result
     if result is None:
         return tree
@@ -105,14 +105,18 @@ def call(m: Maker, depth: int) -> Tree | None:
 @statement("calls", 1.5)
 def tail(m: Maker, depth: int) -> Tree | None:
     """What a tail call brings is the function's result, so the rest of it does not run: mostly conditional."""
-    helpers = [at for at, helper in enumerate(m.helpers) if _result_fits(m, helper.result)]
+    helpers = [
+        at
+        for at, helper in enumerate(m.helpers)
+        if _result_fits(m, helper.result) and helper.strict_result >= m.here.strict_result
+    ]
     if not helpers or m.here.blocks > 2:
         return None
     at = m.pick(helpers)
     if not m.charge(m.helpers[at].cost):
         return None
     form = m.pick(("tail", "tail", "tail_ref", "tail_indirect"))
-    tree: Tree = (form, at, *operands(m, m.helpers[at].params, 1))
+    tree: Tree = (form, at, *arguments(m, m.helpers[at], 1))
     return tree if m.chance(20) else ("if", condition(m), ("do", tree))
 
 

@@ -92,13 +92,14 @@ class SegmentState:
 
 
 class BodyState:
-    """What an instance of a body has of its own: private globals and passive segments."""
+    """What an instance of a body has of its own: private globals, tables and passive segments."""
 
-    __slots__ = ("globals", "segments")
+    __slots__ = ("globals", "segments", "tables")
 
     def __init__(self) -> None:
         self.globals: list[Cell] = []
         self.segments: list[SegmentState] = []
+        self.tables: list[Table] = []
 
 
 class Instance:

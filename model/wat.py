@@ -12,7 +12,17 @@ from typing import Final
 
 from twinheap.model.body import Tree, parse
 from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MAXIMUM, TABLE_MINIMUM, TAGS, Field
-from twinheap.model.wat_code import TAG_TYPES, Uses, heap_type, params, signature, value_type
+from twinheap.model.wat_code import (
+    NON_NULL,
+    TAG_TYPES,
+    WIDE,
+    Uses,
+    heap_type,
+    not_null,
+    params,
+    signature,
+    value_type,
+)
 from twinheap.model.wat_control import FullFunction
 
 DATA_BYTES: Final = 64
@@ -27,8 +37,10 @@ def module(text: str) -> str:
     parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
     helpers = [part for part in parts if part[0] == "func"]
     own = [part for part in parts if part[0] in ("global", "const")]
-    uses = _uses(helpers, [str(part[1]) for part in own])
-    code = [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
+    tables = [part for part in parts if part[0] in ("table", WIDE)]
+    uses = _uses(helpers, [str(part[1]) for part in own], tables)
+    code = [_table(uses, f"$q{at}", part) for at, part in enumerate(tables, len(KIT_TABLES))]
+    code += [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
     code += [_segment(uses, f"$s{at}", part) for at, part in enumerate(part for part in parts if part[0] == "segment")]
     code += [_active(uses, part) for part in parts if part[0] == "active"]
     for at, helper in enumerate(helpers):
@@ -43,7 +55,7 @@ def module(text: str) -> str:
 def far_module(text: str) -> str | None:
     """The module of the far helpers of a body, which exports them as "h0" and so on; None if it has none."""
     helpers = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "func"]
-    uses = _uses(helpers, [])
+    uses = _uses(helpers, [], [])
     uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
     if not uses.listed:
         return None
@@ -55,8 +67,9 @@ def _is_far(helper: Tree) -> bool:
     return ("far",) in helper
 
 
-def _uses(helpers: list[Tree], globals_: list[str]) -> Uses:
-    return Uses([(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers], globals_)
+def _uses(helpers: list[Tree], globals_: list[str], tables: list[Tree]) -> Uses:
+    types = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
+    return Uses(types, globals_, tables)
 
 
 def _with_extras(uses: Uses, code: list[str]) -> str:
@@ -125,6 +138,12 @@ def _global(uses: Uses, name: str, declared: Tree) -> str:
     return f"(global {name} {f'(mut {of})' if declared[0] == 'global' else of} {value})"
 
 
+def _table(uses: Uses, name: str, declared: Tree) -> str:
+    wide, of, minimum, maximum, value = declared
+    init = FullFunction(uses, ()).code(value)[0]
+    return f"(table {name}{' i64' * (wide == WIDE)} {minimum} {maximum} {value_type(str(of))} {init})"
+
+
 def _segment(uses: Uses, head: str, segment: Tree) -> str:
     items = "".join(f" (item {FullFunction(uses, ()).code(item)[0]})" for item in segment[2:])
     return f"(elem {head} {value_type(str(segment[1]))}{items})"
@@ -140,7 +159,11 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
     variables = _names(function, "local")
     made = FullFunction(uses, taken + variables)
     forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in ("far", "param", "result", "local")]
-    code = "".join(f"\n  {made.code(form)[0]}" for form in forms)
+    made.strict_result = result.startswith(NON_NULL)
+    texts = [made.code(form)[0] for form in forms]
+    if result and texts:
+        texts[-1] = not_null(texts[-1], made.strict_result)
+    code = "".join(f"\n  {text}" for text in texts)
     declared = "".join(f" (local {value_type(of)})" for of in variables)
     counters = "".join(f" (local $c{at} i32)" for at in range(made.counters))
     return f"(func {head}{signature(taken, result)}{declared}{counters}{code})"

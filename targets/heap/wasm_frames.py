@@ -5,10 +5,13 @@ as compiled code has them through its stack maps, except that a variable counts 
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twinheap.targets.heap.errors import HeapError
 from twinheap.targets.heap.values import Val
+
+if TYPE_CHECKING:
+    from twinheap.targets.heap.table import Table
 
 WasmValue = int | Val
 """A raw reference (0 is null), or a number."""
@@ -58,11 +61,12 @@ class Own:
     The list of a segment is empty once it was dropped.
     """
 
-    __slots__ = ("globals", "segments")
+    __slots__ = ("globals", "segments", "tables")
 
     def __init__(self) -> None:
         self.globals: list[list[int]] = []
         self.segments: list[list[int]] = []
+        self.tables: list["Table[Any]"] = []
 
 
 class Frame:

@@ -14,6 +14,7 @@ from twinheap.targets.heap.rooted import Rooted, make_rooted
 from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_arrays import Arrays
 from twinheap.targets.heap.wasm_code import Form, body_of
+from twinheap.targets.heap.wasm_frames import NULL_REF, Trap
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.handle import Handle
@@ -90,6 +91,11 @@ class Interpreter(Arrays):
             self.frame.cut(depth)
             self._catch(ref, tag, clause, places)
 
+    def _take(self, place: int, value: Any) -> None:
+        if not value and place in self.strict:
+            raise Trap(NULL_REF)
+        self.frame.set(place, value)
+
     def _tag_of(self, ref: int) -> int:
         return self.heap.words[(ref + self.heap.header.header_bytes) >> 2]
 
@@ -99,7 +105,7 @@ class Interpreter(Arrays):
         if clause in ("catch", "catch_ref"):
             for field, place in zip(self._exn_layout(tag).fields, places, strict=False):
                 # mutant w23 below: self.frame.set(place, self.heap.words[(ref + field.offset) >> 2])
-                self.frame.set(place, self.read(ref, field, field.offset))
+                self._take(place, self.read(ref, field, field.offset))
         if clause in ("catch_ref", "catch_all_ref"):
             self.frame.set(places[-1], ref)
         if "k2" in self.store.defects:

@@ -74,6 +74,7 @@ impl Environment {
             .wasm_function_references(true)
             .wasm_gc(true)
             .wasm_exceptions(true)
+            .wasm_memory64(true)
             .collector(options.collector.1);
         if let Some(every) = options.zeal {
             compat::set_zeal(&mut config, every)?;
