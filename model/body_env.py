@@ -94,8 +94,8 @@ class Function(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct, frozen=True):
     """What a form may name: segments and helpers by number, variables, and the result of its own function.
 
-    `globals`: private ones, which are numbered after those of the kit. `far`: it is in a far helper, which knows the kit
-    and other far helpers only.
+    `globals`, `tables`: private ones, which are numbered after those of the kit. `far`: it is in a far helper, which
+    knows the kit and other far helpers only. `strict_result`: the function's result is never null.
     """
 
     segments: tuple[str, ...]

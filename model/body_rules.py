@@ -111,11 +111,10 @@ def immediates_of(shape: Shape, form: Tree, scope: Scope, labels: int) -> dict[s
         elif value not in range(limits[name]):
             what = _NUMBERED.get(name, "enclosing block")
             wrong(form, f"there is no {what} {value} here, but {limits[name]} of them, numbered from 0")
+    if any(name.endswith("!") for name in shape.immediates):
+        _check_mutable(form, bound, scope)
     if scope.far and "F" in bound and not scope.functions[int(bound["F"])].far:
         wrong(form, "a far helper calls far ones only")
-    for name in shape.immediates:
-        if name.endswith("!"):
-            _check_mutable(form, bound, scope)
     return bound
 
 

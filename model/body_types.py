@@ -101,9 +101,11 @@ def _body(function: Function, scope: Scope) -> None:
 def _never_null(form: Tree) -> bool:
     """Whether a constant expression makes something that is not null, as Wasm sees it."""
     name = str(form[0])
-    return name == "i31" or name.startswith(("struct.", "array.")) or (name in ("to_any", "to_extern") and (
-        len(form) > 1 and isinstance(form[1], tuple) and _never_null(form[1])
-    ))
+    return (
+        name == "i31"
+        or name.startswith(("struct.", "array."))
+        or (name in ("to_any", "to_extern") and (len(form) > 1 and isinstance(form[1], tuple) and _never_null(form[1])))
+    )
 
 
 def _constant_of(form: Tree, type_: str, globals_: tuple[Global, ...]) -> None:

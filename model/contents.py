@@ -105,8 +105,8 @@ class BodyState:
 class Instance:
     """An instance of the kit: its globals and tables, and the instance of each body that ran on it.
 
-    `tags`: what stands for its tags: those of other instances, and the host's, are different ones, unless it has them of
-    its `source`. That is the instance which it was linked with, where the far helpers of its bodies live; or itself.
+    `tags`: what stands for its tags: those of other instances, and the host's, are different ones, unless it has them
+    of its `source`. That is the instance which it was linked with, where the far helpers of its bodies live; or itself.
     """
 
     __slots__ = ("bodies", "globals", "source", "store", "tables", "tags")

@@ -28,6 +28,9 @@ from twinheap.model.wat_control import FullFunction
 DATA_BYTES: Final = 64
 """Bytes of the data segment of a body: byte i is i."""
 
+HEADS: Final = frozenset({"far", "param", "result", "local"})
+"""What a function begins with, before its forms."""
+
 MAIN: Final = ("extern", "extern", "any", "i32")
 """The types of main's parameters; its result is extern."""
 
@@ -158,7 +161,7 @@ def _active(uses: Uses, active: Tree) -> str:
 def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], result: str) -> str:
     variables = _names(function, "local")
     made = FullFunction(uses, taken + variables)
-    forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in ("far", "param", "result", "local")]
+    forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in HEADS]
     made.strict_result = result.startswith(NON_NULL)
     texts = [made.code(form)[0] for form in forms]
     if result and texts:

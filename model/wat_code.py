@@ -285,7 +285,8 @@ class Function:
 
     def _set2(self, one: int, other: int, *values: Form) -> Code:
         results = "".join(f" (result {value_type(self._type(at))})" for at in (one, other))
-        texts = [not_null(self.code(part)[0], at in self._strict) for at, part in zip((one, other), values, strict=True)]
+        pairs = zip((one, other), values, strict=True)
+        texts = [not_null(self.code(part)[0], at in self._strict) for at, part in pairs]
         return f"(block{results} {' '.join(texts)}) (local.set {other}) (local.set {one})", ""
 
     # --- numbers, types, segments

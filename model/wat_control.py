@@ -108,7 +108,8 @@ class FullFunction(Function):
 
     def _through_table(self, instruction: str, helper: int, operands: tuple[Form, ...]) -> Code:
         self._uses.references = True
-        text = f"({instruction} $helpers (type $f{helper}){self._arguments(helper, operands)} (i32.const {self._uses.listed.index(helper)}))"
+        place = self._uses.listed.index(helper)
+        text = f"({instruction} $helpers (type $f{helper}){self._arguments(helper, operands)} (i32.const {place}))"
         return text, self._result(helper)
 
     # --- exceptions

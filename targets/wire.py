@@ -82,7 +82,7 @@ class WireBody(msgspec.Struct, frozen=True, array_like=True):
 class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     """A program as an executor gets it: `ops` is `Program.all_ops`, each a flat tuple as in `twinheap.model.ops`.
 
-    `bodies`, left out where a program has none: for executors that interpret them also as texts. `engine`, left out if 0: the engine configuration.
+    `bodies`, left out where a program has none. `engine`, left out if 0: the engine configuration.
     """
 
     number: int

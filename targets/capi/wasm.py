@@ -168,9 +168,7 @@ class Wasm:
 
     # --- instances
 
-    def instance(
-        self, context: int, exporter: Instance | None = None, shares: tuple[str, ...] = ()
-    ) -> Instance | Raw:
+    def instance(self, context: int, exporter: Instance | None = None, shares: tuple[str, ...] = ()) -> Instance | Raw:
         """A new instance of the kit, which `shares` what another one of its store exports; or the outcome."""
         linker: int = self._clone_linker(self._host)
         failed = self._instantiate(exporter.linker if exporter else linker, context, self._kit_module(shares))

@@ -54,7 +54,8 @@ class WasmOps(ExceptionOps):
         held = self.slots[at]
         if held is None:
             return SKIPPED
-        self.slots[result] = held[0], Instance(*held, tuple(SHARES.values())[shares])
+        store, source = held
+        self.slots[result] = store, Instance(store, source, tuple(SHARES.values())[shares])
         return DONE
 
     def op_inst_global(self, op: Op) -> Raw:

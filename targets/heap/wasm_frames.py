@@ -66,7 +66,7 @@ class Own:
     def __init__(self) -> None:
         self.globals: list[list[int]] = []
         self.segments: list[list[int]] = []
-        self.tables: list["Table[Any]"] = []
+        self.tables: list[Table[Any]] = []
 
 
 class Frame:

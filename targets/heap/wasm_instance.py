@@ -44,7 +44,7 @@ class Instance:
         store.require_sync()
         run_to_end(objects.ensure_heap(store))
         self.store = store
-        self.source = source or self
+        self.source: Instance = source or self
         self.globals: list[Global[Any]] = (
             self.source.globals if "g" in shares else [Global(store, HANDLE_TYPES[name]) for name in KIT_GLOBALS]
         )
@@ -53,5 +53,5 @@ class Instance:
             if "t" in shares
             else [Table(store, HANDLE_TYPES[name], TABLE_MINIMUM, maximum=TABLE_MAXIMUM) for name in KIT_TABLES]
         )
-        self.tags = self.source.tags if "tag" in shares else [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
+        self.tags: list[Tag] = self.source.tags if "tag" in shares else [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
         self.bodies: dict[int, Own] = {}  # by their numbers

@@ -84,7 +84,11 @@ WASM = "O4 = run_exn I{} 1 v9 null null null 0 owned\n"
 @pytest.mark.parametrize(
     ("catch", "callback", "ended"),
     [
-        ("catch one 4", "O4 = exn_new S0 one O3 null owned\nraise_exn O4\nodrop O4\ngc S0\n", "exn(cb)"),  # the host's own
+        (
+            "catch one 4",
+            "O4 = exn_new S0 one O3 null owned\nraise_exn O4\nodrop O4\ngc S0\n",
+            "exn(cb)",
+        ),  # the host's own
         ("catch one 4", WASM.format(1) + "raise_exn null\n", "ok(cb, 9, nonnull)"),
         ("catch one 4", WASM.format(2) + "raise_exn null\n", "exn(cb)"),  # another instance's
         ("catch one 4", WASM.format(1) + "O5 = exn_take S0 owned\nraise_exn O5\ngc S0\n", "ok(cb, 9, nonnull)"),
@@ -92,7 +96,11 @@ WASM = "O4 = run_exn I{} 1 v9 null null null 0 owned\n"
         ("catch_all", "O4 = exn_new S0 one O3 null owned\nraise_exn O4\nodrop O4\ngc S0\n", "ok(cb, null, null)"),
         ("catch_all", WASM.format(2) + "raise_exn null\n", "ok(cb, null, null)"),
         ("catch one 4", "raise_exn null\nret O3\n", "ok(cb, 0, nonnull)"),  # nothing is pending
-        ("catch one 4", "raise trap\n" + WASM.format(1) + "raise_exn null\n", "ok(cb, 9, nonnull)"),  # the last one counts
+        (
+            "catch one 4",
+            "raise trap\n" + WASM.format(1) + "raise_exn null\n",
+            "ok(cb, 9, nonnull)",
+        ),  # the last one counts
         ("catch one 4", WASM.format(1) + "raise_exn null\nraise trap\n", "trap:host(cb)"),
     ],
 )
