@@ -19,8 +19,9 @@ from twinheap.fuzz.motifs_memory import FREE, fill
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET, global_value
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.body import calls_back, features_of
+from twinheap.model.engines import ENGINES
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, SHARES, TAGS
-from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXN, EXTERN, MAX_DEPTH, NULL, REF_TYPES, STRUCT
+from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXN, EXTERN, MAX_DEPTH, NULL, REF_TYPES, STRUCT, UNLIMITED
 
 WASM: Final[list[Registered]] = []
 """The motifs of this module. Only programs with bodies use them."""
@@ -32,6 +33,9 @@ CALLING: Final = 0.55  # share of pools with bodies that call back
 SIZES: Final = (4, 8, 12, 12, 12, 16, 24, 30)
 SELECTORS: Final = (0, 1, 0, 1, 2, 3, 1, 2**31 - 1)
 FEW_HANDLES: Final = 9  # of a fill in a callback: one trim
+LIMITED: Final = 200  # of 256: how often a store's limits are set before a run
+FUELS: Final = (UNLIMITED, UNLIMITED, 0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 200)
+DEADLINES: Final = (UNLIMITED, UNLIMITED, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6)
 FEW: Final = 2  # instances of a store
 FEW_LINKED: Final = 5  # the same, those counted that are linked with another
 FEW_STORES: Final = 3  # of a program
@@ -42,6 +46,7 @@ MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, ot
 INST, INST_GLOBAL, INST_TABLE, LINK = CODE["inst"], CODE["inst_global"], CODE["inst_table"], CODE["link"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
+SET_FUEL, SET_EPOCH_DEADLINE = CODE["set_fuel"], CODE["set_epoch_deadline"]
 ARG, RET, RAISE, RAISE_EXN = CODE["arg"], CODE["ret"], CODE["raise"], CODE["raise_exn"]
 EXN_NEW, EXN_TAKE = CODE["exn_new"], CODE["exn_take"]
 THROWN: Final = 236  # of 256: how a callback ends, counted after what returns or traps
@@ -114,12 +119,21 @@ def argument(g: Draft, type_: int) -> int:
 
 def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: int = -1) -> int:
     """One run of a body, in the instance `at` or any; with a callback if it calls back. Its result, or -1."""
+    limit_runs(g)
     if calls_back(g.builder.config.bodies[body]):
         return call(g, body, arguments, owned, at)
     throws = bool(features_of(g.builder.config.bodies[body]))
     selector = SELECTORS[g.upto(8)]
     operands = (at if at >= 0 else instance(g), body, g.builder.next_value, *arguments, selector, int(owned))
     return g.made(RUN_EXN if throws else RUN, operands, owned)
+
+
+def limit_runs(g: Draft) -> None:
+    """What the next runs may use, mostly said anew: once it is used up, nothing runs any more."""
+    engine = ENGINES[g.builder.stores[g.place.slot].engine]
+    if engine.limits_runs and g.byte() < LIMITED:
+        code, amounts = (SET_FUEL, FUELS) if engine.fuel else (SET_EPOCH_DEADLINE, DEADLINES)
+        g.add(code, (g.place.slot, amounts[g.upto(len(amounts))]))
 
 
 def some_body(g: Draft) -> int:

@@ -7,7 +7,7 @@ Frames are no holders: what only they know may be finalized, unless it is used l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 from twinheap.model.body import Tree, forms
@@ -18,6 +18,7 @@ from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Tab
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
+from twinheap.model.run_limits import BULK
 from twinheap.model.world import Lost
 
 MAX_STEPS: Final = 200_000
@@ -73,10 +74,12 @@ class Machine:
         heap.on_top = lambda: [*self.variables, *self.operands]
 
     def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
-        """Calls `main`. Raises Trap, Thrown, OutOfMemory; Broken and Lost."""
+        """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
+            self.heap.limits.begin(self.own)
             result = self.call(None, args)
+            self.heap.limits.over()
         except RecursionError:
             raise Lost from None
         self.heap.use(result)
@@ -100,6 +103,8 @@ class Machine:
                 for item in segment.items:
                     state.refs.append(self.value(item))
                     self.heap.store.hold(state.refs[-1])
+                if self.heap.w.profile.segments_late and any(type(ref) is Obj for ref in state.refs):
+                    self.heap.store.unmade = True
             for active in self.env.active:
                 self._write(active)
         except Trap:
@@ -163,6 +168,7 @@ class Machine:
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
             self.strict = function.strict
             try:
+                self.heap.limits.point()
                 result: Stored = None
                 for part in function.parts:
                     result = self.value(part)
@@ -182,24 +188,20 @@ class Machine:
             raise Lost
         return FORMS[tree[0]](self, tree)  # type: ignore[index]  # the first part of a form is its name
 
-    def operands_of(self, tree: Tree, start: int = 1) -> list[Stored]:
-        """The values of a form's parts from `start` on."""
+    def operands_of(self, tree: Tree, start: int = 1, strict: Container[int] = ()) -> list[Stored]:
+        """The values of a form's parts from `start` on. Raises Trap for null in the places, from 0, of `strict`."""
         mark = len(self.operands)
-        for part in tree[start:]:
-            self.operands.append(self.value(part))  # type: ignore[arg-type]
+        for at, part in enumerate(tree[start:]):
+            self.operands.append(given(self.value(part), at in strict))  # type: ignore[arg-type]
         values = self.operands[mark:]
         del self.operands[mark:]
+        if tree[0] in BULK:
+            self.heap.limits.bulk()
         return values
 
     def arguments(self, tree: Tree) -> tuple[Stored, ...]:
         """The arguments of a call, of which some may have to be there."""
-        strict = self.env.functions[int(tree[1])].strict  # type: ignore[arg-type]
-        mark = len(self.operands)
-        for at, part in enumerate(tree[2:]):
-            self.operands.append(given(self.value(part), at in strict))  # type: ignore[arg-type]
-        values = self.operands[mark:]
-        del self.operands[mark:]
-        return tuple(values)
+        return tuple(self.operands_of(tree, 2, self.env.functions[int(tree[1])].strict))  # type: ignore[arg-type]
 
     def assign(self, variable: int, value: Stored) -> None:
         """Another value for a variable. Raises Trap for null where that cannot be."""
@@ -284,6 +286,7 @@ def _if_else(m: Machine, tree: Tree) -> Stored:
 @form("repeat")
 def _repeat(m: Machine, tree: Tree) -> None:
     for _ in range(int(tree[1])):  # type: ignore[arg-type]
+        m.heap.limits.point()
         m.block(tree[2:])
 
 

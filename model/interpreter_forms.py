@@ -10,7 +10,7 @@ from typing import Final
 
 from twinheap.model.body import Tree
 from twinheap.model.entities import I31_MASK, Obj, Ref, Stored
-from twinheap.model.interpreter import Machine, form, given
+from twinheap.model.interpreter import Machine, form
 from twinheap.model.objects import is_a
 from twinheap.model.run_heap import Trap
 from twinheap.model.run_trace import CALLED, seen
@@ -186,12 +186,9 @@ def _set(m: Machine, tree: Tree) -> Stored:
 @form("set2")
 def _set2(m: Machine, tree: Tree) -> None:
     places = _number(tree), int(tree[2])  # type: ignore[arg-type]
-    mark = len(m.operands)
-    for place, part in zip(places, tree[3:], strict=True):
-        m.operands.append(given(m.value(part), place in m.strict))  # type: ignore[arg-type]
-    for place, value in zip(places, m.operands[mark:], strict=True):
-        m.variables[place] = value
-    del m.operands[mark:]
+    one, other = m.operands_of(tree, 3, [at for at, place in enumerate(places) if place in m.strict])
+    m.variables[places[1]] = other
+    m.variables[places[0]] = one  # last: it may be the same variable
 
 
 @form("drop")

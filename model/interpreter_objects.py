@@ -12,7 +12,7 @@ from twinheap.model.body import Tree
 from twinheap.model.body_forms import OBJECT_TYPES
 from twinheap.model.contents import Table
 from twinheap.model.entities import Obj, Ref, Stored
-from twinheap.model.interpreter import Machine, form, given, unsigned
+from twinheap.model.interpreter import Machine, form, unsigned
 from twinheap.model.kit import NUMBERS
 from twinheap.model.run_heap import Trap
 
@@ -233,18 +233,9 @@ def _table(m: Machine, tree: Tree, at: int = 1) -> Table:
     return m.table(_int(tree, at))
 
 
-def _strict(m: Machine, tree: Tree) -> bool:
-    return m.scope.table(_int(tree, 1)).strict
-
-
 def _operands(m: Machine, tree: Tree, place: int) -> list[Stored]:
     """The operands of a form that writes into a table; that at `place` must not be null if its elements are not."""
-    mark, strict = len(m.operands), _strict(m, tree)
-    for at, part in enumerate(tree[2:]):
-        m.operands.append(given(m.value(part), strict and at == place))  # type: ignore[arg-type]
-    values = m.operands[mark:]
-    del m.operands[mark:]
-    return values
+    return m.operands_of(tree, 2, (place,) if m.scope.table(_int(tree, 1)).strict else ())
 
 
 def _replace(m: Machine, table: Table, start: int, refs: Sequence[Ref]) -> None:

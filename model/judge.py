@@ -10,6 +10,7 @@ from twinheap.model import (
     rules_callbacks,
     rules_exceptions,
     rules_fields,
+    rules_limits,
     rules_memory,
     rules_objects,
     rules_resources,
@@ -40,6 +41,7 @@ _RULE_MODULES: Final = (
     rules_objects,
     rules_wasm,
     rules_callbacks,
+    rules_limits,
 )  # importing them registers their rules
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)

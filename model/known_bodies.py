@@ -9,6 +9,7 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, REFERENCES
+from twinheap.model.known_waiting import SEQUENCES, overtakes
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS
@@ -51,10 +52,10 @@ _SAME_VALUE: Final = frozenset(
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26, K28, K31 to K33 that a body may meet; memory may be used too early after them.
+    """The defects K3, K4, K15, K25, K26, K28, K31 to K34 that a body may meet; memory may be used too early after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
-    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it.
+    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -77,11 +78,13 @@ def unsafe_in(text: str) -> frozenset[str]:
             found |= {"K31"} if any(inner[0] == "repeat" for inner in forms(form)) else set()
             found |= {"K32"} if _reads_constant(form) else set()
         parts = [part for part in form if isinstance(part, tuple)]
-        if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
-            continue  # their parts follow each other, and leave nothing on the stack
+        if form[0] in SEQUENCES:
+            continue
         for at, part in enumerate(parts):
             if any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
+    if overtakes(text, _may_collect):
+        found.add("K34")
     return frozenset(found)
 
 

@@ -17,6 +17,7 @@ from twinheap.model.layout import object_bytes
 from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OOM
 from twinheap.model.ops import RUN_VALUES
+from twinheap.model.run_limits import RunLimits
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store, closure
 from twinheap.model.world import Broken, Lost, World
@@ -71,6 +72,7 @@ class Heap:
         self.candidates: list[Obj] = []
         self.loose: dict[int, Obj] = {}  # made here, or written while nothing held them
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
+        self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
         self.store.runs.append(self.needed)
 
@@ -102,7 +104,9 @@ class Heap:
         return live
 
     def show(self) -> None:
-        """From here on what happens would show: it was an allocation before that failed."""
+        """From here on what happens would show: it was an allocation before that failed, or the run was stopped."""
+        if self.trace.over:
+            self.limits.over()
         if self.undo is None:
             return
         undo, self.undo = self.undo, None
@@ -144,6 +148,7 @@ class Heap:
         return dropped[-1]
 
     def _change(self, effect: bool, back: Callable[[], object]) -> None:
+        self.limits.changes += effect
         if self.undo is not None:
             self.undo.append((effect, back))
 
@@ -156,6 +161,7 @@ class Heap:
                 self.use(cell)
         obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
         self._may_fail(obj)
+        self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
         self.store.add(obj)
         self.read(obj)
         self.loose[obj.value] = obj
@@ -184,6 +190,7 @@ class Heap:
         self._may_fail(obj)
         self.w.objects[value] = obj
         self.store.add(obj)
+        self.limits.changes += 1
         self._change(False, lambda: self._forget(obj))
         self.store.expose(obj)
         return obj
@@ -253,13 +260,17 @@ class Heap:
             self.store.write(table.refs.pop(), None)
 
     def set_cell(self, obj: Obj, at: int, new: Stored) -> None:
-        """A write to a field or element. Into what only frames know it changes nothing that lasts."""
+        """A write to a field or element. Into what only frames know it changes nothing that lasts, but for a cycle."""
         self.use(new)
         old = obj.cells[at]
-        self._change(obj.held, lambda: self.store.write_cell(obj, at, old))
+        self._change(obj.held or self._closes(obj, new), lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
         if not obj.held:
             self.loose[obj.value] = obj
+
+    def _closes(self, obj: Obj, new: Stored) -> bool:
+        """Whether `obj` will hold itself, by way of `new`: under DRC it stays then, with all that it holds (4.2)."""
+        return self.undo is not None and self.w.profile.collector == "drc" and obj in closure([new])
 
     def drop_segment(self, segment: SegmentState) -> None:
         """The segment is empty from now on, and holds nothing."""

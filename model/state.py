@@ -6,12 +6,14 @@ collection. Objects that a known defect keeps are moved to `leaked`, so that eac
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from twinheap.model.bounds import Bounds, Load
 from twinheap.model.contents import Future
 from twinheap.model.counts import Exact
+from twinheap.model.engines import DEFAULT
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.layout import block, needed
 from twinheap.model.profiles import Profile
@@ -21,11 +23,21 @@ MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "ho
 """Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
 
 
+class Budget(enum.Enum):
+    """What the runs of a store may still use: more than they can, nobody knows, nothing."""
+
+    PLENTY = enum.auto()
+    SOME = enum.auto()
+    NOTHING = enum.auto()
+
+
 class Store:
     """One store: its heap, roots, objects; and in exact mode its exact bookkeeping."""
 
-    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int) -> None:
+    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int, engine: int = DEFAULT) -> None:
         self.slot = slot
+        self.engine = engine  # the number of its configuration
+        self.budget = Budget.PLENTY  # what its runs may use
         self.profile = profile
         self.limit = limit
         self.limiter = limiter
@@ -48,6 +60,7 @@ class Store:
         self.reused_segments = False  # a segment whose items allocate was used again (K5)
         self.thrown = False  # the host threw, and that was not counted (K9)
         self.short = False  # a run ended out of memory: what it made before is not known for certain
+        self.unmade = False  # segments have items that are made when they are used, so that they may take no room yet
         self.abandoned = Load(0, 0)  # what bodies made that could not be instantiated: it may stay
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
@@ -230,7 +243,12 @@ class Store:
     def may_hold(self) -> bool:
         """Whether all that is alive can be in the heap at all."""
         bounds = self.bounds
-        if bounds.unlimited or self.runs or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
+        if (
+            bounds.unlimited
+            or self.runs
+            or self.unmade
+            or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes)))
+        ):
             return True
         if bounds.mixed:
             self.garbage()

@@ -30,19 +30,30 @@ DATA_BYTES: Final = 64
 
 HEADS: Final = frozenset({"far", "param", "result", "local"})
 """What a function begins with, before its forms."""
+POINTS: Final = "points"
+"""The export that counts the check points which an instance of a body has passed: an i32 (docs/bodies.md)."""
 
 MAIN: Final = ("extern", "extern", "any", "i32")
 """The types of main's parameters; its result is extern."""
 
 
-def module(text: str) -> str:
-    """The module of a body: it imports what it uses of "kit", "host" and "far", and exports "main"."""
+def module(text: str, counted: bool = False) -> str:
+    """The module of a body: it imports what it uses of "kit", "host" and "far", and exports "main".
+
+    `counted`: it also counts the check points that it passes, those of far helpers included, and exports how many as
+    POINTS.
+    """
     parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
     helpers = [part for part in parts if part[0] == "func"]
     own = [part for part in parts if part[0] in ("global", "const")]
     tables = [part for part in parts if part[0] in ("table", WIDE)]
-    uses = _uses(helpers, [str(part[1]) for part in own], tables)
-    code = [_table(uses, f"$q{at}", part) for at, part in enumerate(tables, len(KIT_TABLES))]
+    uses = _uses(helpers, [str(part[1]) for part in own], tables, counted)
+    if counted and any(map(_is_far, helpers)):
+        uses.imports["$points"] = f'(global $points (export "{POINTS}") (import "far" "{POINTS}") (mut i32))'
+        code = []
+    else:
+        code = _counter(counted)
+    code += [_table(uses, f"$q{at}", part) for at, part in enumerate(tables, len(KIT_TABLES))]
     code += [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
     code += [_segment(uses, f"$s{at}", part) for at, part in enumerate(part for part in parts if part[0] == "segment")]
     code += [_active(uses, part) for part in parts if part[0] == "active"]
@@ -55,24 +66,29 @@ def module(text: str) -> str:
     return _with_extras(uses, code)
 
 
-def far_module(text: str) -> str | None:
+def _counter(counted: bool) -> list[str]:
+    return [f'(global $points (export "{POINTS}") (mut i32) (i32.const 0))'] if counted else []
+
+
+def far_module(text: str, counted: bool = False) -> str | None:
     """The module of the far helpers of a body, which exports them as "h0" and so on; None if it has none."""
     helpers = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "func"]
-    uses = _uses(helpers, [], [])
+    uses = _uses(helpers, [], [], counted)
     uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
     if not uses.listed:
         return None
     heads = [(at, f'$h{at} (export "h{at}") (type $f{at})') for at in uses.listed]
-    return _with_extras(uses, [_function(uses, head, helpers[at], *uses.helpers[at]) for at, head in heads])
+    functions = [_function(uses, head, helpers[at], *uses.helpers[at]) for at, head in heads]
+    return _with_extras(uses, [*_counter(counted), *functions])
 
 
 def _is_far(helper: Tree) -> bool:
     return ("far",) in helper
 
 
-def _uses(helpers: list[Tree], globals_: list[str], tables: list[Tree]) -> Uses:
+def _uses(helpers: list[Tree], globals_: list[str], tables: list[Tree], counted: bool) -> Uses:
     types = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
-    return Uses(types, globals_, tables)
+    return Uses(types, globals_, tables, counted)
 
 
 def _with_extras(uses: Uses, code: list[str]) -> str:
@@ -169,7 +185,7 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
     code = "".join(f"\n  {text}" for text in texts)
     declared = "".join(f" (local {value_type(of)})" for of in variables)
     counters = "".join(f" (local $c{at} i32)" for at in range(made.counters))
-    return f"(func {head}{signature(taken, result)}{declared}{counters}{code})"
+    return f"(func {head}{signature(taken, result)}{declared}{counters}{uses.passed}{code})"
 
 
 def _extras(uses: Uses) -> list[str]:

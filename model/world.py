@@ -58,6 +58,7 @@ class World:
         self.gone: set[int] = set()  # values finalized without an object: rejected ones
         self.rejected: list[int] = []
         self.due: list[Obj] = []
+        self.engine = program.config.engine
         self.bodies = program.config.bodies
         self.early: set[int] = set()  # finalized in the current run, and judged already
         self.brackets: list[Store | Callback] = []  # the stores of the open scopes, and the callbacks that run
@@ -72,11 +73,11 @@ class World:
         self.at = 0
         self.next = 0  # where judging goes on after the current op
         self.verdicts: list[Verdict] = []
-        self.acting = self.add_store(0, program.config.limit, program.config.limiter)
+        self.acting = self.add_store(0, program.config.limit, program.config.limiter, program.config.engine)
 
-    def add_store(self, slot: int, limit: int, limiter: int) -> Store:
+    def add_store(self, slot: int, limit: int, limiter: int, engine: int) -> Store:
         """Defines a store."""
-        store = Store(slot, self.profile, limit, limiter)
+        store = Store(slot, self.profile, limit, limiter, engine)
         self.slots[slot] = store
         self.stores.append(store)
         return store

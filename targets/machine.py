@@ -93,7 +93,6 @@ class PythonMachine:
         They end early with an op that panicked. For pytest and Hypothesis; the wire uses `execute`.
         """
         config = program.config
-        bodies = tuple(WireBody(text, *modules_of(text)) for text in config.bodies)
         sent = WireProgram(
             0,
             config.limit,
@@ -101,7 +100,7 @@ class PythonMachine:
             program.slots,
             program.values,
             program.all_ops,
-            bodies,
+            tuple(WireBody(*body) for body in modules_of(program)),
             config.engine,
         )
         try:

@@ -35,6 +35,8 @@ _ENDINGS: Final = (
     ("allocation size too large", TRAP + "too_large"),
     ("`unreachable` instruction executed", TRAP + "unreachable"),
     ("call stack exhausted", TRAP + "stack"),
+    ("all fuel consumed", TRAP + "fuel"),
+    ("wasm trap: interrupt", TRAP + "interrupt"),
     (HOST_TRAP, TRAP + "host"),
 )
 

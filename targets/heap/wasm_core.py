@@ -111,6 +111,7 @@ class Core:
             self.instance = self.home.source if function.far else self.home
             self.store.frames.append(self.frame.refs)  # mutant w20: self.store.frames.append(self.frame.refs[:])
             try:
+                self.point()
                 self.run_all(function.statements)
                 return None if function.result is None else self.given(function.result, function.strict_result)
             except Returned as left:
@@ -122,6 +123,13 @@ class Core:
             finally:
                 self.store.frames.pop()  # mutant w21: pass
                 self.frame, self.instance, self.strict = caller
+
+    def point(self) -> None:
+        """A check point: here a run ends that has used up what its store may use."""
+        code = self.store.budget.spent()
+        if code:
+            raise Trap(code)
+        self.own.points += 1
 
     def _call(self, form: Form) -> WasmValue | None:
         return self.invoke(self.body.helpers[form[1]], self.arguments(form))
@@ -152,8 +160,9 @@ class Core:
         depth = len(self.frame.refs)
         for place, part in zip(form[1:3], form[3:], strict=True):
             self.frame.push(self.given(part, place in self.strict))
-        for place, value in zip(form[1:3], self.pop(depth), strict=True):
-            self.frame.set(place, value)
+        one, other = self.pop(depth)
+        self.frame.set(form[2], other)  # as on the operand stack: the last one first
+        self.frame.set(form[1], one)
 
     def _drop(self, form: Form) -> None:
         self.eval(form[1])
@@ -206,6 +215,7 @@ class Core:
 
     def _repeat(self, form: Form) -> None:
         for _ in range(form[1]):
+            self.point()
             self.run_all(form[2:])
 
     def _unreachable(self, form: Form) -> None:

@@ -87,6 +87,20 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
         (main(INIT, SEGMENT), MISFIT, "29", "37", "K27"),
         (main("(array.fill anys (get 4) (i32 0) (get 2) (i32 0))"), HANG, "31", "33", "K26"),
         (main("(try (catch_all) (gc))"), HANG, "43", "44", "K28"),
+        (
+            main("(drop (array.new_fixed anys (get 2) (then (set 2 (null any)) (gc) (get 2))))"),
+            CLASH,
+            "44",
+            "46",
+            "K34",
+        ),
+        (
+            main("(drop (array.new_fixed anys (get 2) (then (set 2 (null any)) (gc) (get 2))))"),
+            CLASH,
+            "32",
+            "31",
+            "K34",
+        ),
         ("(body (active 1 0 eq (i31 (i32 1))) (main (null extern)))", CLASH, "45", "46", "K16"),
         (main("(drop (struct.new_default empty))"), CLASH, "31", "33", "K25"),
         (

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,12 +18,27 @@ pub struct Limits {
     pub log: Arc<Log>,
     /// The run of a body that is under way.
     pub activity: Activity,
+    /// The clock of the store's engine, if code looks at it.
+    clock: Option<Arc<AtomicU64>>,
+    /// The tick at which runs end.
+    pub deadline: u64,
 }
 
 impl Limits {
     /// `limit`: bytes, or negative for none.
-    pub fn new(limit: i64, log: &Arc<Log>) -> Self {
-        Limits { bytes: usize::try_from(limit).ok(), log: Arc::clone(log), activity: Activity::default() }
+    pub fn new(limit: i64, log: &Arc<Log>, clock: Option<Arc<AtomicU64>>) -> Self {
+        let (bytes, log) = (usize::try_from(limit).ok(), Arc::clone(log));
+        Limits { bytes, log, activity: Activity::default(), clock, deadline: u64::MAX }
+    }
+
+    /// Ticks of the clock so far.
+    pub fn now(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.load(Ordering::Relaxed))
+    }
+
+    /// The clock goes on; whether there is one.
+    pub fn tick(&self) -> bool {
+        self.clock.as_ref().map(|clock| clock.fetch_add(1, Ordering::Relaxed)).is_some()
     }
 
     fn answer(&self, current: usize, desired: usize, maximum: Option<usize>) -> bool {

@@ -5,6 +5,7 @@ mod calls;
 mod dispatch;
 mod exceptions;
 mod futures;
+mod limits;
 mod memory;
 mod objects;
 mod operands;
@@ -25,7 +26,7 @@ use self::wasm::Inst;
 use wasmtime::{ExternRef, OwnedRooted};
 
 use crate::effects::Log;
-use crate::engine::Environment;
+use crate::engine::{Environments, Options};
 use crate::limiter::Limits;
 use crate::msgpack::Writer;
 use crate::ops::{Op, OpKind};
@@ -35,13 +36,11 @@ use crate::process::Progress;
 use crate::stores::{scoped, Stores};
 use crate::wire::{self, Body, Program, Trouble};
 
-/// Executes programs in an environment.
-pub struct Machine<'e> {
-    environment: &'e Environment,
+/// Executes programs, in an environment for each engine configuration.
+pub struct Machine {
+    environments: Environments,
     observer: Observer,
     progress: Progress,
-    /// Stores were left as they are after a panic: what they have of a pool is gone for good.
-    pub spoiled: bool,
     modules: Modules,
     run: Run,
 }
@@ -55,6 +54,8 @@ struct Run {
     given: Vec<bool>,
     bodies: Vec<Body>,
     instances: Vec<Inst>,
+    /// The engine configuration of the program.
+    engine: usize,
     log: Arc<Log>,
     ops: Rc<[Op]>,
     /// The calls under way, the innermost last.
@@ -68,16 +69,21 @@ struct Run {
     count: u32,
 }
 
-impl<'e> Machine<'e> {
-    pub fn new(environment: &'e Environment, observer: Observer) -> Self {
+impl Machine {
+    pub fn new(options: Options, observer: Observer) -> Self {
         Machine {
-            environment,
+            environments: Environments::new(options),
             observer,
             progress: Progress::default(),
-            spoiled: false,
             modules: Modules::default(),
             run: Run::default(),
         }
+    }
+
+    /// The names of the engine configurations that it has. Fails if it has not even the default.
+    pub fn engines(&mut self) -> Result<Vec<&'static str>, Trouble> {
+        self.environments.get(0).map_err(|error| Trouble(format!("no engine: {error:#}")))?;
+        Ok(self.environments.names())
     }
 
     /// Notes the place in `progress` from here on.
@@ -88,7 +94,7 @@ impl<'e> Machine<'e> {
     /// Runs a program and appends its result to `out`.
     pub fn execute(&mut self, program: &Program, batch: i64, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.progress.program(program.number);
-        self.begin(program);
+        self.begin(program).map_err(trouble_of)?;
         let ops = Rc::clone(&self.run.ops);
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_ops(&ops, 0)));
         let finished = match ended {
@@ -112,7 +118,7 @@ impl<'e> Machine<'e> {
         Ok(())
     }
 
-    fn begin(&mut self, program: &Program) {
+    fn begin(&mut self, program: &Program) -> Result<(), Stop> {
         let run = &mut self.run;
         run.log = Arc::default();
         run.slots.clear();
@@ -127,13 +133,17 @@ impl<'e> Machine<'e> {
         run.seen.clear();
         run.count = 0;
         run.at = 0;
-        self.open_store(program.limit, program.limiter, 0);
+        run.engine = program.engine;
+        self.open_store(program.engine, program.limit, program.limiter, 0)
     }
 
-    fn open_store(&mut self, limit: i64, limiter: i64, slot: usize) {
+    fn open_store(&mut self, engine: usize, limit: i64, limiter: i64, slot: usize) -> Result<(), Stop> {
+        let environment = self.environments.get(engine)?;
         let run = &mut self.run;
-        let store = run.stores.open(self.environment, Limits::new(limit, &run.log), limiter != 0);
+        let limits = Limits::new(limit, &run.log, environment.clock.clone());
+        let store = run.stores.open(environment, limits, limiter != 0);
         run.slots[slot] = Slot::Store(store);
+        self.lift(store)
     }
 
     /// Leaves nothing behind: what holds no store first, then the stores.
@@ -159,7 +169,8 @@ impl<'e> Machine<'e> {
             panics::forget_message();
             self.run.stores.forget_all();
             std::mem::forget(std::mem::take(&mut self.run.slots));
-            self.spoiled = true;
+            self.environments.forget(); // what the stores have of a pool is gone for good
+            self.modules = Modules::default();
         }
     }
 

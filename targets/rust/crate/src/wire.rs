@@ -226,6 +226,8 @@ pub struct Hello<'a> {
     pub collector: &'a str,
     pub exact: bool,
     pub build: &'a str,
+    /// The names of the engine configurations that it has.
+    pub engines: Vec<&'a str>,
 }
 
 impl Hello<'_> {
@@ -233,7 +235,7 @@ impl Hello<'_> {
     pub fn write(&self, writer: &mut Writer) {
         writer.array(2);
         writer.text("hello");
-        writer.map(7);
+        writer.map(8);
         writer.text("wire");
         writer.int(WIRE_VERSION);
         writer.text("runtime");
@@ -251,6 +253,9 @@ impl Hello<'_> {
         }
         writer.text("build");
         writer.text(self.build);
+        writer.text("engines");
+        writer.array(self.engines.len());
+        self.engines.iter().for_each(|name| writer.text(name));
     }
 }
 

@@ -7,7 +7,7 @@ use wasmtime::{AsContextMut, Error, ExnRef, ExternRef, OwnedRooted, Result, Root
 
 use super::operands::{handle_at, slot_at, Slot, NULL};
 use super::roots::mistyped;
-use super::wasm::{any, external};
+use super::wasm::{any, external, passed, to_the_end};
 use super::Machine;
 use crate::effects::Effects;
 use crate::handles::{Lifo, Owned, Typed};
@@ -55,7 +55,7 @@ enum Given {
     Owned(Owned),
 }
 
-impl Machine<'_> {
+impl Machine {
     /// Performs a call and its callback; after it, the place is at its `end`.
     pub(super) fn run_call(&mut self, ops: &[Op], op: &Op) -> Result<(), Stop> {
         let at = self.run.at;
@@ -140,24 +140,34 @@ impl Machine<'_> {
             (call.store, call.trace) = (store, trace.clone());
         }
         let outer = mem::replace(&mut self.run.stores.context(store)?.data_mut().activity, activity);
-        let main = self.main(at, body);
-        let ran = main.and_then(|main| {
+        let fibers = self.run.stores.environment(store)?.fibers;
+        let mut points = None;
+        let mut before = 0;
+        let made = self.unlimited(store, |machine| machine.body(at, body));
+        let ran = made.and_then(|body| {
+            points = body.points;
+            before = passed(self.run.stores.context(store)?, points);
             open(self, store, |mut context, back| {
                 context.data_mut().activity.callback = Some(back);
                 // A panic leaves the scope open: to close it could panic once more, and end the process.
                 let mut scope = ManuallyDrop::new(RootScope::new(context));
                 let lent = given.map(|given| given.map(|given| given.rooted(&mut *scope)));
                 let arguments = (external(lent[0])?, external(lent[1])?, any(lent[2])?, selector as i32);
-                let made = main.call(&mut *scope, arguments);
+                let made = if fibers {
+                    to_the_end(body.main.call_async(scope.as_context_mut(), arguments))
+                } else {
+                    body.main.call(&mut *scope, arguments)
+                };
                 let made = made.and_then(|made| made.map(|rooted| rooted.to_owned_rooted(&mut *scope)).transpose());
                 drop(ManuallyDrop::into_inner(scope));
                 Ok(made?)
             })
         });
+        let after = passed(self.run.stores.context(store)?, points);
         self.run.stores.context(store)?.data_mut().activity = outer;
         let mut trace = trace.take();
         let made = match ran {
-            Err(Stop::Failed(error)) => return Err(host::ended(&error, trace)),
+            Err(Stop::Failed(error)) => return Err(host::ended(&error, trace, after.wrapping_sub(before))),
             ran => ran?,
         };
         trace.push(Value::Text(if made.is_some() { "nonnull" } else { "null" }));
@@ -276,7 +286,7 @@ impl Machine<'_> {
     }
 }
 
-impl stores::Machine for Machine<'_> {
+impl stores::Machine for Machine {
     fn stores(&mut self) -> &mut Stores {
         &mut self.run.stores
     }

@@ -1,8 +1,11 @@
 //! Instances of the kit, and bodies that run in them (docs/bodies.md).
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
-use wasmtime::{AnyRef, AsContextMut, Extern, Global, Instance, Rooted, TypedFunc};
+use wasmtime::{AnyRef, AsContextMut, Extern, Global, Instance, Rooted, StoreContextMut, TypedFunc};
 
 use super::operands::{handle_at, slot_at, Slot, NULL};
 use super::rooting::rooted_from;
@@ -11,8 +14,8 @@ use super::Machine;
 use crate::handles::{Lifo, Typed, EXTERN};
 use crate::host::{self, Activity, External, Host};
 use crate::kit;
+use crate::limiter::Limits;
 use crate::outcome::{Outcome, Reply, Stop, Value};
-use crate::wire::Body;
 
 /// Host values that a run may allocate.
 const RUN_VALUES: i64 = 8;
@@ -25,25 +28,37 @@ pub(super) struct Inst {
     instance: Instance,
     /// Where far helpers live: the instance that it was linked with, or itself.
     source: Instance,
-    bodies: HashMap<usize, Main>,
+    bodies: HashMap<usize, Body>,
 }
 
-impl Machine<'_> {
+/// An instance of a body: its main, and how many check points it has passed, if it counts them.
+#[derive(Clone)]
+pub(super) struct Body {
+    pub(super) main: Main,
+    pub(super) points: Option<Global>,
+}
+
+impl Machine {
     pub(super) fn inst(&mut self, slot: i64, result: i64) -> Outcome {
         let store = self.store(slot)?;
-        let instance = Instance::new(self.run.stores.context(store)?, &self.environment.instance, &[])?;
+        let environment = self.run.stores.environment(store)?;
+        let instance = self.unlimited(store, |machine| {
+            Ok(Instance::new(machine.run.stores.context(store)?, &environment.instance, &[])?)
+        })?;
         self.put_instance(Inst { store, instance, source: instance, bodies: HashMap::new() }, result)
     }
 
     /// An instance that imports a share of what another one exports.
     pub(super) fn link(&mut self, source: i64, share: i64, result: i64) -> Outcome {
         let Inst { store, instance: source, .. } = self.run.instances[self.inst_at(source)?];
-        let module = self.environment.link(share)?;
-        let mut context = self.run.stores.context(store)?;
-        let imports = module.imports().map(|import| source.get_export(&mut context, import.name()));
-        let imports: Option<Vec<Extern>> = imports.collect();
-        let imports = imports.ok_or_else(|| Stop::misuse("an instance lacks an export"))?;
-        let instance = Instance::new(context, &module, &imports)?;
+        let module = self.run.stores.environment(store)?.link(share)?;
+        let instance = self.unlimited(store, |machine| {
+            let mut context = machine.run.stores.context(store)?;
+            let imports = module.imports().map(|import| source.get_export(&mut context, import.name()));
+            let imports: Option<Vec<Extern>> = imports.collect();
+            let imports = imports.ok_or_else(|| Stop::misuse("an instance lacks an export"))?;
+            Ok(Instance::new(context, &module, &imports)?)
+        })?;
         self.put_instance(Inst { store, instance, source, bodies: HashMap::new() }, result)
     }
 
@@ -94,16 +109,27 @@ impl Machine<'_> {
         let store = self.run.instances[at].store;
         let activity = Activity::new(values, self.globals_of(at)?);
         let outer = std::mem::replace(&mut self.run.stores.context(store)?.data_mut().activity, activity);
-        let ran = self.main(at, target.1).and_then(|main| {
+        let fibers = self.run.stores.environment(store)?.fibers;
+        let mut points = None;
+        let mut before = 0;
+        let ran = self.unlimited(store, |machine| machine.body(at, target.1)).and_then(|body| {
+            points = body.points;
+            before = passed(self.run.stores.context(store)?, points);
             rooted_from(&mut self.run.stores, &self.run.slots, store, (form, EXTERN), &operands, |mut context, lent| {
                 let arguments = (external(lent[0])?, external(lent[1])?, any(lent[2])?, selector as i32);
-                Ok(main.call(&mut context, arguments)?.map(Typed::Extern))
+                let given = if fibers {
+                    to_the_end(body.main.call_async(&mut context, arguments))
+                } else {
+                    body.main.call(&mut context, arguments)
+                };
+                Ok(given?.map(Typed::Extern))
             })
         });
+        let after = passed(self.run.stores.context(store)?, points);
         let activity = std::mem::replace(&mut self.run.stores.context(store)?.data_mut().activity, outer);
         let mut trace = activity.trace.take();
         let made = match ran {
-            Err(Stop::Failed(error)) => return Err(host::ended(&error, trace)),
+            Err(Stop::Failed(error)) => return Err(host::ended(&error, trace, after.wrapping_sub(before))),
             ran => ran?,
         };
         trace.push(Value::Text(if matches!(made, Slot::Empty) { "null" } else { "nonnull" }));
@@ -129,21 +155,23 @@ impl Machine<'_> {
         globals.collect()
     }
 
-    /// The function of a body in an instance of the kit.
-    pub(super) fn main(&mut self, at: usize, body: i64) -> Result<Main, Stop> {
+    /// A body in an instance of the kit.
+    pub(super) fn body(&mut self, at: usize, body: i64) -> Result<Body, Stop> {
         let body = body as usize;
-        if let Some(main) = self.run.instances[at].bodies.get(&body) {
-            return Ok(main.clone());
+        if let Some(made) = self.run.instances[at].bodies.get(&body) {
+            return Ok(made.clone());
         }
-        let Body { module, far } =
-            self.run.bodies.get(body).cloned().ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
+        let sent = self.run.bodies.get(body).cloned();
+        let sent = sent.ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
         let Inst { store, instance, source, .. } = self.run.instances[at];
-        let far = if far.is_empty() { None } else { Some(self.linked(store, source, &far, None)?) };
-        let instance = self.linked(store, instance, &module, far)?;
-        let main = instance.get_typed_func(self.run.stores.context(store)?, "main");
+        let far = if sent.far.is_empty() { None } else { Some(self.linked(store, source, &sent.far, None)?) };
+        let instance = self.linked(store, instance, &sent.module, far)?;
+        let mut context = self.run.stores.context(store)?;
+        let main = instance.get_typed_func(&mut context, "main");
         let main: Main = main.map_err(|error| Stop::misuse(format!("a body has another main: {error:#}")))?;
-        self.run.instances[at].bodies.insert(body, main.clone());
-        Ok(main)
+        let made = Body { main, points: instance.get_global(&mut context, "points") };
+        self.run.instances[at].bodies.insert(body, made.clone());
+        Ok(made)
     }
 
     /// An instance of a module that imports from the kit, from the host and from far helpers.
@@ -154,7 +182,8 @@ impl Machine<'_> {
         binary: &[u8],
         far: Option<Instance>,
     ) -> Result<Instance, Stop> {
-        let module = self.modules.compile(&self.environment.engine, binary)?;
+        let environment = self.run.stores.environment(store)?;
+        let module = self.modules.compile(&environment, binary)?;
         let makers = self.run.stores.makers(store)?;
         let mut context = self.run.stores.context(store)?;
         let mut imports = Vec::new();
@@ -171,6 +200,22 @@ impl Machine<'_> {
             imports.push(found.ok_or_else(|| Stop::misuse(format!("a body imports {:?}", import.name())))?);
         }
         Ok(Instance::new(&mut context, &module, &imports)?)
+    }
+}
+
+/// The check points that a body's instance has passed so far, if it counts them.
+pub(super) fn passed(mut context: StoreContextMut<'_, Limits>, points: Option<Global>) -> i32 {
+    points.map_or(0, |points| points.get(&mut context).unwrap_i32())
+}
+
+/// Polls a call on a stack of its own to its end.
+pub(super) fn to_the_end<T>(call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(done) = call.as_mut().poll(&mut context) {
+            return done;
+        }
     }
 }
 
