@@ -11,7 +11,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from twinheap.model.body import Tree, parse
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MAXIMUM, TABLE_MINIMUM, TAGS, Field
+from twinheap.model.kit import (
+    ARRAYS,
+    KIT_GLOBALS,
+    KIT_TABLES,
+    SHARES,
+    STRUCTS,
+    TABLE_MAXIMUM,
+    TABLE_MINIMUM,
+    TAGS,
+    Field,
+)
+from twinheap.model.ops import CODE
+from twinheap.model.program import Program
 from twinheap.model.wat_code import (
     NON_NULL,
     TAG_TYPES,
@@ -24,6 +36,8 @@ from twinheap.model.wat_code import (
     value_type,
 )
 from twinheap.model.wat_control import FullFunction
+
+_INST, _LINK = CODE["inst"], CODE["link"]
 
 DATA_BYTES: Final = 64
 """Bytes of the data segment of a body: byte i is i."""
@@ -94,6 +108,25 @@ def _uses(helpers: list[Tree], globals_: list[str], tables: list[Tree], counted:
 def _with_extras(uses: Uses, code: list[str]) -> str:
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
     return _module([*_types(), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
+
+
+def modules(program: Program) -> dict[str, str]:
+    """What a program makes instances of: the kit, and each body by its name; nothing if it has no Wasm code.
+
+    Behind them come the modules of far helpers, and of instances that share what others have.
+
+    The kit has tags if a body uses one, as where the target knows exceptions.
+    """
+    bodies = {f"B{at}": module(body) for at, body in enumerate(program.config.bodies)}
+    if not bodies and all(op[0] != _INST for op in program.ops):
+        return {}
+    texts = {f"B{at}.far": far_module(body) for at, body in enumerate(program.config.bodies)}
+    far = {name: text for name, text in texts.items() if text is not None}
+    exceptions = any("(tag" in text for text in (*bodies.values(), *far.values()))
+    shares = list(SHARES)
+    linked = sorted({shares[op[2]] for op in program.ops if op[0] == _LINK})
+    links = {f"link.{share}": kit_module(exceptions, SHARES[share]) for share in linked}
+    return {"kit": kit_module(exceptions), **bodies, **far, **links}
 
 
 def kit_module(exceptions: bool, imported: tuple[str, ...] = ()) -> str:
