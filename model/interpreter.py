@@ -178,7 +178,7 @@ class Machine:
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk()
+            self.heap.limits.bulk(tree)
         return values
 
     def type_of(self, tree: Tree) -> str:

@@ -123,6 +123,8 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
         return "K5"
     if w.profile.collector != "copying":
         own, unsafe = own - {"K32"}, unsafe - {"K32"}  # nothing moves
+    if w.profile.collector != "drc":
+        unsafe = unsafe - {"K37"}  # what is not reachable is not traced
     names = sorted(own & w.profile.defects, key=_number) + sorted(unsafe & w.profile.defects, key=_number)
     return next((name for name in names if code in KNOWN_DEFECTS[name].codes), None)
 

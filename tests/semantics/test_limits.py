@@ -104,6 +104,29 @@ def test_a_form_of_many_elements_may_be_stopped_inside() -> None:
     assert [verdicts(fill, "set_fuel S0 20", seen) for seen in gone] == [[], []]
 
 
+@pytest.mark.parametrize(
+    ("release", "collector", "of", "known"),
+    [
+        ("47", "drc", "externs", "K37"),
+        ("37", "drc", "externs", "K37"),
+        ("48", "drc", "externs", None),
+        ("36", "drc", "externs", None),
+        ("46", "copying", "externs", None),
+        ("47", "drc", "longs", None),  # there is nothing to trace in it
+    ],
+)
+def test_an_array_that_was_stopped_half_made_explains_what_breaks_later(
+    release: str, collector: str, of: str, known: str | None
+) -> None:
+    body = f"(body (main (drop (array.new_default {of} (i32 3))) (null extern)))"
+    text = f"twinheap program 1\nS0: limit=none limiter=plain engine=fuel\nB0: {body}\nI1 = inst S0\nset_fuel S0 2\n"
+    made = loads(f"{text}O2 = run I1 0 v0 null null null 0 owned\ngc S0\n").program
+    broken = Observation("panic:range start index 2818572288 out of range for slice of length 65536")
+    profile = profile_for("wasmtime", release, collector, exact=False)
+    for passed, expected in ((1, known), (0, None)):  # stopped inside, and before main
+        assert [v.known for v in judge(made, [OK, OK, stopped(passed), broken], profile)] == [expected]
+
+
 def test_only_stores_of_such_engines_have_limits() -> None:
     with pytest.raises(FormatError, match="engine has no fuel"):
         loads("twinheap program 1\nset_fuel S0 1\n")
