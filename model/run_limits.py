@@ -100,6 +100,6 @@ class RunLimits:
     def _stop(self) -> None:
         if self.store.budget is Budget.PLENTY:
             raise Broken("TH106", f"the run goes on: the store has plenty, and {self.trace.obs.outcome} came")
-        if self._half_made:
-            self.store.unsafe.add("K37")
+        if self._half_made and self.store.profile.collector == "drc":  # elsewhere what is not reachable is not traced
+            self.store.harm("K37")
         raise Stopped(self.outcome)
