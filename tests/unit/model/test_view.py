@@ -143,7 +143,8 @@ def test_an_engine_that_a_target_lacks_is_replaced_with_what_stands_on_it() -> N
     made = program(LIMITED)
     assert view(made, ALL_OPS) == made
     seen = dumps(view(made, ALL_OPS - {"engine=pulley"})).removeprefix(HEAD)
-    assert "S1 = store_new_in default none plain" in seen and "set_fuel S0 5" in seen
+    assert "S1 = store_new_in default none plain" in seen
+    assert "set_fuel S0 5" in seen
     seen = dumps(view(made, ALL_OPS - FEATURES)).removeprefix(HEAD)
-    assert "engine" not in seen and "set_fuel" not in seen and "set_epoch_deadline" not in seen
+    assert not [word for word in ("engine", "set_fuel", "set_epoch_deadline") if word in seen]
     assert seen.count("store_new_in default") == 2
