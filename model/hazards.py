@@ -133,13 +133,13 @@ class Watched(Machine):
             value = self.value(part)  # type: ignore[arg-type]
             self.operands.append(value)
             if type(value) is Obj:
-                names = unmapped(part) | (late.get(at) or frozenset())  # type: ignore[arg-type]
+                names = unmapped(part) | (late.get(at) or frozenset())
                 if names:
                     self.waiting.append((names, value))
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk()
+            self.heap.limits.bulk(tree)
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)

@@ -75,7 +75,7 @@ class Machine:
         """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
-            self.heap.limits.begin(self.own)
+            self.heap.limits.begin(self.own, self.heap.show)
             result = self.call(None, args)
             self.heap.limits.over()
         except RecursionError:

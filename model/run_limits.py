@@ -8,6 +8,7 @@ after it changed something, the state is not known and judging ends (`Lost`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from twinheap.model.body import Tree
@@ -51,10 +52,14 @@ class RunLimits:
         self._half_made = False  # a form that makes an array of references may be where it is stopped (K37)
         self._doubt: tuple[int, int] | None = None  # entries of the trace and changes before the first doubtful form
 
-    def begin(self, body: BodyState) -> None:
-        """The function `main` of a body's instance is called. Raises Stopped if there is nothing left to use."""
+    def begin(self, body: BodyState, show: Callable[[], None]) -> None:
+        """The function `main` of a body's instance is called. Raises Stopped if there is nothing left to use.
+
+        `show` says that the body was instantiated, and raises what ended that.
+        """
         self._body, self._start, self._doubt = body, (body.points, body.drifts), None
         if self.store.budget is Budget.NOTHING:
+            show()
             raise Stopped(self.outcome)
 
     def point(self) -> None:

@@ -94,6 +94,15 @@ def test_a_store_that_was_stopped_runs_nothing_until_it_is_given_more() -> None:
     assert verdicts(PLAIN, "set_fuel S0 20", stopped(2, "n:1"), OK, whole, after=f"set_fuel S0 none\n{again}") == []
 
 
+def test_a_body_is_instantiated_whatever_is_left() -> None:
+    """So it may run out of memory before it is stopped."""
+    large = "(global longs (array.new longs (i64 0) (i32 100)))" * 100
+    text = f"twinheap program 1\nS0: limit=65536 limiter=plain engine=fuel\nB0: (body {large} (main (get 0)))\nI1 = inst S0\nset_fuel S0 0\n"
+    made = loads(f"{text}O2 = run I1 0 v0 null null null 7 owned\n").program
+    assert codes(judge(made, [OK, OK, Observation("err:oom"), OK, OK, OK], FIXED)) == []
+    assert heap(f"{text}O2 = run I1 0 v0 null null null 7 owned\n")[2] == "err:oom"
+
+
 def test_a_form_of_many_elements_may_be_stopped_inside() -> None:
     new = "(main (local externs) (set 4 (array.new externs (new) (i32 3))) (note (i32 1)) (get 0))"
     assert verdicts(new, "set_fuel S0 20", stopped(1)) == []
