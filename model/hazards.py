@@ -133,7 +133,7 @@ class Watched(Machine):
             value = self.value(part)  # type: ignore[arg-type]
             self.operands.append(value)
             if type(value) is Obj:
-                names = unmapped(part) | (late.get(at) or frozenset())  # type: ignore[arg-type]
+                names = unmapped(part) | (late.get(at) or frozenset())
                 if names:
                     self.waiting.append((names, value))
         values = self.operands[mark:]

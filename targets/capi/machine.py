@@ -52,7 +52,7 @@ class CapiMachine(ResourceOps, ReadOps):
         library = self._api.library
         status = library.path.stat()
         names = self._engines.names()
-        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x}"
+        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x} ctypes"
         return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build, names)
 
     def _collector(self) -> str:
