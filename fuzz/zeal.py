@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from twinheap.fuzz.body_places import HEADS, statements_of
 from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
 from twinheap.model.body_env import Scope, env_of
-from twinheap.model.body_forms import REFERENCE_TYPES
+from twinheap.model.body_forms import EXPRESSIONS, REFERENCE_TYPES
 from twinheap.model.body_types import check, type_of
 from twinheap.model.ops import CODE, MAX_OPS, Op
 from twinheap.model.program import Program, results_of, slots_of
@@ -142,6 +142,7 @@ def _operands(form: Tree) -> list[int]:
         and at not in listed
         and not (form[0] == "try" and at == 1)
         and not (form[0] == "if" and at >= 2)
+        and part[0] in EXPRESSIONS  # a tail call may stand for a function's result
     ]
 
 

@@ -69,9 +69,11 @@ def test_or_the_next_operand_begins_with_one() -> None:
     assert collecting(PAIR, "then") == f"(body (main (gc) (drop {pair}) (get 1)))"
 
 
-def test_all_bodies_stay_bodies() -> None:
+def test_all_bodies_stay_bodies_and_nearly_all_collect_more() -> None:
     texts = {text for number in range(200) for text in generate(22, number, PROFILES["bodies"]).config.bodies}
-    for text in texts:
+    changed = [text for text in texts if zealous_body(text) != text]
+    assert len(changed) >= len(texts) * 0.95  # the rest has nothing in it that could wait
+    for text in changed:
         made = zealous_body(text)
         check(made)
         assert sum(form == ("gc",) for form in forms(parse(made))) > sum(form == ("gc",) for form in forms(parse(text)))
@@ -89,4 +91,4 @@ def test_few_programs_of_a_usual_run_are_zealous_and_the_rest_is_as_without() ->
     changed = [generate(23, number, with_zeal) != generate(23, number, without) for number in range(300)]
     assert 10 <= sum(changed) <= 60
     assert 0 < PROFILES["default"].zeal < 0.1
-    assert generate(23, 0, PROFILES["zeal"]).ops.count((GC, 0)) > 5
+    assert sum(op[0] == GC for op in generate(23, 0, PROFILES["zeal"]).ops) > 5
