@@ -124,9 +124,9 @@ def _inside(form: Tree, scope: Scope, way: str) -> Tree:
         else:
             reference = type_of(part, scope) in REFERENCE_TYPES
             selected = reference and (way == "select" or at == operands[-1])
-            made.append(_after_collection(inner) if waits else inner)
-            if selected:
-                made[-1] = _waiting(made[-1], type_of(part, scope))
+            if waits:
+                inner = _after_collection(inner)
+            made.append(_waiting(inner, type_of(part, scope)) if selected else inner)
             waits = reference and not selected
     return tuple(made)
 

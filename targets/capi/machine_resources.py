@@ -74,7 +74,7 @@ class ResourceOps(ObjectOps):
 
     def _object_step(self, what: str, store: StoreState, spare: int) -> Callable[[int], Any]:
         """One object with null in it made and dropped."""
-        api, context, objects = self._api, store.context, self._objects
+        api, context, objects = self._api, store.context, self._objects(store)
         values = self._fields(STRUCTS[_NODE].fields, 0, (NULL, NULL)) or 0  # other kinds take the extern in it
         last = values + api.shape.val_size
         makers: dict[str, Callable[[], str | None]] = {
