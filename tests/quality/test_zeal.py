@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from twinheap.fuzz.budget import BLOCK
 from twinheap.fuzz.generate import generate
 from twinheap.fuzz.opening import opener_for
@@ -12,8 +10,8 @@ from twinheap.model.view import view
 
 SEEDS = (1, 2, 3)
 MAX_PROGRAMS = 640
-TARGET = "heap,mutant=w31"
-"""Selected references are missing from stack maps."""
+TARGET = "heap,mutant=w31,timeout=0.5"
+"""Selected references are missing from stack maps; what hangs then is not waited for."""
 
 
 def programs_until_found(profile: str, seed: int) -> int:
@@ -30,8 +28,7 @@ def programs_until_found(profile: str, seed: int) -> int:
     return MAX_PROGRAMS
 
 
-@pytest.mark.parametrize("other", ["default", "wasm"])
-def test_a_reference_that_stack_maps_forget_is_found_sooner(other: str) -> None:
+def test_a_reference_that_stack_maps_forget_is_found_sooner() -> None:
     zeal = sum(programs_until_found("zeal", seed) for seed in SEEDS)
     assert zeal < MAX_PROGRAMS / 4
-    assert 2 * zeal < sum(programs_until_found(other, seed) for seed in SEEDS)
+    assert 2 * zeal < sum(programs_until_found("default", seed) for seed in SEEDS)
