@@ -6,7 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, operands, pause, value
+from twinheap.fuzz.bodies_exprs import (
+    collection,
+    condition,
+    exact,
+    index,
+    later,
+    make_array,
+    make_object,
+    operands,
+    pause,
+    value,
+)
 from twinheap.fuzz.bodies_frame import (
     ARRAY_OF,
     MAIN_COST,
@@ -142,9 +153,15 @@ def carry(m: Maker, depth: int) -> Tree | None:
     variable = m.writable(type_)
     m.learn(variable, None)
     m.here.times *= times
-    inner = m.maybe(lambda: _advance(m, variable))
+    inner = m.maybe(lambda: _perhaps(m, variable) if m.chance(100) else [_advance(m, variable)])
     m.here.times //= times
-    return ("do", ("set", variable, first), ("repeat", times, inner))
+    return ("do", ("set", variable, first), ("repeat", times, *inner), look_at(m, variable))
+
+
+def _perhaps(m: Maker, variable: int) -> list[Tree]:
+    """A collection; then the variable gets another value, or keeps the one it has, at which nothing looks here."""
+    before = pause(m)
+    return [*before, ("if", condition(m), ("do", ("set", variable, fresh(m, m.here.types[variable])[0])))]
 
 
 def _advance(m: Maker, variable: int) -> Tree:
@@ -269,6 +286,17 @@ def table_grow(m: Maker, depth: int) -> Tree | None:
     table = _table(m)
     tree: Tree = ("table.grow", table, value(m, KIT_TABLES[table], 2), later(m, ("i32", m.upto(6))))
     return ("note", tree) if m.charge() else ("drop", tree)
+
+
+@statement("arrays", 0.5)
+def waste(m: Maker, depth: int) -> Tree | None:
+    """Garbage that takes more than a heap."""
+    times = 5 + m.upto(36)
+    if m.here.times * times > MOST_TIMES:
+        return None
+    name = m.pick(m.arrays)
+    length = m.pick((1000, 4000, 4000, 8000))
+    return ("repeat", times, ("drop", ("array.new_default", name, ("i32", length))))
 
 
 @statement("frames", 1.5)

@@ -87,8 +87,21 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
         (main(INIT, SEGMENT), MISFIT, "29", "37", "K27"),
         (main("(array.fill anys (get 4) (i32 0) (get 2) (i32 0))"), HANG, "31", "33", "K26"),
         (main("(try (catch_all) (gc))"), HANG, "43", "44", "K28"),
-        (main("(drop (array.new_fixed anys (get 2) (then (set 2 (null any)) (gc) (get 2))))"), CLASH, "44", "46", "K34"),
-        (main("(drop (array.new_fixed anys (get 2) (then (set 2 (null any)) (gc) (get 2))))"), CLASH, "32", "31", "K34"),
+        (
+            main("(drop (array.new_fixed anys (get 2) (then (set 2 (null any)) (gc) (get 2))))"),
+            CLASH,
+            "44",
+            "46",
+            "K34",
+        ),
+        (
+            main("(drop (array.new_fixed anys (get 2) (then (set 2 (null any)) (gc) (get 2))))"),
+            CLASH,
+            "32",
+            "31",
+            "K34",
+        ),
+        (main("(if (get 3) (do (set 2 (null any)))) (gc) (see (to_extern (get 2)))"), CLASH, "31", "32", "K35"),
         ("(body (active 1 0 eq (i31 (i32 1))) (main (null extern)))", CLASH, "45", "46", "K16"),
         (main("(drop (struct.new_default empty))"), CLASH, "31", "33", "K25"),
         (
@@ -169,3 +182,11 @@ def test_a_collection_in_a_try() -> None:
     assert ends("43", body.format("(gc)"), CLASH) == "K28"
     assert ends("44", body.format("(gc)"), CLASH) is None
     assert ends("43", body.format("(do)"), CLASH) is None
+
+
+def test_wasm_that_fills_a_heap_with_garbage() -> None:
+    """K36, and only as much of it as fills the heap of 512 KiB of these releases."""
+    for times, releases, name in ((50, ("29", "30"), "K36"), (50, ("31",), None), (5, ("29", "30"), None)):
+        body = main(f"(repeat {times} (drop (array.new_default longs (i32 4000))))")
+        for release in releases:
+            assert ends(release, body, Observation("err:oom")) == name
