@@ -8,7 +8,6 @@ from typing import Final
 
 from twinheap.fuzz.bodies_exprs import (
     collection,
-    condition,
     exact,
     index,
     later,
@@ -20,8 +19,6 @@ from twinheap.fuzz.bodies_exprs import (
 )
 from twinheap.fuzz.bodies_frame import (
     ARRAY_OF,
-    MAIN_COST,
-    MOST_TIMES,
     STRUCT_OF,
     TRIES,
     Maker,
@@ -139,44 +136,6 @@ def fresh(m: Maker, type_: str) -> tuple[Tree, int | None]:
     return exact(m, type_, 2), None
 
 
-@statement("frames", 1.5)
-def carry(m: Maker, depth: int) -> Tree | None:
-    """A variable goes on to its next value, in a loop or not, while the one before waits on the operand stack."""
-    parameters = [number for number in range(m.here.params) if is_reference(m.here.types[number])]
-    if parameters and m.chance(90 if m.here.allowed == MAIN_COST else 210):
-        return _advance(m, m.pick(parameters))
-    times = 2 + m.upto(3)
-    if m.here.times * times > MOST_TIMES:
-        return None
-    type_ = interesting(m)
-    first, _ = fresh(m, type_)
-    variable = m.writable(type_)
-    m.learn(variable, None)
-    m.here.times *= times
-    inner = m.maybe(lambda: _perhaps(m, variable) if m.chance(100) else [_advance(m, variable)])
-    m.here.times //= times
-    return ("do", ("set", variable, first), ("repeat", times, *inner), look_at(m, variable))
-
-
-def _perhaps(m: Maker, variable: int) -> list[Tree]:
-    """A collection; then the variable gets another value, or keeps the one it has, at which nothing looks here."""
-    before = pause(m)
-    return [*before, ("if", condition(m), ("do", ("set", variable, fresh(m, m.here.types[variable])[0])))]
-
-
-def _advance(m: Maker, variable: int) -> Tree:
-    """The next value, a collection, and a look at the one before."""
-    type_ = m.here.types[variable]
-    following: Tree = ("set", variable, fresh(m, type_)[0])
-    m.learn(variable, None)
-    waited = m.writable(type_)
-    m.learn(waited, None)
-    last: Tree = ("then", following, *pause(m), fresh(m, "extern")[0])
-    if waited == variable:
-        return ("do", following, look_at(m, variable))
-    return ("do", ("set2", waited, m.writable("extern"), ("get", variable), last), look_at(m, waited))
-
-
 @statement("frames", 4)
 def keep_across(m: Maker, depth: int) -> Tree | None:
     """From a slot into a local, the slot emptied, a collection: the frame alone holds it. Then it is looked at."""
@@ -286,17 +245,6 @@ def table_grow(m: Maker, depth: int) -> Tree | None:
     table = _table(m)
     tree: Tree = ("table.grow", table, value(m, KIT_TABLES[table], 2), later(m, ("i32", m.upto(6))))
     return ("note", tree) if m.charge() else ("drop", tree)
-
-
-@statement("arrays", 0.5)
-def waste(m: Maker, depth: int) -> Tree | None:
-    """Garbage that takes more than a heap."""
-    times = 5 + m.upto(36)
-    if m.here.times * times > MOST_TIMES:
-        return None
-    name = m.pick(m.arrays)
-    length = m.pick((1000, 4000, 4000, 8000))
-    return ("repeat", times, ("drop", ("array.new_default", name, ("i32", length))))
 
 
 @statement("frames", 1.5)

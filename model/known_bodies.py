@@ -52,7 +52,7 @@ _SAME_VALUE: Final = frozenset(
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26, K28, K31 to K35 that a body may meet; memory may be used too early after them.
+    """The defects K3, K4, K15, K25, K26, K28, K31 to K35 that a body may meet; memory may be used again after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
     K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`.
@@ -84,10 +84,8 @@ def unsafe_in(text: str) -> frozenset[str]:
         for at, part in enumerate(parts):
             if any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
-    if overtakes(text, _may_collect):
-        found.add("K34")
-    if merges(text, _may_collect):
-        found.add("K35")
+    found |= {"K34"} if overtakes(text, _may_collect) else set()
+    found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
 
 
