@@ -7,7 +7,7 @@ Frames are no holders: what only they know may be finalized, unless it is used l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twinheap.model.body import Tree, forms
@@ -121,7 +121,9 @@ class Machine:
                 self.value(item)
             raise Trap("table_oob")
         for at, item in enumerate(active.items, active.index):
-            self.heap.set_element(table, at, self.value(item))
+            ref = self.value(item)
+            self.initialized([ref], kept=False)
+            self.heap.set_element(table, at, ref)
 
     def out_of_memory(self, body: int) -> None:
         """The run ended so, perhaps while the body was instantiated: then the next run does that again."""
@@ -192,6 +194,15 @@ class Machine:
         if allocates and segment.used:
             self.heap.store.reused_segments = True
         segment.used = True
+
+    def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
+        """The runtime made roots of raw values of a storage type. `kept`: a segment holds them in the model."""
+
+    def initialized(self, refs: Sequence[Ref], kept: bool) -> None:
+        """The runtime is about to initialize elements of a table."""
+
+    def filled(self, index: int, count: int) -> None:
+        """A part of an array is about to be filled."""
 
     def block(self, parts: Tree) -> None:
         """Statements in order."""

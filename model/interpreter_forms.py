@@ -227,6 +227,7 @@ def _note(m: Machine, tree: Tree) -> None:
 
 @form("gc")
 def _gc(m: Machine, _tree: Tree) -> None:
+    m.heap.store.collected()
     m.heap.store.trimmed()
 
 

@@ -26,6 +26,7 @@ from twinheap.model.observation import DEAD, HANG, PANIC, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
+from twinheap.model.rehearsal import rehearse
 from twinheap.model.rules_callbacks import lumped
 from twinheap.model.world import RULES, Broken, Lost, Rule, World
 
@@ -131,4 +132,6 @@ def _over(observations: Sequence[Observation]) -> bool:
 def _ended(w: World, op: Op, obs: Observation) -> Verdict:
     """The process panicked, died or hung where the specification has nothing of the kind."""
     code = "TH401" if obs.outcome.startswith(PANIC) else "TH402" if obs.outcome.startswith(DEAD) else "TH403"
+    if w.profile.defects:
+        rehearse(w, op)
     return Verdict(code, w.at, "no panic, death or hang", str(obs), known_panic(w, op, obs))

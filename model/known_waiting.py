@@ -40,6 +40,20 @@ def overtakes(text: str, may_collect: Callable[[Tree], bool]) -> bool:
     return False
 
 
+@lru_cache(maxsize=CACHED)
+def overtaken(form: Tree) -> dict[int, frozenset[str]]:
+    """The places of a form's parts that may give what a variable held, which a later part writes: {place: {K34}}."""
+    found: dict[int, frozenset[str]] = {}
+    written: set[str] = set()
+    for at in range(len(form) - 1, 0, -1):
+        part = form[at]
+        if isinstance(part, tuple):
+            if written & _given(part):
+                found[at] = frozenset({"K34"})
+            written |= _written(part)
+    return found
+
+
 def _given(form: Tree) -> set[str]:
     """The variables whose value a form may give."""
     if form[0] == "get":

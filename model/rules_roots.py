@@ -180,7 +180,7 @@ def _convert(target: int, owned: bool) -> Callable[..., None]:
         if owned and not w.profile.exact:
             handle.store.expose(ref)  # the C API converts through raw values
         store = handle.store
-        w.put(result, own_in_scope(store, ref) if owned else store.root(ref), target)
+        w.put_raw(result, own_in_scope(store, ref) if owned else store.root(ref), target)
 
     return convert
 

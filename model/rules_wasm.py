@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.model import interpreter_forms, interpreter_objects
-from twinheap.model.body_types import env_of
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.hazards import machine_for
 from twinheap.model.interpreter import Machine
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
-from twinheap.model.known_bodies import unsafe_in
 from twinheap.model.observation import EXN, NONNULL, OK, STOPPED, TRAP, UNROOTED, Observation
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import STALE, Stale
@@ -137,11 +136,12 @@ def performed(
     w.acting = store
     w.collects(store)
     args = None if _is_stale(w, obs, handles) else _arguments(w, obs, store, handles)
-    store.unsafe |= unsafe_in(w.bodies[body])
+    if not store.runs:
+        store.fresh.clear()
     trace = Trace(w, obs)
     heap = Heap(w, instance, trace, value, args or ())
     heap.callback = callback
-    machine = Machine(env_of(w.bodies[body]), instance, heap)
+    machine = machine_for(w.bodies[body], instance, heap)
     if args is None:
         return _refused(w, obs, machine, body, handles)
     ended = _ending(w, obs, heap, machine, body, (*args, selector))

@@ -71,6 +71,7 @@ class Heap:
         self.excused = False  # an allocation that may have failed need not have fitted
         self.candidates: list[Obj] = []
         self.loose: dict[int, Obj] = {}  # made here, or written while nothing held them
+        self.watcher: Callable[[], None] | None = None  # told of collections
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
         self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
@@ -79,7 +80,9 @@ class Heap:
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
     def _may_fail(self, obj: Obj) -> None:
-        """An allocation: if the run ended out of memory, it may be the one that failed."""
+        """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed."""
+        if self.failing or self.store.fills(obj):
+            self.store.collected()
         if not self.failing or not self.trace.over:
             return
         if self._changed:
@@ -227,6 +230,8 @@ class Heap:
     def close(self) -> None:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
         self.store.runs.remove(self.needed)
+        if self.watcher:
+            self.store.watchers.remove(self.watcher)
         loose = [obj for obj in self.loose.values() if not obj.held]
         for obj in loose:
             self.store.hold(obj)

@@ -1,8 +1,8 @@
 """Limits on runs: where fuel or the clock stops one (docs/bodies.md, limits).
 
 A run is stopped at a check point: where a function begins, and each turn of a loop. The observation says how many were
-passed. From 43 on code that fills or copies many elements looks as well, once or more often. There are no numbers for
-that: if such a form came after the last check point, the run may have been stopped inside it, and where the forms
+passed. In many releases code that fills or copies many elements looks as well, uncounted:
+if such a form came after the last check point, the run may have been stopped inside it, and where the forms
 after it changed something, the state is not known and judging ends (`Lost`).
 """
 

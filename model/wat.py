@@ -11,8 +11,12 @@ from typing import Final
 
 from twinheap.model.body import Tree, parse
 from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MAXIMUM, TABLE_MINIMUM, TAGS, Field
+from twinheap.model.ops import CODE
+from twinheap.model.program import Program
 from twinheap.model.wat_code import TAG_TYPES, Uses, heap_type, params, signature, value_type
 from twinheap.model.wat_control import FullFunction
+
+_INST: Final = CODE["inst"]
 
 DATA_BYTES: Final = 64
 """Bytes of the data segment of a body: byte i is i."""
@@ -43,6 +47,17 @@ def module(text: str, counted: bool = False) -> str:
     code += [_function(uses, '$main (export "main")', part, MAIN, "extern") for part in parts if part[0] == "main"]
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
     return _module([*_types(), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
+
+
+def modules(program: Program) -> dict[str, str]:
+    """What a program makes instances of: the kit, and each body by its name; nothing if it has no Wasm code.
+
+    The kit has tags if a body uses one, as where the target knows exceptions.
+    """
+    bodies = {f"B{at}": module(body) for at, body in enumerate(program.config.bodies)}
+    if not bodies and all(op[0] != _INST for op in program.ops):
+        return {}
+    return {"kit": kit_module(any("(tag" in body for body in bodies.values())), **bodies}
 
 
 def kit_module(exceptions: bool) -> str:

@@ -86,10 +86,13 @@ class World:
         """Defines a handle slot."""
         self.slots[slot] = handle
         self.types[slot] = type_
-        if type_ == ANY:
-            ref = handle.ref()
-            if type(ref) is Obj:
-                ref.as_any = True
+
+    def put_raw(self, slot: int, handle: Handle, type_: int) -> None:
+        """Defines a handle slot for a root of a raw value (K15)."""
+        self.put(slot, handle, type_)
+        ref = handle.ref()
+        if type_ == ANY and type(ref) is Obj:
+            ref.as_any = True
 
     # --- outcomes
 
@@ -210,6 +213,8 @@ class World:
         self.collecting = True
         if store.raws:
             store.expire_raws()
+        if store.uncounted or store.watchers or store.small:
+            store.collected()
 
     # --- finalizers (4.4)
 
@@ -253,8 +258,8 @@ class World:
                 raise Broken("TH201", f"v{value} is live: {obj.holders} holders, and {obj.inside} in held objects", obj)
             if self.profile.collector == "copying" and not self.collecting:
                 raise Broken("TH205", f"v{value} can only be finalized by a collection")
+            store.freed_as_any = store.freed_as_any or obj.as_any
         obj.finalized = True
-        store.freed_as_any = store.freed_as_any or obj.as_any
         store.remove(obj)
 
     def _check_due(self, code: int) -> None:

@@ -21,7 +21,7 @@ _SIZES: Final = {
 }
 """Settings in bytes, and the attribute of `Engine` that says them."""
 
-_POOL_SIZES: Final = {"total_gc_heaps": POOL_HEAPS, "max_tables_per_module": 4, "total_tables": 1000}
+POOL_SIZES: Final = {"total_gc_heaps": POOL_HEAPS, "max_tables_per_module": 4, "total_tables": 1000}
 """A kit has two tables, and a body that calls indirectly one more; a thousand are there by default."""
 
 PULLEY_FROM: Final = 37
@@ -65,7 +65,7 @@ def _pool(library: Library, config: int) -> None:
     if not library.has(f"{_POOL}_config_new"):
         raise LibraryError(f"{library.path} has no pooling allocator")
     pool = library.function(f"{_POOL}_config_new", _PTR)()
-    for name, value in _POOL_SIZES.items():
+    for name, value in POOL_SIZES.items():
         _set(library, f"{_POOL}_config_{name}_set", ctypes.c_uint32, pool, value)
     library.function(f"{_POOL}_strategy_set", None, _PTR, _PTR)(config, pool)
     library.function(f"{_POOL}_config_delete", None, _PTR)(pool)

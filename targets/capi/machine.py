@@ -14,9 +14,10 @@ from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
+from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_reads import ReadOps
 from twinheap.targets.capi.machine_resources import ResourceOps
-from twinheap.targets.capi.machine_slots import TYPES, StoreState
+from twinheap.targets.capi.machine_slots import TYPES
 from twinheap.targets.capi.outcomes import failure_of
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
@@ -51,7 +52,7 @@ class CapiMachine(ResourceOps, ReadOps):
         library = self._api.library
         status = library.path.stat()
         names = self._engines.names()
-        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x}"
+        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x} ctypes"
         return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build, names)
 
     def _collector(self) -> str:

@@ -15,7 +15,8 @@ from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field
 from twinheap.model.observation import ABSENT, EXN
 from twinheap.model.ops import OPS, REF_TYPES, Op
 from twinheap.targets.capi.api import CApi
-from twinheap.targets.capi.machine_slots import MISSING, StoreState
+from twinheap.targets.capi.limits import StoreState
+from twinheap.targets.capi.machine_slots import MISSING
 from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
 from twinheap.targets.capi.outcomes import failure_of

@@ -16,7 +16,8 @@ from twinheap.model.observation import IS_NULL, OOM, PASSED, STOPPED, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
 from twinheap.targets.capi.api import CApi
-from twinheap.targets.capi.machine_slots import SlotOps, StoreState
+from twinheap.targets.capi.limits import StoreState
+from twinheap.targets.capi.machine_slots import SlotOps
 from twinheap.targets.capi.memory import is_null
 from twinheap.targets.capi.outcomes import HOST_TRAP
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, VAL_HANDLE
@@ -28,8 +29,8 @@ from twinheap.targets.wire import MAX_OBSERVED, WireProgram
 _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of main's parameters
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
 _TABLES: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_TABLES)
-_TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
-_CLEAR: Final = (
+TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
+CLEAR: Final = (
     f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
 )
 """A body that does what `clear` does."""
@@ -117,8 +118,8 @@ class WasmOps(SlotOps):
         if not isinstance(made, Instance):
             return made
         self.slots[result] = instance = InstanceState(store, made)
-        if self._api.shape.major < _TYPED_NULLS:
-            code = module_of(_CLEAR, ENGINES[store.engine].limits_runs)
+        if self._api.shape.major < TYPED_NULLS:
+            code = module_of(CLEAR, ENGINES[store.engine].limits_runs)
             clear = self._wasm_of(store).body(store.context, made, code)
             assert isinstance(clear, Body)
             instance.clear = clear

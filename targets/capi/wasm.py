@@ -39,8 +39,8 @@ CALLBACK: Final = ctypes.CFUNCTYPE(
 """wasmtime_func_callback_t."""
 
 # A module with nothing but a tag: whether an engine takes it shows whether it knows exceptions.
-_TAG_MODULE: Final = b"\0asm\1\0\0\0" + bytes([1, 4, 1, 0x60, 0, 0]) + bytes([13, 3, 1, 0, 0])
-_EXCEPTIONS_FROM: Final = 39
+TAG_MODULE: Final = b"\0asm\1\0\0\0" + bytes([1, 4, 1, 0x60, 0, 0]) + bytes([13, 3, 1, 0, 0])
+EXCEPTIONS_FROM: Final = 39
 _INSTANCE_BYTES: Final = 16  # of wasmtime_instance_t
 
 
@@ -109,7 +109,7 @@ class Wasm:
         self._get_global, self._value = bound("wasmtime_global_get"), ctypes.create_string_buffer(api.shape.val_size)
         self._callbacks = {name: CALLBACK(function) for name, function in host.items()}
         self._host = self._host_linker()
-        self.exceptions = api.shape.major >= _EXCEPTIONS_FROM and self._accepts(_TAG_MODULE)
+        self.exceptions = api.shape.major >= EXCEPTIONS_FROM and self._accepts(TAG_MODULE)
         """Whether bodies may use exceptions."""
 
     def _host_linker(self) -> int:

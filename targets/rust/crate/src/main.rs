@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use engine::Options;
 use machine::Machine;
+use ops::OpKind;
 use outcome::Observer;
 use process::Progress;
 use wire::{Codes, Hello, Order, Program, Programs, Trouble};
@@ -100,7 +101,8 @@ fn serve(options: Options, sink: &mut File) -> Result<(), Trouble> {
     };
     // What cannot be had is known before anything runs.
     let engines = server.machine.engines()?;
-    let hello = Hello { release: compat::RELEASE, collector: options.collector.0, exact, build: BUILD, engines };
+    let ops = OpKind::ALL;
+    let hello = Hello { release: compat::RELEASE, collector: options.collector.0, exact, ops, build: BUILD, engines };
     let mut source = io::stdin().lock();
     let mut body = Vec::new();
     while wire::read_frame(&mut source, &mut body)? {

@@ -214,6 +214,8 @@ pub struct Hello<'a> {
     pub release: &'a str,
     pub collector: &'a str,
     pub exact: bool,
+    /// The op kinds that it supports.
+    pub ops: &'a [OpKind],
     pub build: &'a str,
     /// The names of the engine configurations that it has.
     pub engines: Vec<&'a str>,
@@ -236,8 +238,8 @@ impl Hello<'_> {
         writer.text("exact");
         writer.bool(self.exact);
         writer.text("ops");
-        writer.array(OpKind::ALL.len());
-        for kind in OpKind::ALL {
+        writer.array(self.ops.len());
+        for kind in self.ops {
             writer.text(kind.name());
         }
         writer.text("build");
