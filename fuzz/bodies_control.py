@@ -90,7 +90,7 @@ def _arguments(m: Maker, types: tuple[str, ...]) -> list[Tree]:
     return [fresh(m, type_)[0] if is_reference(type_) else value(m, type_, 1) for type_ in types]
 
 
-@statement("calls", 6)
+@statement("calls", 4)
 def call(m: Maker, depth: int) -> Tree | None:
     helpers = [at for at, helper in enumerate(m.helpers) if m.here.cost + helper.cost * m.here.times <= m.here.allowed]
     if not helpers:
