@@ -19,7 +19,8 @@ def _both(one: Known, other: Known) -> Known:
 @statement("frames", 2)
 def carry(m: Maker, depth: int) -> Tree | None:
     """A variable goes on to its next value, in a loop or not, while the one before waits on the operand stack."""
-    parameters = [number for number in range(m.here.params) if is_reference(m.here.types[number])]
+    here = m.here
+    parameters = [at for at in range(here.params) if is_reference(here.types[at]) and at not in here.strict]
     if parameters and m.chance(90 if m.here.allowed == MAIN_COST else 210):
         return _advance(m, m.pick(parameters), None)
     times = 2 + m.upto(3)

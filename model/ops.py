@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from twinheap.model.engines import ENGINES
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS
 
 Op = tuple[int, ...]
 """`(code, *operands, *results)`; see `OpSpec`."""
@@ -93,6 +93,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "upper": IntKind(ANY, EQ, REF_TYPES, (ANY, EQ)),
     "form": _enum("lifo", "owned"),
     "raise": _enum("trap"),
+    "shares": _enum(*SHARES),
     "churn": _enum("i31", "extern", "clone", "global"),
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
@@ -243,6 +244,8 @@ wasm     result           form:form                                             
 stores   store_new_in     engine:engine limit:limit limiter:limiter                 -> store:S
 limits   set_fuel         store:S fuel:fuel                                         ->
 limits   set_epoch_deadline store:S ticks:ticks                                     ->
+exceptions raise_exn      exn:H?                                                    ->
+wasm     link             inst:I shares:shares                                      -> inst:I
 """
 
 

@@ -116,6 +116,14 @@ op_kinds! {
     StoreNewIn "store_new_in" 4,
     SetFuel "set_fuel" 2,
     SetEpochDeadline "set_epoch_deadline" 2,
+    Call "call" 7,
+    CallExn "call_exn" 7,
+    Arg "arg" 2,
+    Ret "ret" 1,
+    Raise "raise" 1,
+    RaiseExn "raise_exn" 1,
+    Result "result" 2,
+    Link "link" 3,
 }
 
 impl OpKind {
