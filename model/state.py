@@ -69,6 +69,7 @@ class Store:
         self.short = False  # a run ended out of memory: what it made before is not known for certain
         self.unmade = False  # segments have items that are made when they are used, so that they may take no room yet
         self.abandoned = Load(0, 0)  # what bodies made that could not be instantiated: it may stay
+        self.wasm_made = Load(0, 0)  # all objects that Wasm made, whether or not they are gone (K36)
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
         self.empty = True  # the heap has certainly 0 bytes
