@@ -163,8 +163,11 @@ impl Machine {
         let left = self.lift_limits(store);
         let code = usize::try_from(number).ok().and_then(|body| self.bodies.get(body));
         let code = code.ok_or_else(|| Stop::misuse(format!("there is no body {number}")))?;
+        if !code.far.is_empty() {
+            return Err(Stop::misuse("far helpers, which come with linked instances, were not offered"));
+        }
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
-        let made = wasm.body(api, context, &self.instances[inst].made, code);
+        let made = wasm.body(api, context, &self.instances[inst].made, &code.module);
         self.set_limits(store, &left);
         let body = made?;
         self.instances[inst].bodies.insert(number, body);
