@@ -139,7 +139,7 @@ class Watched(Machine):
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk()
+            self.heap.limits.bulk(tree)
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)

@@ -77,7 +77,7 @@ class Machine:
         """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
-            self.heap.limits.begin(self.own)
+            self.heap.limits.begin(self.own, self.heap.show)
             result = self.call(None, args)
             self.heap.limits.over()
         except RecursionError:
@@ -198,7 +198,7 @@ class Machine:
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk()
+            self.heap.limits.bulk(tree)
         return values
 
     def arguments(self, tree: Tree) -> tuple[Stored, ...]:
