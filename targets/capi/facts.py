@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from twinheap.model.engines import ENGINES, Engine
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS, ObjectType
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS, ObjectType
 from twinheap.model.observation import MAX_TEXT, PANIC_TEXTS
 from twinheap.model.ops import RUN_VALUES
 from twinheap.model.wat import kit_module, module, types_module
@@ -44,6 +44,7 @@ def facts(assembled: Callable[[str], bytes] = binary) -> bytes:
                 assembled(module(machine_wasm.CLEAR)),
                 assembled(module(machine_wasm.CLEAR, counted=True)),
                 wasm.TAG_MODULE,
+                [[assembled(kit_module(tags, kinds)) for tags in (False, True)] for kinds in SHARES.values()],
             ],
             [_storages(made) for made in STRUCTS],
             [_storages(made) for made in ARRAYS],

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.replay import inexpressible
+from twinheap.model.body import reaches_far
 from twinheap.model.engines import ENGINES, feature
 from twinheap.model.kit import ARRAYS, STRUCTS
 from twinheap.model.observation import Observation
@@ -51,10 +52,12 @@ class ScriptError(ValueError):
 
 def script(program: Program, meta: Mapping[str, str]) -> str:
     """The script that does what `program` does, op by op. Raises ScriptError."""
-    methods = {name for name in dir(ObjectApi) if name in ALL_OPS}
+    methods = {name for name in dir(ObjectApi) if name in ALL_OPS} - {"link"}  # a method, but of another meaning
     supported = frozenset(methods | LOWERED.keys() | {"raise", "end"}) | _ENGINES
     if missing := inexpressible(program, supported):
         raise ScriptError(f"the C API cannot express {', '.join(missing)}")
+    if any(map(reaches_far, program.config.bodies)):
+        raise ScriptError("a script has no far helpers: show the program as text or wat")
     asked = view(program, supported)
     names = {RENAMED.get(OPS[op[0]].name, OPS[op[0]].name) for op in asked.all_ops}
     if any(map(churns_objects, asked.ops)):

@@ -56,6 +56,8 @@ pub struct Modules {
     pub kit_with_tags: Vec<u8>,
     /// Imports a global of each struct type and each array type.
     pub types: Vec<u8>,
+    /// Of instances that import a share of another one's exports, without tags and with them.
+    pub links: Vec<[Vec<u8>; 2]>,
     /// A body that does what `clear` does; and the same counting its check points.
     pub clear: Vec<u8>,
     pub clear_counted: Vec<u8>,
@@ -176,16 +178,23 @@ fn shape(reader: &mut Reader<'static>) -> Read<Shape> {
 
 fn modules(reader: &mut Reader<'static>) -> Read<Modules> {
     reader.array()?;
-    let mut next = || reader.bytes().map(<[u8]>::to_vec);
     Ok(Modules {
-        ref_types: next()?,
-        kit: next()?,
-        kit_with_tags: next()?,
-        types: next()?,
-        clear: next()?,
-        clear_counted: next()?,
-        tag: next()?,
+        ref_types: code(reader)?,
+        kit: code(reader)?,
+        kit_with_tags: code(reader)?,
+        types: code(reader)?,
+        clear: code(reader)?,
+        clear_counted: code(reader)?,
+        tag: code(reader)?,
+        links: list(reader, |reader| {
+            reader.array()?;
+            Ok([code(reader)?, code(reader)?])
+        })?,
     })
+}
+
+fn code(reader: &mut Reader<'static>) -> Read<Vec<u8>> {
+    reader.bytes().map(<[u8]>::to_vec)
 }
 
 fn engine(reader: &mut Reader<'static>) -> Read<EngineFacts> {

@@ -66,6 +66,8 @@ pub struct Wasm {
     modules: HashMap<Vec<u8>, (Ptr, u64)>,
     clock: u64,
     kit: Option<Ptr>,
+    /// Modules of instances that share what others have, by what.
+    links: HashMap<i64, Ptr>,
     /// Whether bodies may use exceptions.
     pub exceptions: bool,
 }
@@ -78,7 +80,7 @@ impl Wasm {
             define(api, host, function)?;
         }
         let exceptions = api.shape.exceptions && accepts(api, &api.facts.modules.tag);
-        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kit: None, exceptions })
+        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kit: None, links: HashMap::new(), exceptions })
     }
 
     /// The compiled module of a body, from the cache or made now; None if the release refuses it.
@@ -111,12 +113,35 @@ impl Wasm {
         Ok(*self.kit.insert(made))
     }
 
-    /// A new instance of the kit; the outcome if the attempt failed.
-    pub fn instance(&mut self, api: &Api, context: Context) -> Result<Instance, Stop> {
-        let kit = self.kit_module(api)?;
+    fn link_module(&mut self, api: &Api, share: i64) -> Result<Ptr, Stop> {
+        if let Some(module) = self.links.get(&share) {
+            return Ok(*module);
+        }
+        let codes = usize::try_from(share).ok().and_then(|share| api.facts.modules.links.get(share));
+        let [without, with] = codes.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?;
+        let made = compile(&api.c, api.engine, if self.exceptions { with } else { without })
+            .map_err(|failed| Stop::misuse(format!("the library refuses the kit: {failed}")))?;
+        self.links.insert(share, made);
+        Ok(made)
+    }
+
+    /// A new instance of the kit, which may have a share of what another one of its store exports; the outcome if the
+    /// attempt failed.
+    pub fn instance(
+        &mut self,
+        api: &Api,
+        context: Context,
+        source: Option<(&Instance, i64)>,
+    ) -> Result<Instance, Stop> {
+        let kit = match source {
+            None => self.kit_module(api)?,
+            Some((_, share)) => self.link_module(api, share)?,
+        };
         // SAFETY: the linker of the host functions is alive; the copy is ours.
         let linker = unsafe { (api.c.wasmtime_linker_clone)(self.host) };
-        let made = link_kit(api, context, linker, kit);
+        let from = source.map_or(linker, |(source, _)| source.linker);
+        let made = instantiate(api, context, from, kit);
+        let made = made.and_then(|made| named(api, context, linker, b"kit", made));
         if made.is_err() {
             drop_linker(api, linker);
         }
@@ -129,10 +154,30 @@ impl Wasm {
         Ok(Instance { linker, globals, tables })
     }
 
-    /// A new instance of a body; the outcome if the attempt failed.
-    pub fn body(&mut self, api: &Api, context: Context, instance: &Instance, code: &[u8]) -> Result<Body, Stop> {
+    /// A new instance of a body; the outcome if the attempt failed. `far`: where its far helpers live, and their module.
+    pub fn body(
+        &mut self,
+        api: &Api,
+        context: Context,
+        instance: &Instance,
+        code: &[u8],
+        far: Option<(&Instance, &[u8])>,
+    ) -> Result<Body, Stop> {
+        let Some((source, helpers)) = far else {
+            return self.linked(api, context, instance.linker, code);
+        };
+        let module = self.module(api, helpers).ok_or(Stop::Failed(OTHER.into()))?;
+        let helpers = instantiate(api, context, source.linker, module)?;
+        // SAFETY: the linker of the instance is alive; the copy is ours.
+        let linker = unsafe { (api.c.wasmtime_linker_clone)(instance.linker) };
+        let made = named(api, context, linker, b"far", helpers).and_then(|_| self.linked(api, context, linker, code));
+        drop_linker(api, linker);
+        made
+    }
+
+    fn linked(&mut self, api: &Api, context: Context, linker: Ptr, code: &[u8]) -> Result<Body, Stop> {
         let module = self.module(api, code).ok_or(Stop::Failed(OTHER.into()))?;
-        let made = instantiate(api, context, instance.linker, module)?;
+        let made = instantiate(api, context, linker, module)?;
         let main = export(api, context, &made, "main")?;
         let points = api.config.limits_runs().then(|| export(api, context, &made, POINTS)).transpose()?;
         Ok(Body { main, points })
@@ -152,9 +197,8 @@ pub fn ending(api: &Api, error: Ptr, trap: Ptr) -> Option<Outcome> {
     Some(api.facts.ending_of(&text).unwrap_or_else(|| api.facts.panic_of(&text)))
 }
 
-fn link_kit(api: &Api, context: Context, linker: Ptr, kit: Ptr) -> Result<Item, Stop> {
-    let instance = instantiate(api, context, linker, kit)?;
-    let name = b"kit";
+/// Adds an instance to a linker, by a name.
+fn named(api: &Api, context: Context, linker: Ptr, name: &[u8], instance: Item) -> Result<Item, Stop> {
     // SAFETY: the linker is alive, and the instance is one of this context's store.
     let error = unsafe {
         let name_at = name.as_ptr() as Ptr;

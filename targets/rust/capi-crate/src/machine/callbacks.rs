@@ -3,7 +3,7 @@
 use super::operands::{Slot, NULL};
 use super::wasm::Operands;
 use super::Machine;
-use crate::abi::{Hierarchy, Val};
+use crate::abi::{Hierarchy, Ptr, Val};
 use crate::ops::OpKind;
 use crate::outcome::{Observation, Reply, Stop};
 use crate::wire::Trouble;
@@ -17,8 +17,16 @@ pub struct Callback {
     arg: Val,
     /// What will be returned: a root of its own.
     returns: Option<Val>,
-    /// It will end in a trap.
-    pub trap: bool,
+    /// How it will end.
+    ending: Ending,
+}
+
+/// How a callback ends.
+enum Ending {
+    Returns,
+    Traps,
+    /// It throws this, a root of its own, or what is pending.
+    Throws(Option<Val>),
 }
 
 /// What a call returned: its store, and the handle unless it is null.
@@ -45,7 +53,7 @@ impl Machine {
         let end = self.closing(at);
         self.place = end;
         let arg = Val::null(Hierarchy::Extern);
-        Callback { at, end, store: 0, arg, returns: None, trap: false }
+        Callback { at, end, store: 0, arg, returns: None, ending: Ending::Returns }
     }
 
     /// Where the bracket at `at` is closed; the end of the ops if it is not, as in a part of a program.
@@ -119,8 +127,40 @@ impl Machine {
     }
 
     pub(super) fn raise(&mut self) -> Reply {
-        self.innermost()?.trap = true;
+        self.ends(Ending::Traps)
+    }
+
+    pub(super) fn raise_exn(&mut self, source: i64) -> Reply {
+        if source == NULL {
+            return self.ends(Ending::Throws(None));
+        }
+        let (store, held) = self.handle(source)?;
+        let kept = self.api.roots.clone_of(self.context(store)?, &held);
+        self.ends(Ending::Throws(Some(kept)))
+    }
+
+    fn ends(&mut self, ending: Ending) -> Reply {
+        let call = self.innermost()?;
+        let (store, before) = (call.store, std::mem::replace(&mut call.ending, ending));
+        if let Ending::Throws(Some(root)) = before {
+            self.release(store, root);
+        }
         Ok(Observation::DONE)
+    }
+
+    /// The trap that a callback ends in, if it does; by one it throws, too.
+    pub(super) fn trap_of(&mut self, call: &mut Callback) -> Result<Option<Ptr>, Stop> {
+        let kept = match std::mem::replace(&mut call.ending, Ending::Returns) {
+            Ending::Returns => return Ok(None),
+            Ending::Traps => return Ok(Some(self.api.new_trap(self.api.facts.host_trap))),
+            Ending::Throws(kept) => kept,
+        };
+        let (context, objects, _) = self.within(call.store)?;
+        // What is pending is taken and thrown once more: C makes no other trap of it.
+        let Some(exception) = kept.or_else(|| objects.take(context)) else { return Ok(None) };
+        let trap = objects.thrown(context, exception);
+        self.release(call.store, exception);
+        Ok(Some(trap))
     }
 
     pub(super) fn result(&mut self, result: i64) -> Reply {

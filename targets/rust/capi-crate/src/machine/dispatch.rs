@@ -69,6 +69,8 @@ impl Machine {
             OpKind::Arg => self.arg(b),
             OpKind::Ret => self.ret(a),
             OpKind::Raise => self.raise(),
+            OpKind::RaiseExn => self.raise_exn(a),
+            OpKind::Link => self.link(a, b, c),
             OpKind::Result => self.result(b),
         }
     }

@@ -29,6 +29,8 @@ pub struct Activity {
     pub trace: Vec<Value>,
     pub finalized: Vec<u32>,
     pub oom: bool,
+    /// The trap that the host function which is going on ends in, if it made one.
+    trap: Option<Ptr>,
     /// What this executor could not do.
     pub trouble: Option<Trouble>,
 }
@@ -36,7 +38,7 @@ pub struct Activity {
 impl Activity {
     pub fn new(inst: usize, store: usize, values: Range<i64>, callback: Option<Callback>) -> Activity {
         let (trace, finalized) = (Vec::new(), Vec::new());
-        Activity { inst, store, values, callback, trace, finalized, oom: false, trouble: None }
+        Activity { inst, store, values, callback, trace, finalized, oom: false, trap: None, trouble: None }
     }
 }
 
@@ -89,8 +91,10 @@ fn called(
     let Some(mut activity) = machine.activity.take() else { return machine.api.new_trap(&FAILED) };
     machine.tick(activity.store);
     let ended = function(machine, &mut activity, &Frame { context, given, results });
+    let trap = activity.trap.take();
     machine.activity = Some(activity);
     match ended {
+        Err(_) if trap.is_some() => trap.unwrap_or(null_mut()),
         Ok(()) => null_mut(),
         Err(text) => machine.api.new_trap(&text),
     }
@@ -221,9 +225,15 @@ mod functions {
                 return Err(FAILED);
             }
         };
-        if call.trap || machine.over {
+        let trap = if machine.over {
+            Ok(Some(machine.api.new_trap(machine.api.facts.host_trap)))
+        } else {
+            machine.trap_of(&mut call)
+        };
+        if !matches!(trap, Ok(None)) {
             machine.release_return(&mut call);
-            return Err(machine.api.facts.host_trap.into());
+            activity.trap = trap.unwrap_or_default();
+            return Err(FAILED);
         }
         let returned = machine.returned_by(&mut call);
         machine.give(frame, &returned);

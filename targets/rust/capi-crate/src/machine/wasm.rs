@@ -30,6 +30,8 @@ const HIERARCHIES: [Hierarchy; 3] = [Hierarchy::Extern, Hierarchy::Extern, Hiera
 pub struct Inst {
     pub store: usize,
     pub made: Instance,
+    /// The place of the instance that it was linked with, where far helpers live.
+    source: Option<usize>,
     /// By the number of the body.
     bodies: HashMap<i64, Body>,
     /// Clears the globals, where the host cannot.
@@ -43,16 +45,25 @@ thread_local! {
 
 impl Machine {
     pub(super) fn inst(&mut self, at: i64, result: i64) -> Reply {
-        let store = self.store(at)?;
+        self.instantiate(self.store(at)?, None, result)
+    }
+
+    pub(super) fn link(&mut self, at: i64, share: i64, result: i64) -> Reply {
+        let source = self.inst_at(at)?;
+        self.instantiate(self.instances[source].store, Some((source, share)), result)
+    }
+
+    fn instantiate(&mut self, store: usize, source: Option<(usize, i64)>, result: i64) -> Reply {
         let context = self.context(store)?;
         let left = self.lift_limits(store);
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
-        let made = wasm.instance(api, context);
+        let made = wasm.instance(api, context, source.map(|(from, share)| (&self.instances[from].made, share)));
         self.set_limits(store, &left);
         let made = made?;
         self.put(result, Slot::Inst(self.instances.len()))?;
         let clear = if self.api.shape.typed_nulls { None } else { Some(self.clearing(store, context, &made)?) };
-        self.instances.push(Inst { store, made, bodies: HashMap::new(), clear });
+        let source = source.map(|(from, _)| from);
+        self.instances.push(Inst { store, made, source, bodies: HashMap::new(), clear });
         Ok(Observation::DONE)
     }
 
@@ -61,7 +72,7 @@ impl Machine {
         let modules = &self.api.facts.modules;
         let code = if self.config(store).limits_runs() { &modules.clear_counted } else { &modules.clear };
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
-        Ok(wasm.body(api, context, made, code)?.main)
+        Ok(wasm.body(api, context, made, code, None)?.main)
     }
 
     fn inst_at(&self, at: i64) -> Result<usize, Stop> {
@@ -163,8 +174,10 @@ impl Machine {
         let left = self.lift_limits(store);
         let code = usize::try_from(number).ok().and_then(|body| self.bodies.get(body));
         let code = code.ok_or_else(|| Stop::misuse(format!("there is no body {number}")))?;
+        let source = &self.instances[self.instances[inst].source.unwrap_or(inst)].made;
+        let far = (!code.far.is_empty()).then_some((source, code.far.as_slice()));
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
-        let made = wasm.body(api, context, &self.instances[inst].made, code);
+        let made = wasm.body(api, context, &self.instances[inst].made, &code.module, far);
         self.set_limits(store, &left);
         let body = made?;
         self.instances[inst].bodies.insert(number, body);
