@@ -35,15 +35,21 @@ class Slot:
 
 
 class StoreState:
-    """What is statically known of a store: collection epoch, pending future, open scopes."""
+    """What is statically known of a store: collection epoch, pending future, open scopes, limiter, its answers."""
 
-    __slots__ = ("epoch", "limiter", "pending", "scopes")
+    __slots__ = ("answer", "epoch", "limiter", "pending", "scopes")
 
     def __init__(self, limiter: int) -> None:
         self.epoch = 0  # raised at each point where a collection may run; raw values expire then
         self.pending = NULL  # the one open future (slot), while which other ops on the store are dropped
         self.scopes = 0
         self.limiter = limiter
+        self.answer = 0  # what `set_limiter` chose last
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether Wasm can be run in it: a limiter that waits refuses that, and one that refuses all, instances."""
+        return not self.limiter and not self.answer
 
 
 class Builder:

@@ -15,6 +15,7 @@ from twinheap.model import (
     rules_resources,
     rules_roots,
     rules_slots,
+    rules_typed,
     rules_values,
     rules_wasm,
 )
@@ -35,6 +36,7 @@ _RULE_MODULES: Final = (
     rules_async,
     rules_resources,
     rules_slots,
+    rules_typed,
     rules_exceptions,
     rules_fields,
     rules_objects,

@@ -8,6 +8,7 @@ use wasmtime::{
 };
 
 use crate::compat;
+use crate::crossing::Crossing;
 use crate::kit::{self, Types};
 
 /// The identity function, with a nullable and with a non-null reference (docs/spec/semantics.md 3.3).
@@ -58,6 +59,8 @@ pub struct Environment {
     pub types: Types,
     /// The module of an instance.
     pub instance: Module,
+    /// Typed functions on references of every type.
+    pub crossing: Crossing,
     identity: Module,
 }
 
@@ -78,7 +81,7 @@ impl Environment {
         let identity = Module::new(&engine, IDENTITY)?;
         let instance = Module::new(&engine, kit::WAT)?;
         let types = Types::new(&engine)?;
-        Ok(Environment { engine, types, instance, identity })
+        Ok(Environment { engine, types, instance, crossing: Crossing::default(), identity })
     }
 
     /// The kit in a store.

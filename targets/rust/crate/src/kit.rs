@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use wasmtime::{
     ArrayRefPre, ArrayType, AsContextMut, Engine, Error, ExnRefPre, ExnType, ExternType, Global, GlobalType, HeapType,
-    Module, Mutability, RefType, Result, StorageType, StructRefPre, StructType, Tag, TagType, Val, ValType,
+    Instance, Module, Mutability, RefType, Result, StorageType, StructRefPre, StructType, Tag, TagType, Val, ValType,
 };
 
 use crate::handles::{Lifo, ANY, ARRAY, EQ, EXN, EXTERN, STRUCT};
@@ -171,6 +171,7 @@ pub struct Makers {
     exceptions: [OnceCell<(ExnRefPre, Tag)>; TAGS.len()],
     carriers: [OnceCell<Global>; 3],
     host: OnceCell<Host>,
+    crossing: OnceCell<Instance>,
 }
 
 impl Makers {
@@ -199,6 +200,11 @@ impl Makers {
         };
         let ty = GlobalType::new(ValType::Ref(ty), Mutability::Var);
         try_once(&self.carriers[place], || Global::new(store, ty, null_of(of))).copied()
+    }
+
+    /// The instance with the typed functions.
+    pub fn crossing<S>(&self, make: impl FnOnce(S) -> Result<Instance>, store: S) -> Result<Instance> {
+        try_once(&self.crossing, || make(store)).copied()
     }
 
     /// The host functions.

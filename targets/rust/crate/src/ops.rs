@@ -113,6 +113,16 @@ op_kinds! {
     InstTable "inst_table" 3,
     Run "run" 9,
     RunExn "run_exn" 9,
+    TypedPass "typed_pass" 6,
+    TypedPassOwned "typed_pass_owned" 6,
+    TypedI31 "typed_i31" 4,
+    RefEq "ref_eq" 2,
+    RefHash "ref_hash" 2,
+    RootedEq "rooted_eq" 2,
+    RootedHash "rooted_hash" 2,
+    SetLimiter "set_limiter" 2,
+    FillRace "fill_race" 5,
+    StoreDropRace "store_drop_race" 2,
 }
 
 impl OpKind {
