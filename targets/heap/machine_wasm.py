@@ -25,7 +25,7 @@ from twinheap.targets.heap.wasm_host import HostFunctions
 from twinheap.targets.heap.wasm_instance import Instance
 from twinheap.targets.heap.wasm_run import interpreter
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Over, Raw
-from twinheap.targets.wire import WireProgram
+from twinheap.targets.wire import MAX_OBSERVED, WireProgram
 
 RESULT: Final = CODE["result"]
 HOST: Final = "host"
@@ -88,14 +88,14 @@ class WasmOps(ExceptionOps):
         """The observation of a run: what it shows, and how it ended."""
         try:
             seen = run()
-            return (seen[0], (*host.trace, *seen[1]))
+            return (seen[0], (*_kept(host), *seen[1]))
         except Trap as trap:
-            return (TRAP + trap.code, tuple(host.trace))
+            return (TRAP + trap.code, _kept(host))
         except ThrownException:
-            return (EXN, tuple(host.trace))
+            return (EXN, _kept(host))
         except GcHeapOutOfMemory as oom:
             oom.drop()
-            return self._no_room(oom, tuple(host.trace))
+            return self._no_room(oom, _kept(host))
 
     # --- callbacks
 
@@ -124,7 +124,7 @@ class WasmOps(ExceptionOps):
         try:
             seen = self._ended(host, run)
         except Over:
-            seen = (TRAP + HOST, tuple(host.trace))
+            seen = (TRAP + HOST, _kept(host))
         self._effects[:0] = host.earlier
         if seen[0] == OK:
             self._returned = store, kept
@@ -214,3 +214,8 @@ class WasmOps(ExceptionOps):
         values = [HostValue(value) for value in range(first, first + RUN_VALUES)]
         host = HostFunctions(instance, values, lambda value: value.id, finalized)
         return host
+
+
+def _kept(host: HostFunctions) -> tuple[Any, ...]:
+    """The trace, without what an observation has no room for beside the result (docs/bodies.md)."""
+    return tuple(host.trace[: MAX_OBSERVED - 1])

@@ -283,3 +283,8 @@ def test_long_chains_of_helpers_fit() -> None:
     helpers = ["(func (param extern) (result extern) (get 0))"]
     helpers += [f"(func (param extern) (result extern) (call {at} (get 0)))" for at in range(300)]
     assert shows(f"(body {' '.join(helpers)} (main (call 300 (new))))") == "ok nonnull"
+
+
+def test_a_long_trace_is_cut() -> None:
+    words = shows("(body (main (repeat 50 (repeat 50 (note (i32 1)))) (null extern)))").split()
+    assert words == ["ok", *["n:1"] * 255, "null"]

@@ -1,0 +1,53 @@
+"""Every stored program of a known defect, on every target that its record names: it fails and is fixed as recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from twinheap.fuzz.opening import opener_for
+from twinheap.fuzz.replay import Shared, expectations, load, replay
+from twinheap.targets.rust.cache import binary_of
+from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
+
+KNOWN = Path(__file__).parents[2] / "corpus" / "known"
+RELEASES = 8
+"""Releases of the C API that the records must name at the least: a defect of one alone says little of the others."""
+TIMEOUT = 600
+"""Seconds for one program; the first on a release fetches its wheel."""
+
+PROGRAMS = sorted(KNOWN.glob("*.twin"))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    """Executors that programs leave to each other."""
+    left = Shared()
+    yield left
+    left.close()
+
+
+def _built(target: str) -> bool:
+    """Whether an executor of the Rust API is there; that of the default release is asked for by other tests."""
+    release = target.partition("@")[2].partition(",")[0] or DEFAULT_RELEASE
+    return binary_of(Flavour(release, zeal="zeal" in target)).exists()
+
+
+@pytest.mark.timeout(TIMEOUT)
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_as_recorded(path: Path, shared: Shared, require: Callable[[str], None]) -> None:
+    require("network")
+    stored = load(path)
+    due = [(name, status) for name, status in expectations(stored) if not name.startswith("rust") or _built(name)]
+    if not due:
+        pytest.skip("needs executors of the Rust API, which take minutes to build: see `twinheap rust build`")
+    for target, expected in due:
+        seen = replay(stored, target, opener_for(), expected, shared)
+        assert seen.as_recorded, (target, seen.status, seen.verdict, seen.detail)
+
+
+def test_the_records_name_many_releases() -> None:
+    named = {target for path in PROGRAMS for target, _ in expectations(load(path)) if target.startswith("capi@")}
+    assert len(named) >= RELEASES
