@@ -7,7 +7,8 @@ from typing import Final
 
 from twinheap.fuzz.draft import GC, Draft
 from twinheap.fuzz.motif_table import Registered, motif, read
-from twinheap.fuzz.motifs_corners import ASYNC_LIMITER, further_store
+from twinheap.fuzz.motifs_corners import further_store
+from twinheap.fuzz.motifs_memory import ASYNC_LIMITER
 from twinheap.model.kit import ARRAYS, STRUCTS
 from twinheap.model.ops import (
     ANY,

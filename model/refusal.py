@@ -44,7 +44,12 @@ def why_dropped(builder: Builder, spec: OpSpec, operands: Sequence[int], names: 
 
 
 _INSIDE: Final = frozenset({"arg", "ret", "raise"})
-_OUTSIDE: Final = frozenset({"store_new", "store_drop", "new_async", "gc_async", "poll", "cancel", "wrong_store"})
+_OUTSIDE: Final = frozenset(
+    {
+        *("store_new", "store_drop", "store_drop_race", "set_limiter", "wrong_store"),
+        *("new_async", "gc_async", "poll", "cancel"),
+    }
+)
 
 
 def _about_callbacks(builder: Builder, spec: OpSpec, operands: Sequence[int]) -> str | None:

@@ -57,9 +57,8 @@ class AsyncLimits(Answers, AsyncResourceLimiter):
 
     async def memory_growing(self, current: int, desired: int, maximum: int | None) -> bool:
         """May the heap grow from `current` to `desired` bytes?"""
-        answer = self.memory(desired, maximum)
         await _Yield()
-        return answer
+        return self.memory(desired, maximum)
 
 
 class _Yield:

@@ -112,9 +112,10 @@ class HostFunc(_Typed[T]):
         try:
             result = self.function(self._load(store, raw))
             self._check(store, result, FOREIGN_RESULT)
+            # mutant t31 below: return 0 if result is None else result._ref(store)
             return self._store(store, result)
         finally:
-            scope.close()  # mutant t31: pass
+            scope.close()
 
 
 class TypedFunc(_Typed[T]):
