@@ -89,19 +89,24 @@ def fill(b: Builder, store: int, count: int, value: int) -> Outs | None:
     return (b.new("F", store, EXTERN),)
 
 
+def _filled(b: Builder, slot: int) -> bool:
+    """Drops touch no store: they also work while a future is pending, and after the store (semantics 2.3, 3.6)."""
+    return 0 <= slot < len(b.slots) and b.slots[slot].kind == "F"
+
+
 @precondition
 def fill_race(b: Builder, store: int, count: int, value: int, raced: int) -> Outs | None:
-    return fill(b, store, count, value) if b.usable(raced, "F") else None
+    return fill(b, store, count, value) if _filled(b, raced) else None
 
 
 @precondition
 def store_drop_race(b: Builder, store: int, raced: int) -> Outs | None:
-    return TABLE["store_drop"](b, store) if b.usable(raced, "F") else None
+    return TABLE["store_drop"](b, store) if _filled(b, raced) else None
 
 
 @precondition
 def free(b: Builder, fill_slot: int, pattern: int) -> Outs | None:
-    return () if b.usable(fill_slot, "F") else None
+    return () if _filled(b, fill_slot) else None
 
 
 @precondition
