@@ -45,6 +45,7 @@ SET_LIMITER, TABLE_NEW, TABLE_GROW, TABLE_SIZE = (
     CODE["table_size"],
 )
 FILL, FILL_RACE, STORE_DROP_RACE = CODE["fill"], CODE["fill_race"], CODE["store_drop_race"]
+MATCHES, FIELDS = CODE["matches"], CODE["fields"]
 NEW_ASYNC, POLL, CHAIN = CODE["new_async"], CODE["poll"], CODE["chain"]
 
 
@@ -158,6 +159,29 @@ def foreign_to_any_type(g: Draft) -> None:
 def integer(g: Draft) -> None:
     payload = INTEGERS[g.upto(len(INTEGERS))]
     g.add(PASS_I31, (g.place.slot, g.upto(WAYS), 1 if payload == NULL else g.byte() & 1, payload))
+
+
+@motif(TYPED, "convert", 0.5, "matches")
+def match_type(g: Draft) -> None:
+    """What a handle is, asked of one type after the other."""
+    handle = _down(g, any_type(g, g.byte() & 1 == 0) if g.byte() & 1 else g.handle())
+    for _ in range(1 + g.upto(2)):
+        g.add(MATCHES, (handle, ANY + g.upto(len(WASM_TYPES) - 1)))
+
+
+@motif(TYPED, "structs", 0.6, "fields")
+def all_fields(g: Draft) -> None:
+    """Every field at once, in a scope or not; then the object goes, and what was in it is left."""
+    place = g.place
+    known = [handle for handle in (*place.owned, *place.lifo) if handle in place.shapes]
+    handle = g.pick(known) if g.byte() < 150 else g.handle()
+    inside = g.byte() & 1 and g.open_scope()
+    g.add(FIELDS, (handle,))
+    g.drop(handle)
+    if g.byte() < 100:
+        g.collect()
+    if inside:
+        g.close_scope()
 
 
 # --- comparisons

@@ -252,6 +252,8 @@ eq       rooted_hash      left:H right:H                                        
 stores   set_limiter      store:S answer:answer                                     ->
 bulk     fill_race        store:S count:many value:V fill:F                         -> fill:F
 bulk     store_drop_race  store:S fill:F                                            ->
+convert  matches          handle:H type:wasm_type                                   ->
+structs  fields           handle:H                                                  ->
 """
 
 

@@ -111,6 +111,12 @@ TABLE["array_set_number"] = lambda b, handle, index, number: () if _object(b, ha
 TABLE["array_len"] = lambda b, handle: () if _object(b, handle, ARRAY) else None
 
 
+@precondition
+def fields(b: Builder, handle: int) -> Outs | None:
+    slot = b.usable(handle, "LO")
+    return () if slot and slot.type in (STRUCT, ARRAY, EXN) else None
+
+
 # --- exceptions
 
 

@@ -82,6 +82,16 @@ def typed_i31(b: Builder, store: int, way: int, nullable: int, i31: int) -> Outs
     return ()
 
 
+@precondition
+def matches(b: Builder, handle: int, type_: int) -> Outs | None:
+    """Handles of structs and arrays are only asked for object types of their kind; others for any type below any."""
+    slot = b.usable(handle, "LO")
+    if not slot or hierarchy(HOST_TYPE[type_]) != "any" or hierarchy(slot.type) != "any":
+        return None
+    wide = slot.type in (ANY, EQ)
+    return () if wide or (type_ >= len(REF_TYPES) and HOST_TYPE[type_] == slot.type) else None
+
+
 # --- comparisons
 
 

@@ -104,6 +104,17 @@ def typed_i31(w: World, obs: Observation, slot: int, way: int, nullable: int, i3
     w.require_values(obs, ("null",) if i31 == NULL else ("i31", i31 & I31_MASK), "TH104")
 
 
+@rule("matches", "ok/yes ok/no err:unrooted/stale err:unrooted/unsure skip/empty")
+def matches(w: World, obs: Observation, source: int, type_: int) -> None:
+    """Whether the reference is of a type, by tag, kind and type index (3.2)."""
+    found = w.read(obs, source)
+    if found is None:
+        return
+    fits = is_a(found[1], WASM_TYPES[type_])
+    w.case = "yes" if fits else "no"
+    w.require_values(obs, (fits,), "TH104")
+
+
 # --- comparisons
 
 

@@ -181,6 +181,14 @@ class ObjectOps(TypedOps):
         held = self.slots[op[1]]
         return SKIPPED if held is None else ("ok", (held[1].len(held[0]),))
 
+    def op_fields(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        store, handle = held
+        values = handle.elems(store) if handle.heap_type is ArrayRef else handle.fields(store)
+        return ("ok", (len(values), sum(isinstance(value, Rooted) for value in values)))
+
     # --- bulk
 
     def op_chain(self, op: Op) -> Raw:

@@ -12,10 +12,12 @@ from twinheap.targets.heap import (
     EqRef,
     ExnRef,
     ExternRef,
+    HeapType,
     HostFunc,
     I31Func,
     OwnedRooted,
     ParamKind,
+    RefType,
     Rooted,
     Store,
     StructRef,
@@ -25,6 +27,7 @@ from twinheap.targets.heap.arrayref import ArrayRef
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
 from twinheap.targets.heap.machine_slots import MISSING, SlotOps
 from twinheap.targets.heap.types import HeapObjectType
+from twinheap.targets.heap.values import matches
 from twinheap.targets.machine import NULL_REF, SKIPPED, Raw
 
 _CALL, _WRAP, _GIVE = range(len(INT_KINDS["way"].names))
@@ -77,6 +80,17 @@ class TypedOps(SlotOps):
         function = I31Func(nullable=bool(nullable), through=None if way == _CALL else lambda given: given)
         given = function.call(value)
         return NULL_REF if given is None else ("ok", ("i31", given.get_u32()))
+
+    def op_matches(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        store, handle = held
+        handle.kind(store)  # whatever the type, a stale handle is an error
+        name = WASM_TYPES[op[2]]
+        concrete = _CONCRETE.get(name)
+        wanted = RefType(HeapType(name)) if concrete is None else RefType(_host_type(op[2]).type, concrete=concrete)
+        return ("ok", (matches(store, handle, wanted),))
 
     # --- comparisons
 

@@ -6,11 +6,11 @@
 use std::cell::OnceCell;
 
 use wasmtime::{
-    AnyRef, ArrayRef, Caller, Engine, EqRef, Error, ExnRef, ExternRef, Instance, InstancePre, Linker, Module,
-    OwnedRooted, Result, Rooted, StoreContextMut, StructRef, WasmParams, WasmResults, I31,
+    AnyRef, ArrayRef, AsContextMut, Caller, Engine, EqRef, Error, ExnRef, ExternRef, HeapType, Instance, InstancePre,
+    Linker, Module, OwnedRooted, Result, Rooted, StoreContextMut, StructRef, WasmParams, WasmResults, I31,
 };
 
-use crate::handles::{Lifo, Owned, Typed, ANY, ARRAY, EQ, EXN, EXTERN, STRUCT};
+use crate::handles::{Handle, Lifo, Owned, Typed, ANY, ARRAY, EQ, EXN, EXTERN, STRUCT};
 use crate::kit;
 use crate::limiter::Limits;
 
@@ -28,6 +28,30 @@ const TYPES: [(&str, i64); 10] = [
     ("$externs", ARRAY),
     ("$nodes", ARRAY),
 ];
+
+/// The object types among them, by name; none for abstract ones.
+fn object_type(types: &kit::Types, to: i64) -> Option<HeapType> {
+    let name = TYPES.get(to as usize)?.0.strip_prefix('$')?;
+    types.named(name)
+}
+
+/// Whether a reference is of a type; nothing for a handle that cannot be asked that. Fails for one that is stale.
+pub fn matches(handle: &Handle<'_>, store: impl AsContextMut, types: &kit::Types, to: i64) -> Option<Result<bool>> {
+    let wanted = match TYPES.get(to as usize)?.0 {
+        "any" => HeapType::Any,
+        "eq" => HeapType::Eq,
+        "struct" => HeapType::Struct,
+        "array" => HeapType::Array,
+        _ => object_type(types, to)?,
+    };
+    Some(match (handle, &wanted) {
+        (Typed::Any(handle), wanted) => handle.matches_ty(store, wanted),
+        (Typed::Eq(handle), wanted) => handle.matches_ty(store, wanted),
+        (Typed::Struct(handle), HeapType::ConcreteStruct(wanted)) => handle.matches_ty(store, wanted),
+        (Typed::Array(handle), HeapType::ConcreteArray(wanted)) => handle.matches_ty(store, wanted),
+        _ => return None,
+    })
+}
 
 /// The ways, as the op table numbers them.
 const WAYS: [&str; 3] = ["call", "wrap", "give"];

@@ -62,6 +62,13 @@ impl Types {
         })
     }
 
+    /// An object type by name.
+    pub fn named(&self, name: &str) -> Option<HeapType> {
+        let at = |names: &[&str]| names.iter().position(|known| *known == name);
+        let of_struct = at(&STRUCTS).map(|at| HeapType::ConcreteStruct(self.structs[at].clone()));
+        of_struct.or_else(|| at(&ARRAYS).map(|at| HeapType::ConcreteArray(self.arrays[at].clone())))
+    }
+
     /// The types in words, which a test on either side compares.
     #[cfg(test)]
     pub fn listing(&self) -> String {

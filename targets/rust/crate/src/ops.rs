@@ -123,6 +123,8 @@ op_kinds! {
     SetLimiter "set_limiter" 2,
     FillRace "fill_race" 5,
     StoreDropRace "store_drop_race" 2,
+    Matches "matches" 2,
+    Fields "fields" 1,
 }
 
 impl OpKind {

@@ -89,6 +89,8 @@ impl Machine<'_> {
             OpKind::SetLimiter => self.set_limiter(a, b),
             OpKind::FillRace => self.fill_race(a, b, c, (d, e)),
             OpKind::StoreDropRace => self.store_drop_race(a, b),
+            OpKind::Matches => self.matches(a, b),
+            OpKind::Fields => self.fields(a),
             OpKind::Run | OpKind::RunExn => self.run_body((a, b), c, [d, e, f], g, (h, i)),
         }
     }

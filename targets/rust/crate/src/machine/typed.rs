@@ -5,7 +5,7 @@ use wasmtime::I31;
 use super::operands::{handle_at, slot_at, Slot, NULL};
 use super::roots::mistyped;
 use super::Machine;
-use crate::crossing::Call;
+use crate::crossing::{self, Call};
 use crate::host;
 use crate::outcome::{Outcome, Reply, Stop, Value};
 
@@ -54,6 +54,13 @@ impl Machine<'_> {
             None => Reply::NULL,
             Some(i31) => Reply::Two([Value::Text("i31"), Value::Int(i64::from(i31.get_u32()))]),
         })
+    }
+
+    pub(super) fn matches(&mut self, source: i64, to: i64) -> Outcome {
+        let (store, handle) = handle_at(&self.run.slots, source)?;
+        let context = self.run.stores.context(store)?;
+        let found = crossing::matches(&handle, context, &self.environment.types, to).ok_or_else(mistyped)??;
+        Ok(Reply::One(Value::Bool(found)))
     }
 
     /// What the slot of an optional operand holds; none for a null reference.
