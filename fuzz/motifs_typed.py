@@ -37,6 +37,7 @@ PASS, PASS_OWNED, PASS_I31 = CODE["typed_pass"], CODE["typed_pass_owned"], CODE[
 REF_EQ, REF_HASH = CODE["ref_eq"], CODE["ref_hash"]
 ROOTED_EQ, ROOTED_HASH = CODE["rooted_eq"], CODE["rooted_hash"]
 STRUCT_NEW, ARRAY_NEW, EXN_NEW = CODE["struct_new"], CODE["array_new"], CODE["exn_new"]
+ARRAY_FIXED = CODE["array_new_fixed"]
 UPCAST, CAST, CONV_ANY, CONV_ANY_OWNED = CODE["upcast"], CODE["cast"], CODE["conv_any"], CODE["conv_any_owned"]
 SET_LIMITER, TABLE_NEW, TABLE_GROW, TABLE_SIZE = (
     CODE["set_limiter"],
@@ -140,6 +141,7 @@ def stale_to_any_type(g: Draft) -> None:
         handle = _down(g, any_type(g, False))
         g.close_scope()
         pass_on(g, handle)
+        g.add(MATCHES, (handle, STRUCT))
 
 
 @motif(TYPED, "typed", 0.3, "store_new", "typed_pass")
@@ -191,7 +193,10 @@ def all_fields(g: Draft) -> None:
 def compare(g: Draft) -> None:
     """Two handles, often to the same object by way of another type or root; the roots, too."""
     one = g.handle() if g.byte() < 150 else any_type(g, g.byte() & 1 == 0)
-    two = (one, _down(g, one), pass_on(g, one), g.handle())[g.upto(4)]
+    if g.byte() < 20:
+        one, two = g.i31(g.byte() & 1 == 0), g.i31(False)
+    else:
+        two = (one, _down(g, one), pass_on(g, one), g.handle())[g.upto(4)]
     if one >= 0 and g.builder.slots[one].type == EXTERN and g.byte() < 60:
         owned = g.builder.slots[one].kind == "O"
         two, one = _another_any(g), g.made(CONV_ANY_OWNED if owned else CONV_ANY, (one,), owned)
@@ -231,7 +236,7 @@ def clones(g: Draft) -> None:
 
 def _attempt(g: Draft) -> None:
     """Something that asks the limiter."""
-    slot, way = g.place.slot, g.upto(9)
+    slot, way = g.place.slot, g.upto(10)
     if way < 2:
         g.ext(way == 0)
     elif way == 2:
@@ -247,6 +252,8 @@ def _attempt(g: Draft) -> None:
     elif way == 7:
         made = g.add(TABLE_NEW, (slot, EXTERN, g.upto(3), UNLIMITED, g.value(EXTERN)))
         g.place.tables += made or ()
+    elif way == 8:
+        g.made(ARRAY_FIXED, (slot, 0, 7, NULL, NULL, NULL, 0), False)
     else:
         made = g.add(NEW_ASYNC, (slot, g.fresh_value()))
         if made:
@@ -300,14 +307,26 @@ def no_growth(g: Draft) -> None:
 # --- handles that another thread drops meanwhile
 
 
-@motif(TYPED, "bulk", 0.06, "fill_race")
+def _race(g: Draft, raced: int, count: int) -> None:
+    made = g.add(FILL_RACE, (g.place.slot, count, g.builder.next_value, raced))
+    g.place.fills += made or ()
+
+
+@motif(TYPED, "bulk", 0.08, "fill_race")
 def fill_and_drop(g: Draft) -> None:
+    """In the same store, or in another one that is full, or whose limiter lets no heap be made."""
     _fill(g, (9, 17, 40, 200)[g.upto(4)])
     if not g.place.fills:
         return
-    count = (8, 16, 33, 250)[g.upto(4)]
-    made = g.add(FILL_RACE, (g.place.slot, count, g.builder.next_value, g.pick(g.place.fills)))
-    g.place.fills += made or ()
+    raced, home = g.pick(g.place.fills), g.place
+    if g.byte() < 60 and (place := further_store(g, 65536)) is not None:
+        g.place = place
+        if g.byte() & 1:
+            g.add(SET_LIMITER, (place.slot, NO))
+        else:
+            _fill(g, 2040)
+    _race(g, raced, (8, 16, 33, 250)[g.upto(4)])
+    g.place = home
     if g.byte() < 100:
         g.collect()
 

@@ -24,7 +24,7 @@ from twinheap.model.rules_roots import store_at
 from twinheap.model.world import Broken, World, rule
 
 
-@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept skip/spent")
+@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/spent")
 def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, handle: int, error: int) -> None:
     """As `ext_new`, in increments; allowed with an async limiter."""
     if value in w.spent:

@@ -37,6 +37,7 @@ def _passed(
         return None
     ref = w.look(obs, handle)
     if isinstance(ref, Stale):
+        w.case = "stale"
         return None
     fits = is_a(ref, WASM_TYPES[to])
     if not fits and way != _GIVE:
@@ -92,7 +93,7 @@ _CASES = "ok/object ok/i31 ok/null err:type/foreign skip/empty"
 rule("typed_call", f"{_CASES} err:unrooted/stale")(_typed_call(owned=False))
 rule("typed_call_owned", _CASES)(_typed_call(owned=True))
 _PASSED = f"{_CASES} err:type/mismatch trap:cast/cast"
-rule("typed_pass", f"{_PASSED} err:unrooted/stale err:unrooted/unsure")(_typed_pass(owned=False))
+rule("typed_pass", f"{_PASSED} err:unrooted/stale")(_typed_pass(owned=False))
 rule("typed_pass_owned", _PASSED)(_typed_pass(owned=True))
 
 
@@ -104,11 +105,17 @@ def typed_i31(w: World, obs: Observation, slot: int, way: int, nullable: int, i3
     w.require_values(obs, ("null",) if i31 == NULL else ("i31", i31 & I31_MASK), "TH104")
 
 
-@rule("matches", "ok/yes ok/no err:unrooted/stale err:unrooted/unsure skip/empty")
+def _unsure(w: World) -> None:
+    """A handle that may have been stale was."""
+    w.case = "stale" if w.case == "unsure" else w.case
+
+
+@rule("matches", "ok/yes ok/no err:unrooted/stale skip/empty")
 def matches(w: World, obs: Observation, source: int, type_: int) -> None:
     """Whether the reference is of a type, by tag, kind and type index (3.2)."""
     found = w.read(obs, source)
     if found is None:
+        _unsure(w)
         return
     fits = is_a(found[1], WASM_TYPES[type_])
     w.case = "yes" if fits else "no"
@@ -125,13 +132,14 @@ def _refs(w: World, obs: Observation, left: int, right: int) -> None:
     one = w.read(obs, left)
     two = w.read(obs, right) if one else None
     if one is None or two is None:
+        _unsure(w)
         return
     same = one[1] == two[1] if type(one[1]) is type(two[1]) else False
     w.require_values(obs, (same,), "TH103")
     w.case = ("i31-" if type(one[1]) is int else "") + ("same" if same else "other")
 
 
-_COMPARED = "ok/same ok/other ok/i31-same ok/i31-other err:unrooted/stale err:unrooted/unsure skip/empty"
+_COMPARED = "ok/same ok/other ok/i31-same ok/i31-other err:unrooted/stale skip/empty"
 rule("ref_eq", _COMPARED)(_refs)
 rule("ref_hash", _COMPARED)(_refs)
 
