@@ -19,10 +19,11 @@ from twinheap.fuzz.generate import generate
 from twinheap.fuzz.machine_rules import ProgramMachine, heap_machine
 from twinheap.fuzz.messages import BlockDone, BlockJob, Setup
 from twinheap.fuzz.opening import opener_for
-from twinheap.fuzz.profiles import profile_named
+from twinheap.fuzz.profiles import Profile, profile_named
 from twinheap.fuzz.stats import Statistics
 from twinheap.fuzz.worker import collect_rarely
 from twinheap.model.ops import END
+from twinheap.model.program import Program
 from twinheap.model.view import view
 from twinheap.targets import registry
 from twinheap.targets.serve import READ_SIZE
@@ -88,8 +89,9 @@ class Checked:
 class Bare:
     """The executor of a target, fed with frames that were encoded before; what it answers is read and dropped."""
 
-    def __init__(self, target: str, supported: frozenset[str]) -> None:
+    def __init__(self, target: str, supported: frozenset[str], profile: Profile | None = None) -> None:
         self.supported = supported
+        self._profile = profile or profile_named(PROFILE)
         self._process = subprocess.Popen(
             registry.parse(target).command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -104,12 +106,15 @@ class Bare:
         self._exchange(frames, programs)
         return Measured(ops, time.perf_counter() - started)
 
+    def sent(self, programs: int, seed: int) -> int:
+        """How many ops those programs have, closing `end`s left out."""
+        return sum(op[0] != END for number in range(programs) for op in self._view(seed, number).all_ops)
+
+    def _view(self, seed: int, number: int) -> Program:
+        return view(generate(seed, number, self._profile, self.supported), self.supported)
+
     def _frames(self, programs: int, seed: int) -> list[bytes]:
-        profile = profile_named(PROFILE)
-        bodies = [
-            encoded(view(generate(seed, number, profile, self.supported), self.supported), number)
-            for number in range(programs)
-        ]
+        bodies = [encoded(self._view(seed, number), number) for number in range(programs)]
         return [batch_frame(start, bodies[start : start + BLOCK]) for start in range(0, programs, BLOCK)]
 
     def _exchange(self, frames: Sequence[bytes], answers: int) -> None:

@@ -1,10 +1,11 @@
 """How fast programs are checked, against two baselines that are measured in the same run.
 
-    python benches/pipeline.py [--json FILE] [--memory]
+    python benches/pipeline.py [--json FILE] [--memory | --executors]
 
 (a) `bare`: the same programs, encoded before the clock starts, sent to the same executor, whose answers are read and
 dropped: what checking costs on top of executing. (b) `state machine`: a Hypothesis `RuleBasedStateMachine` over the
 same op kinds with the same judge on the in-process heap: what somebody would write instead of a fuzzer.
+With `--executors`: the native executor of the C API against the one in Python, both bare.
 
 Measurements take turns, and each number is the median of all rounds, so that a machine that is busy for a while does
 not change a ratio. Ops are those executed: skipped ones and closing `end`s are left out.
@@ -19,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from executors import compared
 from measures import Bare, Checked, Measured, state_machine
 from memory import resident
 
@@ -36,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=50, help="steps of a program of the state machine (default: 50)")
     parser.add_argument("--target", action="append", choices=TARGETS, help="measure only this one; repeatable")
     parser.add_argument("--memory", action="store_true", help="measure resident memory instead, at both numbers")
+    parser.add_argument("--executors", action="store_true", help="compare the executors of the C API instead")
     parser.add_argument("--memory-target", default="capi", help="the target of --memory (default: capi, the fastest)")
     parser.add_argument("--memory-programs", type=int, nargs=2, default=[20_000, 200_000], metavar=("FEW", "MANY"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write ratios and rates there, too")
@@ -87,10 +90,13 @@ def _warn(checked: dict[str, Checked]) -> None:
 def main() -> None:
     """Measures, prints, writes."""
     options = arguments()
-    if options.memory:
-        result: dict[str, Any] = {"ratios": {}, "rates": {}, "memory": resident(options)}
+    if options.executors:
+        result: dict[str, Any] = compared(options.rounds, options.programs)
+    elif options.memory:
+        result = {"ratios": {}, "rates": {}, "memory": resident(options)}
     else:
         result = speed(options)
+    if result["rates"]:
         print()
         for name, rate in result["rates"].items():
             print(f"{rate:14,.0f} ops/s  {name}")

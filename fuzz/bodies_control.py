@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twinheap.fuzz.bodies_exprs import condition, operands, value
-from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Maker, below, operand_type
-from twinheap.fuzz.bodies_stmts import block, interesting, shown, statement
+from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Maker, below, is_reference, operand_type
+from twinheap.fuzz.bodies_stmts import block, fresh, interesting, shown, statement
 from twinheap.model.body import Tree
 
 
@@ -83,7 +83,14 @@ def _result_fits(m: Maker, result: str | None) -> bool:
     return result == wanted if result is None or wanted is None else below(result, wanted)
 
 
-@statement("calls", 2)
+def _arguments(m: Maker, types: tuple[str, ...]) -> list[Tree]:
+    """Arguments of a call; sometimes new ones, which its caller keeps no hold of."""
+    if m.chance(170):
+        return operands(m, types, 1)
+    return [fresh(m, type_)[0] if is_reference(type_) else value(m, type_, 1) for type_ in types]
+
+
+@statement("calls", 6)
 def call(m: Maker, depth: int) -> Tree | None:
     helpers = [at for at, helper in enumerate(m.helpers) if m.here.cost + helper.cost * m.here.times <= m.here.allowed]
     if not helpers:
@@ -91,7 +98,7 @@ def call(m: Maker, depth: int) -> Tree | None:
     at = m.pick(helpers)
     m.charge(m.helpers[at].cost)
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
-    tree: Tree = (form, at, *operands(m, m.helpers[at].params, 1))
+    tree: Tree = (form, at, *_arguments(m, m.helpers[at].params))
     result = m.helpers[at].result
     if result is None:
         return tree

@@ -133,10 +133,25 @@ def pause(m: Maker) -> list[Tree]:
     elif m.chance(80):
         table = m.upto(len(KIT_TABLES))
         forgetting.append(("table.set", table, ("i32", m.upto(4)), ("null", KIT_TABLES[table])))
+    if m.chance(80):
+        forgetting.append(overwritten(m))
     after: list[Tree] = []
     if m.chance(80):  # what was freed is used again
         after.append(("drop", leaf_object(m, m.pick(m.structs))))
     return [*forgetting, collection(m), *after]
+
+
+def overwritten(m: Maker) -> Tree:
+    """A variable gets another value, while the one before may wait on the operand stack."""
+    references = [number for number, type_ in enumerate(m.here.types) if is_reference(type_)]
+    if not references:
+        return ("drop", leaf_object(m, m.pick(m.structs)))
+    variable = m.pick(references)
+    type_ = m.here.types[variable]
+    m.learn(variable, None)
+    if type_ == "extern" and m.fresh():
+        return ("set", variable, ("new",))
+    return ("set", variable, leaf_object(m, type_) if type_ in STRUCT_OF and m.chance(128) else ("null", type_))
 
 
 def collection(m: Maker) -> Tree:

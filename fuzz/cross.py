@@ -22,7 +22,7 @@ from typing import Final
 
 from twinheap.fuzz.differ import Judged
 from twinheap.model.codes import Verdict
-from twinheap.model.observation import OOM, PENDING, TRAP, Observation, Value
+from twinheap.model.observation import OOM, PENDING, STOPPED, TRAP, Observation, Value
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program, results_of
 
@@ -39,7 +39,7 @@ _GC: Final = CODE["gc"]
 _SYNC: Final = CODE["sync"]
 _CANCEL: Final = CODE["cancel"]
 _CAST: Final = CODE["cast"]
-_STORE_NEW: Final = CODE["store_new"]
+_STORES: Final = frozenset({CODE["store_new"], CODE["store_new_in"]})
 
 
 def compare(one: Judged, two: Judged, same_collector: bool) -> Verdict | None:
@@ -76,6 +76,11 @@ def _first_open(program: Program, left: Sequence[Observation], right: Sequence[O
             return at
         if OOM in (one.outcome, two.outcome) or PENDING in one.values or PENDING in two.values:
             return at
+        if not STOPPED.isdisjoint((one.outcome, two.outcome)) and (one.outcome, one.values) != (
+            two.outcome,
+            two.values,
+        ):
+            return at
         if op[0] in _BULK and one.values != two.values:
             return at
         if op[0] == _CAST and op[1] in owned:
@@ -88,7 +93,7 @@ def _compare_finalized(
     program: Program, left: Sequence[Observation], right: Sequence[Observation], stop: int
 ) -> Verdict | None:
     ops = program.all_ops[:stop]
-    if any(op[0] in (_CANCEL, _STORE_NEW) for op in ops):
+    if any(op[0] == _CANCEL or op[0] in _STORES for op in ops):
         return None
     one: set[int] = set()
     two: set[int] = set()

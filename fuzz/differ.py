@@ -68,7 +68,7 @@ class Differ:
         self.name = name
         self.runner = runner
         self.hello = runner.hello
-        self.supported = self.hello.ops
+        self.supported = self.hello.supported
         self.profile = profile_of(self.hello, expect)
         self.behaviour: set[Behaviour] | None = None
         self._sent: deque[list[tuple[int, Program]]] = deque()

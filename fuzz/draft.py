@@ -7,7 +7,7 @@ to its pool and returns its slot, or -1 if the op was dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 from random import Random
 from typing import Final
@@ -18,6 +18,7 @@ from twinheap.model.program import Config
 
 CHUNK: Final = 256  # random bytes drawn at once: one call of the generator a hundred choices
 KEPT_STALE: Final = 6  # handles remembered after their scope: the youngest share indices with the next roots
+OTHER_ENGINE: Final = 70  # of 256: how often a further store has an engine of its own
 
 PAYLOADS: Final = INT_KINDS["payload"].edges
 EXT_NEW, EXT_NEW_OWNED = CODE["ext_new"], CODE["ext_new_owned"]
@@ -28,7 +29,8 @@ UNSURE: Final = frozenset(
 )
 """Ops whose result is a handle or nothing, as the run has it."""
 
-SCOPE, SYNC, GC, STORE_NEW = CODE["scope"], CODE["sync"], CODE["gc"], CODE["store_new"]
+SCOPE, SYNC, GC = CODE["scope"], CODE["sync"], CODE["gc"]
+STORE_NEW, STORE_NEW_IN = CODE["store_new"], CODE["store_new_in"]
 
 
 class Place:
@@ -69,11 +71,15 @@ class Place:
 
 
 class Draft:
-    """See the module. `reuse`: 0 picks evenly, 1 recent handles, 2 the oldest: few objects with many holders."""
+    """See the module. `reuse`: 0 picks evenly, 1 recent handles, 2 the oldest: few objects with many holders.
 
-    __slots__ = ("add", "builder", "byte", "orphans", "place", "places", "reuse", "scopes")
+    `engines`: the configurations that stores may have beside that of the program, each as often as it should be drawn.
+    """
 
-    def __init__(self, rng: Random, config: Config) -> None:
+    __slots__ = ("add", "builder", "byte", "engines", "orphans", "place", "places", "reuse", "scopes")
+
+    def __init__(self, rng: Random, config: Config, engines: Sequence[int] = ()) -> None:
+        self.engines = engines
         chunks = iter(lambda: rng.randbytes(CHUNK), b"")
         self.byte: Callable[[], int] = chain.from_iterable(chunks).__next__
         self.builder = Builder(config)
@@ -207,8 +213,11 @@ class Draft:
         del place.lifo[mark:]
 
     def new_place(self, limit: int, limiter: int = 0) -> bool:
-        """A further store, which becomes the current one."""
-        made = self.add(STORE_NEW, (limit, limiter))
+        """A further store, which becomes the current one; at times in another engine."""
+        if self.engines and self.byte() < OTHER_ENGINE:
+            made = self.add(STORE_NEW_IN, (self.engines[self.upto(len(self.engines))], limit, limiter))
+        else:
+            made = self.add(STORE_NEW, (limit, limiter))
         if made is None:
             return False
         self.place = Place(made[0], limit >= 0, limiter)

@@ -216,7 +216,7 @@ class Engine:
 
     def _asked_program(self, suspect: Suspect) -> Program:
         """What the target was asked, made again from its number."""
-        supported = {name: hello.ops for name, hello in self._hellos.items()}
+        supported = {name: hello.supported for name, hello in self._hellos.items()}
         union = frozenset.union(*supported.values())
         program = generate(self.setup.seed, suspect.number, profile_named(self.setup.profile), union)
         if suspect.narrow:
@@ -244,7 +244,7 @@ class Engine:
         )
 
     def _summary(self) -> Summary:
-        supported = frozenset[str]().union(*(hello.ops for hello in self._hellos.values()))
+        supported = frozenset[str]().union(*(hello.supported for hello in self._hellos.values()))
         universe = reachable(supported)
         left = [behaviour for behaviour in missed(self._statistics.behaviours) if behaviour in universe]
         return Summary(

@@ -35,7 +35,7 @@ from twinheap.fuzz.motifs_typed import TYPED
 from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, bodies_for
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
-from twinheap.model.engines import ENGINES
+from twinheap.model.engines import ENGINES, feature
 from twinheap.model.ops import UNLIMITED
 from twinheap.model.program import Config, Program
 from twinheap.model.view import ALL_OPS, OWNED_FORM
@@ -65,15 +65,16 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
     full = rng.random() < profile.full
     bodies = rng.random() < profile.wasm and "run" in supported
     config = _config(rng, profile, full)
-    if rng.random() < profile.engines:
-        config = replace(config, engine=rng.randrange(len(ENGINES)))
+    engines = _engines(supported)
+    if rng.random() < profile.engines and engines:
+        config = replace(config, engine=rng.choice(engines))
     tight = bodies and rng.random() < profile.tight
     if bodies:
         chosen = bodies_for(rng, seed, number, "run_exn" in supported, "call" in supported)
         config = replace(config, limiter=0, bodies=chosen)
     if tight:
         config = replace(config, limit=rng.choice(TIGHT_LIMITS))
-    draft = Draft(rng, config)
+    draft = Draft(rng, config, engines if "store_new_in" in supported else ())
     menu = (wasm_menus if bodies else full_menus if full else menus)[draft.byte() * VARIANTS >> 8]
     low, high = profile.ops
     wanted = low + ((high - low) * draft.byte() >> 8)
@@ -121,6 +122,13 @@ def _run(draft: Draft, menu: Menu, wanted: int) -> None:
         if len(draft.places) > 1 and byte() < 80:
             draft.place = draft.places[byte() * len(draft.places) >> 8]
         menu[byte()](draft)
+
+
+@lru_cache(maxsize=32)  # sets of supported ops and engines
+def _engines(supported: frozenset[str]) -> tuple[int, ...]:
+    """The engine configurations that programs may have, each as often as its share says."""
+    able = [number for number in range(len(ENGINES)) if feature(number) in supported]
+    return tuple(number for number in able for _ in range(ENGINES[number].share))
 
 
 @lru_cache(maxsize=32)  # profiles times sets of supported ops that one process generates for

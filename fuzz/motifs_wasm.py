@@ -19,6 +19,7 @@ from twinheap.fuzz.motifs_memory import FREE, fill
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET, global_value
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.body import calls_back, features_of
+from twinheap.model.engines import ENGINES
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, MAX_DEPTH, NULL, STRUCT, UNLIMITED
 
@@ -32,6 +33,9 @@ CALLING: Final = 0.55  # share of pools with bodies that call back
 SIZES: Final = (4, 8, 12, 12, 12, 16, 24, 30)
 SELECTORS: Final = (0, 1, 0, 1, 2, 3, 1, 2**31 - 1)
 FEW_HANDLES: Final = 9  # of a fill in a callback: one trim
+LIMITED: Final = 200  # of 256: how often a store's limits are set before a run
+FUELS: Final = (UNLIMITED, UNLIMITED, 0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 200)
+DEADLINES: Final = (UNLIMITED, UNLIMITED, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6)
 FEW: Final = 2  # instances of a store
 FEW_STORES: Final = 3  # of a program
 SMALL: Final = 64 << 10  # bytes: four arrays of those that bodies make
@@ -42,6 +46,7 @@ INST, INST_GLOBAL, INST_TABLE = CODE["inst"], CODE["inst_global"], CODE["inst_ta
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
 FILL_RACE, STORE_DROP_RACE = CODE["fill_race"], CODE["store_drop_race"]
+SET_FUEL, SET_EPOCH_DEADLINE = CODE["set_fuel"], CODE["set_epoch_deadline"]
 ARG, RET, RAISE = CODE["arg"], CODE["ret"], CODE["raise"]
 DEEPEST: Final = 4  # callbacks inside callbacks
 MOST_INSIDE: Final = 5  # steps of a callback
@@ -103,12 +108,21 @@ def argument(g: Draft, type_: int) -> int:
 
 def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
     """One run of a body, with a callback if it calls back; its result, or -1."""
+    limit_runs(g)
     if calls_back(g.builder.config.bodies[body]):
         return call(g, body, arguments, owned)
     throws = bool(features_of(g.builder.config.bodies[body]))
     selector = SELECTORS[g.upto(8)]
     operands = (instance(g), body, g.builder.next_value, *arguments, selector, int(owned))
     return g.made(RUN_EXN if throws else RUN, operands, owned)
+
+
+def limit_runs(g: Draft) -> None:
+    """What the next runs may use, mostly said anew: once it is used up, nothing runs any more."""
+    engine = ENGINES[g.builder.stores[g.place.slot].engine]
+    if engine.limits_runs and g.byte() < LIMITED:
+        code, amounts = (SET_FUEL, FUELS) if engine.fuel else (SET_EPOCH_DEADLINE, DEADLINES)
+        g.add(code, (g.place.slot, amounts[g.upto(len(amounts))]))
 
 
 def some_body(g: Draft) -> int:
@@ -144,9 +158,10 @@ def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> i
     _inside(g)
     g.place = place
     g.close_scope()
-    _race(g, before_fills)
     place.unsure.update(place.owned[before:])  # the callback may not have run
-    return g.made(RESULT, (int(owned),), owned) if g.byte() < 220 else -1
+    back = g.made(RESULT, (int(owned),), owned) if g.byte() < 220 else -1
+    _race(g, before_fills)
+    return back
 
 
 def _race(g: Draft, before: int) -> None:

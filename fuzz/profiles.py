@@ -43,7 +43,7 @@ class Profile(msgspec.Struct, frozen=True):
     wasm: float = 0.45
     tight: float = 0.04
     churn: float = 0.01
-    engines: float = 0.2
+    engines: float = 0.35
 
     def weight(self, group: str) -> float:
         """The factor on `group`."""

@@ -15,8 +15,9 @@ import msgspec
 from twinheap.fuzz.oracle import CrossOracle, Opener, Oracle, Seen, TargetOracle
 from twinheap.fuzz.store import StoreError, list_files, read_program
 from twinheap.model.codes import Verdict
+from twinheap.model.engines import DEFAULT, feature
 from twinheap.model.ops import OPS
-from twinheap.model.program import Program
+from twinheap.model.program import Program, engines_of
 from twinheap.model.text import SUFFIX
 from twinheap.model.view import OWNED_FORM
 from twinheap.targets.executor import ExecutorError
@@ -118,7 +119,10 @@ def load(path: Path) -> Stored:
 
 
 def inexpressible(program: Program, supported: frozenset[str]) -> list[str]:
-    """The op kinds of `program` that a target can neither run nor lower, so that a replay would mean nothing."""
+    """The op kinds of `program` that a target can neither run nor lower, so that a replay would mean nothing.
+
+    Likewise its engine configurations: under others it may show something else.
+    """
     lifo = "scope" in supported
     missing: dict[str, None] = {}
     for op in program.ops:
@@ -126,6 +130,9 @@ def inexpressible(program: Program, supported: frozenset[str]) -> list[str]:
         lowered = name in ("scope", "end", "lend") or OWNED_FORM.get(name) in supported
         if name not in supported and (lifo or not lowered):
             missing[name] = None
+    for engine in sorted(engines_of(program) - {DEFAULT}):
+        if feature(engine) not in supported:
+            missing[feature(engine)] = None
     return list(missing)
 
 

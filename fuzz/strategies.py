@@ -28,7 +28,12 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 MAX_OPS: Final = 40  # by default: what a test judges in about a millisecond
 SIMPLEST: Final = ("ext_new_owned", "ext_new", "odrop", "gc", "data")  # op choices shrink towards these, in order
-FEW_OPS: Final = frozenset({"store_new", "store_drop", "set_limit", "wrong_store", "fill", "typed_call"})
+FEW_OPS: Final = frozenset(
+    {
+        *("store_new", "store_new_in", "store_drop", "set_limit", "set_fuel", "set_epoch_deadline"),
+        *("wrong_store", "fill", "typed_call"),
+    }
+)
 MAX_MANY: Final = 32  # objects of a fill: trims, without the cost of filling a heap
 
 ALWAYS: Final = "OP"  # kinds with ops that touch no store, or that end what the others wait for

@@ -35,11 +35,12 @@ class Slot:
 
 
 class StoreState:
-    """What is statically known of a store: collection epoch, pending future, open scopes, limiter, its answers."""
+    """What is statically known of a store: its engine, collection epoch, pending future, scopes, limiter, answers."""
 
-    __slots__ = ("answer", "epoch", "limiter", "pending", "scopes")
+    __slots__ = ("answer", "engine", "epoch", "limiter", "pending", "scopes")
 
-    def __init__(self, limiter: int) -> None:
+    def __init__(self, limiter: int, engine: int) -> None:
+        self.engine = engine  # the number of its configuration
         self.epoch = 0  # raised at each point where a collection may run; raw values expire then
         self.pending = NULL  # the one open future (slot), while which other ops on the store are dropped
         self.scopes = 0
@@ -80,7 +81,7 @@ class Builder:
         self.callbacks: list[int] = []  # places among the brackets of those that are calls
         self.returned = (NULL, NULL)  # where the op after a call stands, and the call's store
         self.closed = False
-        self.new_store(self.config.limiter)
+        self.new_store(self.config.limiter, self.config.engine)
 
     def add(self, code: int, operands: Sequence[int], keep: bool = False) -> Outs | None:
         """Offers one op; returns its results, or None if it was dropped.
@@ -129,10 +130,10 @@ class Builder:
         self.pools[kind].append(slot)
         return slot
 
-    def new_store(self, limiter: int) -> int:
+    def new_store(self, limiter: int, engine: int) -> int:
         """Defines the next slot as a store."""
         slot = len(self.slots)
-        self.stores[slot] = StoreState(limiter)
+        self.stores[slot] = StoreState(limiter, engine)
         return self.new("S", slot)
 
     def close(self, slot: int) -> None:

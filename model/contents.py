@@ -93,11 +93,16 @@ class SegmentState:
 
 
 class BodyState:
-    """What an instance of a body has of its own: private globals and passive segments."""
+    """What an instance of a body has of its own: private globals and passive segments.
 
-    __slots__ = ("globals", "segments")
+    `points`: the check points that its runs passed. `drifts`: its runs of which nobody knows how far they came.
+    """
+
+    __slots__ = ("drifts", "globals", "points", "segments")
 
     def __init__(self) -> None:
+        self.points = 0
+        self.drifts = 0
         self.globals: list[Cell] = []
         self.segments: list[SegmentState] = []
 

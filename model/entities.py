@@ -27,11 +27,12 @@ class Obj:
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values);
     `inside`: cells of objects that are held themselves. `count`: the exact reference count; `address`: its block; both
     only in exact mode. The rest are predicates of known defects: `listed` and `tainted` (in the OASR list, and exposed
-    while already there: 1.6, K1), `tabled` (was offered to a table: K14), `as_any` (was rooted as an any reference:
-    K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2), `halfway` (a field of an object whose
-    initialization failed later: K12), `taken` (from the pending slot: K19), `hosted` (a host function's parameter or
-    result: K22), `orphaned` (held by an object that died: K20), `misfit` (an array whose elements had the wrong type:
-    K29).
+    while already there: 1.6, K1), `tabled` (was offered to a table: K14), `as_any` (a raw value was rooted as an any
+    reference: K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2), `halfway` (a field of an
+    object whose initialization failed later: K12), `taken` (from the pending slot: K19), `hosted` (a host function's
+    parameter or result: K22), `orphaned` (held by an object that died: K20), `misfit` (an array whose elements had the
+    wrong type: K29), `missing` (how many of its holders were not counted: K9, K15,
+    K33), `lost` (a collection freed it for that).
     `size`: the bytes of an object other than an externref, before rounding.
     """
 
@@ -49,7 +50,9 @@ class Obj:
         "inside",
         "kind",
         "listed",
+        "lost",
         "misfit",
+        "missing",
         "orphaned",
         "payload",
         "size",
@@ -84,6 +87,8 @@ class Obj:
         self.hosted = False
         self.orphaned = False
         self.misfit = False
+        self.missing = 0
+        self.lost = False
         self.size = 0
         self.count = 0
         self.address = 0

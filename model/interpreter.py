@@ -7,7 +7,7 @@ Frames are no holders: what only they know may be finalized, unless it is used l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twinheap.model.body import Tree, forms
@@ -18,6 +18,7 @@ from twinheap.model.contents import BodyState, Cell, Instance, SegmentState
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
+from twinheap.model.run_limits import BULK
 from twinheap.model.world import Lost
 
 MAX_STEPS: Final = 200_000
@@ -71,10 +72,12 @@ class Machine:
         heap.on_top = lambda: [*self.variables, *self.operands]
 
     def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
-        """Calls `main`. Raises Trap, Thrown, OutOfMemory; Broken and Lost."""
+        """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
+            self.heap.limits.begin(self.own)
             result = self.call(None, args)
+            self.heap.limits.over()
         except RecursionError:
             raise Lost from None
         self.heap.use(result)
@@ -96,6 +99,8 @@ class Machine:
                 for item in segment.items:
                     state.refs.append(self.value(item))
                     self.heap.store.hold(state.refs[-1])
+                if self.heap.w.profile.segments_late and any(type(ref) is Obj for ref in state.refs):
+                    self.heap.store.unmade = True
             for active in self.env.active:
                 self._write(active)
         except Trap:
@@ -116,7 +121,9 @@ class Machine:
                 self.value(item)
             raise Trap("table_oob")
         for at, item in enumerate(active.items, active.index):
-            self.heap.set_element(table, at, self.value(item))
+            ref = self.value(item)
+            self.initialized([ref], kept=False)
+            self.heap.set_element(table, at, ref)
 
     def out_of_memory(self, body: int) -> None:
         """The run ended so, perhaps while the body was instantiated: then the next run does that again."""
@@ -145,6 +152,7 @@ class Machine:
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
             try:
+                self.heap.limits.point()
                 result: Stored = None
                 for part in function.parts:
                     result = self.value(part)
@@ -171,6 +179,8 @@ class Machine:
             self.operands.append(self.value(part))  # type: ignore[arg-type]
         values = self.operands[mark:]
         del self.operands[mark:]
+        if tree[0] in BULK:
+            self.heap.limits.bulk()
         return values
 
     def type_of(self, tree: Tree) -> str:
@@ -184,6 +194,15 @@ class Machine:
         if allocates and segment.used:
             self.heap.store.reused_segments = True
         segment.used = True
+
+    def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
+        """The runtime made roots of raw values of a storage type. `kept`: a segment holds them in the model."""
+
+    def initialized(self, refs: Sequence[Ref], kept: bool) -> None:
+        """The runtime is about to initialize elements of a table."""
+
+    def filled(self, index: int, count: int) -> None:
+        """A part of an array is about to be filled."""
 
     def block(self, parts: Tree) -> None:
         """Statements in order."""
@@ -252,6 +271,7 @@ def _if_else(m: Machine, tree: Tree) -> Stored:
 @form("repeat")
 def _repeat(m: Machine, tree: Tree) -> None:
     for _ in range(int(tree[1])):  # type: ignore[arg-type]
+        m.heap.limits.point()
         m.block(tree[2:])
 
 

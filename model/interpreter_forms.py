@@ -164,8 +164,8 @@ def _set(m: Machine, tree: Tree) -> Stored:
 @form("set2")
 def _set2(m: Machine, tree: Tree) -> None:
     one, other = m.operands_of(tree, 3)
-    m.variables[_number(tree)] = one
     m.variables[int(tree[2])] = other  # type: ignore[arg-type]
+    m.variables[_number(tree)] = one  # last: it may be the same variable
 
 
 @form("drop")
@@ -227,6 +227,7 @@ def _note(m: Machine, tree: Tree) -> None:
 
 @form("gc")
 def _gc(m: Machine, _tree: Tree) -> None:
+    m.heap.store.collected()
     m.heap.store.trimmed()
 
 

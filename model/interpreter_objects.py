@@ -120,7 +120,8 @@ def _array_new_default(m: Machine, tree: Tree) -> Stored:
 
 @form("array.new_fixed")
 def _array_new_fixed(m: Machine, tree: Tree) -> Stored:
-    return m.heap.alloc("array", _name(tree), [packed(_element(tree), value) for value in m.operands_of(tree, 2)])
+    cells = [packed(_element(tree), value) for value in m.operands_of(tree, 2)]
+    return m.heap.alloc("array", _name(tree), cells)
 
 
 @form("array.get")
@@ -152,7 +153,9 @@ def _array_len(m: Machine, tree: Tree) -> Stored:
 @form("array.fill")
 def _array_fill(m: Machine, tree: Tree) -> None:
     array, index, value, count = m.operands_of(tree, 2)
-    _fill(m, _object(array), unsigned(index), [value] * _fitting(array, index, count))
+    number = _fitting(array, index, count)
+    m.filled(unsigned(index), number)
+    _fill(m, _object(array), unsigned(index), [value] * number)
 
 
 def _fitting(array: Stored, index: Stored, count: Stored) -> int:
@@ -173,7 +176,9 @@ def _array_copy(m: Machine, tree: Tree) -> None:
     number = _fitting(target, at, count)
     _fitting(source, start, count)
     first = unsigned(start)
-    _fill(m, target, unsigned(at), source.cells[first : first + number])
+    cells = source.cells[first : first + number]
+    m.rerooted(cells, _element(tree))
+    _fill(m, target, unsigned(at), cells)
 
 
 # --- segments
@@ -198,7 +203,9 @@ def _data(storage: str, start: int, count: int) -> list[Stored]:
 @form("array.new_elem")
 def _array_new_elem(m: Machine, tree: Tree) -> Stored:
     start, count = map(unsigned, m.operands_of(tree, 3))
-    return m.heap.alloc("array", _name(tree), _items(m, _int(tree, 2), start, count))
+    items = _items(m, _int(tree, 2), start, count)
+    m.rerooted(items, _element(tree), kept=True)
+    return m.heap.alloc("array", _name(tree), items)
 
 
 @form("array.new_data")
@@ -211,7 +218,9 @@ def _array_new_data(m: Machine, tree: Tree) -> Stored:
 def _array_init_elem(m: Machine, tree: Tree) -> None:
     array, index, start, count = m.operands_of(tree, 3)
     number = _fitting(array, index, count)
-    _fill(m, _object(array), unsigned(index), _items(m, _int(tree, 2), unsigned(start), number))
+    items = _items(m, _int(tree, 2), unsigned(start), number)
+    m.rerooted(items, _element(tree), kept=True)
+    _fill(m, _object(array), unsigned(index), items)
 
 
 @form("array.init_data")
@@ -302,4 +311,6 @@ def _table_init(m: Machine, tree: Tree) -> None:
     at, start, count = map(unsigned, m.operands_of(tree, 3))
     table = _table(m, tree)
     _within(at, count, len(table.refs), "table_oob")
-    _replace(m, table, at, _items(m, _int(tree, 2), start, count))
+    items = _items(m, _int(tree, 2), start, count)
+    m.initialized(items, kept=True)
+    _replace(m, table, at, items)

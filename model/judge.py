@@ -10,6 +10,7 @@ from twinheap.model import (
     rules_callbacks,
     rules_exceptions,
     rules_fields,
+    rules_limits,
     rules_memory,
     rules_objects,
     rules_resources,
@@ -26,6 +27,7 @@ from twinheap.model.observation import DEAD, HANG, PANIC, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
+from twinheap.model.rehearsal import rehearse
 from twinheap.model.rules_callbacks import lumped
 from twinheap.model.world import RULES, Broken, Lost, Rule, World
 
@@ -42,6 +44,7 @@ _RULE_MODULES: Final = (
     rules_objects,
     rules_wasm,
     rules_callbacks,
+    rules_limits,
 )  # importing them registers their rules
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
@@ -131,4 +134,6 @@ def _over(observations: Sequence[Observation]) -> bool:
 def _ended(w: World, op: Op, obs: Observation) -> Verdict:
     """The process panicked, died or hung where the specification has nothing of the kind."""
     code = "TH401" if obs.outcome.startswith(PANIC) else "TH402" if obs.outcome.startswith(DEAD) else "TH403"
+    if w.profile.defects:
+        rehearse(w, op)
     return Verdict(code, w.at, "no panic, death or hang", str(obs), known_panic(w, op, obs))

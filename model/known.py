@@ -47,7 +47,7 @@ def known_leak(w: World, obj: Obj) -> str | None:
     if marked is not None or "K9" not in w.profile.defects:
         return marked
     store = w.slots[obj.store]
-    return "K9" if isinstance(store, Store) and store.thrown else None
+    return "K9" if isinstance(store, Store) and "K9" in store.unsafe else None
 
 
 def known_break(w: World, broken: Broken, op: Op) -> str | None:
@@ -64,7 +64,7 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         return "K27"
     if broken.code == "TH501" and "K8" in w.profile.defects:
         return "K8" if not w.acting.heap else None
-    if broken.code in UNCOUNTED_CODES and "K9" in w.profile.defects and _store_of(w, broken).thrown:
+    if broken.code in UNCOUNTED_CODES and "K9" in _store_of(w, broken).unsafe:
         return "K9"
     if broken.code == "TH301" and broken.obj is not None:
         if "K7" in w.profile.defects and _just_under_pages(w, w.acting, broken.obj):

@@ -9,9 +9,10 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, REFERENCES
+from twinheap.model.known_waiting import SEQUENCES, overtakes
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
-from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS
+from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
 from twinheap.model.state import Store
@@ -29,6 +30,9 @@ _NO_GC: Final = ("Cannot GC inside a no-GC scope", "the len is 0 but the index i
 """In the panic texts of K21, in its two releases."""
 
 _ILLEGAL: Final = DEAD + "SIGILL"
+NO_KIND: Final = "invalid `VMGcKind`"
+"""The panic text of K24 where there is something at the index that an i31 looks like."""
+
 _WRITES: Final = frozenset({"active", "table.fill", "table.copy", "table.init", "array.copy", "array.init_elem"})
 """Forms that write through the runtime's own barrier; Wasm's code for the others knows i31."""
 
@@ -51,10 +55,10 @@ _SAME_VALUE: Final = frozenset(
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26, K28, K31 to K33 that a body may meet; memory may be used too early after them.
+    """The defects K3, K4, K15, K25, K26, K28, K31 to K34 that a body may meet; memory may be used too early after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
-    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it.
+    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -77,11 +81,13 @@ def unsafe_in(text: str) -> frozenset[str]:
             found |= {"K31"} if any(inner[0] == "repeat" for inner in forms(form)) else set()
             found |= {"K32"} if _reads_constant(form) else set()
         parts = [part for part in form if isinstance(part, tuple)]
-        if form[0] in ("then", "main", "func", "body", "do", "block", "repeat", "try"):
-            continue  # their parts follow each other, and leave nothing on the stack
+        if form[0] in SEQUENCES:
+            continue
         for at, part in enumerate(parts):
             if any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
+    if overtakes(text, _may_collect):
+        found.add("K34")
     return frozenset(found)
 
 
@@ -98,8 +104,19 @@ def _reads_constant(body: Tree) -> bool:
     return any(form[0] == "global.get" and str(form[1]) in constants for part in functions for form in forms(part))
 
 
-def _unmapped(form: Tree) -> set[str]:
+@lru_cache(maxsize=CACHED)
+def unmapped(form: Tree) -> frozenset[str]:
     """The defects of the forms that may give what `form` gives."""
+    return frozenset(_unmapped(form))
+
+
+def may_hurt(text: str, profile: Profile) -> bool:
+    """Whether a run of a body may meet a defect that `hazards.Watched` looks for."""
+    found = unsafe_in(text) & profile.defects
+    return bool(found if profile.collector == "copying" else found - {"K32"})  # else nothing moves
+
+
+def _unmapped(form: Tree) -> set[str]:
     name = str(form[0])
     found = {_UNMAPPED[name]} if name in _UNMAPPED else set()
     if name in _SAME_VALUE and name in EXPRESSIONS:
@@ -111,21 +128,20 @@ def _unmapped(form: Tree) -> set[str]:
 
 def known_in_bodies(w: World, code: str, op: Op) -> str | None:
     """The known defect of Wasm code that explains a verdict: in a run, or on what an earlier run left behind."""
-    own: frozenset[str] = unsafe_in(w.bodies[op[2]]) if OPS[op[0]].name in RUNS else frozenset()
+    own: set[str] = set()
     unsafe: set[str] = set()
     stores = _stores(w, op)
     for store in stores:
         unsafe |= store.unsafe
+        own |= store.fresh if OPS[op[0]].name in RUNS else set()
     if "K5" in w.profile.defects and code in IDENTITY_CODES and any(store.reused_segments for store in stores):
         return "K5"
-    if w.profile.collector != "copying":
-        own, unsafe = own - {"K32"}, unsafe - {"K32"}  # nothing moves
-    names = sorted(own & w.profile.defects, key=_number) + sorted(unsafe & w.profile.defects, key=_number)
+    names = sorted(own, key=_number) + sorted(unsafe, key=_number)
     return next((name for name in names if code in KNOWN_DEFECTS[name].codes), None)
 
 
 def _number(name: str) -> int:
-    """Defects in the order of their numbers; what the failing op's own body can meet comes before what lingers."""
+    """Defects in the order of their numbers; what the failing op's own body met comes before what lingers."""
     return int(name[1:])
 
 
@@ -145,7 +161,11 @@ def died_in_body(w: World, op: Op, outcome: str) -> str | None:
         return "K16" if writes and _i31_in_reach(w, op) else None
     if "K21" in w.profile.defects and any(text in outcome for text in _NO_GC):
         return "K21" if _allocating_segment(w.bodies[op[2]]) else None
-    return "K24" if "K24" in w.profile.defects and outcome == _ILLEGAL and _i31_in_reach(w, op) else None
+    return (
+        "K24"
+        if "K24" in w.profile.defects and (outcome == _ILLEGAL or NO_KIND in outcome) and _i31_in_reach(w, op)
+        else None
+    )
 
 
 @lru_cache(maxsize=CACHED)

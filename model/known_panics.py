@@ -23,8 +23,8 @@ NO_HEAP: Final = "before it has been allocated"
 NO_TYPE: Final = "should have concrete types"
 """In the panic texts of K11 where the handle of a struct or array denotes an externref."""
 
-NO_FIT: Final = "const expr should be valid"
-"""In the panic text of K27, where a segment makes an object with null fields."""
+NO_FIT: Final = ("const expr should be valid", "should be a valid const expr", "not yet implemented: eqref")
+"""In the panic texts of K27, where a segment or a global makes an object with null fields, or with ones of type eq."""
 
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""
@@ -43,7 +43,7 @@ _RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq
 
 def known_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The known defect that explains a panic."""
-    if "K27" in w.profile.defects and NO_FIT in obs.outcome:
+    if "K27" in w.profile.defects and any(text in obs.outcome for text in NO_FIT):
         return "K27"
     if found := died_in_body(w, op, obs.outcome):
         return found
@@ -120,7 +120,7 @@ def _extern_i31(w: World, slot: int) -> bool:
 
 
 def _uses_thrown(w: World, op: Op) -> bool:
-    """K9: an op on a store in which the host threw: the exception may have been freed under its holder's hands."""
+    """K9: an op on a store in which an exception that the host threw was freed under its holder's hands."""
     touched = (w.slots[slot] for _, slot in slots_of(op))
     stores = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
-    return any(isinstance(store, Store) and store.thrown for store in stores or [w.acting])
+    return any(isinstance(store, Store) and "K9" in store.unsafe for store in stores or [w.acting])

@@ -25,6 +25,12 @@ PANIC: Final = "panic:"  # followed by the panic text as the spec quotes it
 DEAD: Final = "dead:"  # followed by the signal's name or the exit code
 TRAP: Final = "trap:"  # followed by the trap code
 
+STOPPED: Final = frozenset({TRAP + "fuel", TRAP + "interrupt"})
+"""How a run ends that a limit stopped (docs/bodies.md)."""
+
+PASSED: Final = "p:"
+"""What the last value of such an observation begins with; the number of check points that were passed follows."""
+
 PLAIN_OUTCOMES: Final = frozenset({OK, SKIP, UNROOTED, OOM, TYPE, OOB, IMMUTABLE, GROW, OTHER, EXN, HANG})
 
 PENDING: Final = "pending"

@@ -47,6 +47,8 @@ MAX_CALLS: Final = 8  # callbacks inside callbacks: all of them share one Wasm s
 MAX_VALUES: Final = 60_000  # host values in one program: three full fills
 MAX_BODIES: Final = 8  # Wasm bodies in one program: compiling them takes most of its time
 MAX_LENGTH: Final = 20_000  # elements of an array: passes a page under every collector and storage type
+MAX_FUEL: Final = 100_000  # units: what a few runs use up
+MAX_TICKS: Final = 64  # calls of host functions: more than most runs make
 RUN_VALUES: Final = 8  # host values that are set aside for what one run of a body allocates
 UNLIMITED: Final = -1
 
@@ -102,6 +104,9 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
     "ktable": IntKind(0, len(KIT_TABLES) - 1, (), tuple(range(len(KIT_TABLES)))),
+    # A form of a body takes a few units, the smallest body about five; a hundred last for some turns of a loop.
+    "fuel": IntKind(UNLIMITED, MAX_FUEL, (), (UNLIMITED, 0, 1, 5, 10, 20, 40, 80, 160)),
+    "ticks": IntKind(UNLIMITED, MAX_TICKS, (), (UNLIMITED, 0, 1, 2, 3, 4)),
     "polls": IntKind(0, MAX_POLLS, (), (0, 1, 2)),  # 0: until it is done
 }
 """Kinds of plain-integer operands by the name that `Param.kind` uses."""
@@ -242,6 +247,9 @@ wasm     arg              form:form                                             
 wasm     ret              value:H?                                                  ->
 wasm     raise            how:raise                                                 ->
 wasm     result           form:form                                                 -> handle:H
+stores   store_new_in     engine:engine limit:limit limiter:limiter                 -> store:S
+limits   set_fuel         store:S fuel:fuel                                         ->
+limits   set_epoch_deadline store:S ticks:ticks                                     ->
 typed    typed_pass       store:S way:way to:wasm_type nullable:nullable handle:L?  -> handle:L
 typed    typed_pass_owned store:S way:way to:wasm_type nullable:nullable owned:O?   -> owned:O
 typed    typed_i31        store:S way:way nullable:nullable i31:i31                 ->

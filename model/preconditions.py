@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model import preconditions_objects, preconditions_typed  # noqa: F401 -- add to the table
+from twinheap.model.engines import ENGINES
 from twinheap.model.ops import ANY, ARRAY, BY_NAME, EQ, EXTERN, MAX_DEPTH, MAX_STORES, NULL, OPS, STRUCT
 from twinheap.model.preconditions_slots import TABLE, Precondition, precondition
 
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
 def store_new(b: Builder, limit: int, limiter: int) -> Outs | None:
     if b.callbacks or len(b.stores) >= MAX_STORES:  # callbacks may not run, and stores are always there
         return None
-    return (b.new_store(limiter),)
+    return (b.new_store(limiter, b.config.engine),)
+
+
+@precondition
+def store_new_in(b: Builder, engine: int, limit: int, limiter: int) -> Outs | None:
+    if b.callbacks or len(b.stores) >= MAX_STORES:
+        return None
+    return (b.new_store(limiter, engine),)
 
 
 @precondition
@@ -45,6 +53,16 @@ def set_limiter(b: Builder, store: int, answer: int) -> Outs | None:
         return None
     b.stores[store].answer = answer
     return ()
+
+
+@precondition
+def set_fuel(b: Builder, store: int, fuel: int) -> Outs | None:
+    return () if b.ready(store) and ENGINES[b.stores[store].engine].fuel else None
+
+
+@precondition
+def set_epoch_deadline(b: Builder, store: int, ticks: int) -> Outs | None:
+    return () if b.ready(store) and ENGINES[b.stores[store].engine].epochs else None
 
 
 @precondition

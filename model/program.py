@@ -11,10 +11,13 @@ from typing import Final
 
 import msgspec
 
-from twinheap.model.ops import BRACKETS, END, FORM_KINDS, NULL, OPS, UNLIMITED, Op
+from twinheap.model.ops import BRACKETS, CODE, END, FORM_KINDS, NULL, OPS, UNLIMITED, Op
 
 FORMAT_VERSION: Final = 1
 """Version of the stored form. It outlives generator changes: ops may be added, never renumbered by meaning."""
+
+
+STORE_NEW_IN: Final = CODE["store_new_in"]
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -53,6 +56,11 @@ class Program(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         """The lines of the text form: closing `end`s and the implicit tail are not counted."""
         return sum(1 for op in self.ops if op[0] != END)
+
+
+def engines_of(program: Program) -> frozenset[int]:
+    """The numbers of the engine configurations that the stores of `program` have."""
+    return frozenset({program.config.engine, *(op[1] for op in program.ops if op[0] == STORE_NEW_IN)})
 
 
 def slots_of(op: Op) -> Iterator[tuple[str, int]]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from twinheap.model.body import calls_back
 from twinheap.model.builder import Builder
+from twinheap.model.engines import ENGINES
 from twinheap.model.ops import CALLS, CODE, MAX_CALLS, MAX_OPS, NULL, OpSpec
 
 
@@ -23,6 +24,8 @@ def why_dropped(builder: Builder, spec: OpSpec, operands: Sequence[int], names: 
         return "nothing may follow wrong_store, since it ends the process; remove this line"
     if len(builder.ops) >= MAX_OPS:
         return f"a program has at most {MAX_OPS} ops; remove some"
+    if (why := _about_limits(builder, spec, operands)) is not None:
+        return why
     if (why := _about_callbacks(builder, spec, operands)) is not None:
         return why
     name_of = {slot: name for name, slot in names.items()}
@@ -43,10 +46,19 @@ def why_dropped(builder: Builder, spec: OpSpec, operands: Sequence[int], names: 
     return "its precondition does not hold (docs/spec/program-ir.md 8.1); check kinds, types and stores, or remove it"
 
 
+def _about_limits(builder: Builder, spec: OpSpec, operands: Sequence[int]) -> str | None:
+    """What the engine of a store has to do with it, if anything."""
+    wanted = {"set_fuel": "fuel", "set_epoch_deadline": "epochs"}.get(spec.name)
+    store = builder.stores.get(operands[0]) if wanted else None
+    if store is None or getattr(ENGINES[store.engine], str(wanted)):
+        return None
+    return f"the store's engine has no {wanted}; give it one by engine={wanted}, or remove this line"
+
+
 _INSIDE: Final = frozenset({"arg", "ret", "raise"})
 _OUTSIDE: Final = frozenset(
     {
-        *("store_new", "store_drop", "store_drop_race", "set_limiter", "wrong_store"),
+        *("store_new", "store_new_in", "store_drop", "store_drop_race", "set_limiter", "wrong_store"),
         *("new_async", "gc_async", "poll", "cancel"),
     }
 )

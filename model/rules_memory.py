@@ -187,15 +187,17 @@ def fill_race(w: World, obs: Observation, slot: int, count: int, first: int, rac
         w.skip(obs)
         return
     assert isinstance(bulk, Fill)
-    if bulk.store is store:
+    same = bulk.store is store  # else this store sees nothing of it
+    if same:
         store.forget_exactness()
     before = store.most_live
     _drop_all(bulk)
-    w.slots[result] = Fill(store, [*_filled(w, obs, store, slot, count, first, exact=False)])
-    number = len(w.slots[result].roots)  # type: ignore[union-attr]
-    if w.case in ("some", "none"):
-        most = Load(before.objects + number, before.bytes + number * EXTERNREF_BLOCK[w.profile.collector])
-        must_fit(store, None, Obj(first + number, slot), most)
+    roots = _filled(w, obs, store, slot, count, first, exact=not same)
+    w.slots[result] = Fill(store, [*roots])
+    if same and w.case in ("some", "none"):
+        size = EXTERNREF_BLOCK[w.profile.collector]
+        most = Load(before.objects + len(roots), before.bytes + len(roots) * size)
+        must_fit(store, None, Obj(first + len(roots), slot), most)
 
 
 @rule("store_drop_race", "ok/own ok/other skip/empty")

@@ -27,7 +27,15 @@ def store_new(w: World, obs: Observation, limit: int, limiter: int, slot: int) -
     """A store without a heap."""
     w.case = "async" if limiter else "plain"
     w.require(obs, OK, "a store can be made")
-    w.add_store(slot, limit, limiter)
+    w.add_store(slot, limit, limiter, w.engine)
+
+
+@rule("store_new_in", "ok/plain ok/async")
+def store_new_in(w: World, obs: Observation, engine: int, limit: int, limiter: int, slot: int) -> None:
+    """A store of an engine configuration of its own."""
+    w.case = "async" if limiter else "plain"
+    w.require(obs, OK, "a store can be made")
+    w.add_store(slot, limit, limiter, engine)
 
 
 @rule("store_drop", "ok/empty ok/values ok/errors")
@@ -180,7 +188,7 @@ def _convert(target: int, owned: bool) -> Callable[..., None]:
         if owned and not w.profile.exact:
             handle.store.expose(ref)  # the C API converts through raw values
         store = handle.store
-        w.put(result, own_in_scope(store, ref) if owned else store.root(ref), target)
+        w.put_raw(result, own_in_scope(store, ref) if owned else store.root(ref), target)
 
     return convert
 

@@ -82,7 +82,7 @@ def _from_raw(owned: bool) -> Callable[..., None]:
         raw = w.slots[source]
         assert isinstance(raw, Raw)
         w.kind_of_null(obs, raw.ref)
-        w.put(result, own_in_scope(raw.store, raw.ref) if owned else raw.store.root(raw.ref), type_)
+        w.put_raw(result, own_in_scope(raw.store, raw.ref) if owned else raw.store.root(raw.ref), type_)
 
     return from_raw
 

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.model import interpreter_forms, interpreter_objects
-from twinheap.model.body_types import env_of
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.entities import Obj, Ref
+from twinheap.model.hazards import machine_for
 from twinheap.model.interpreter import Machine
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
-from twinheap.model.known_bodies import unsafe_in
-from twinheap.model.observation import EXN, NONNULL, OK, TRAP, UNROOTED, Observation
+from twinheap.model.observation import EXN, NONNULL, OK, STOPPED, TRAP, UNROOTED, Observation
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import STALE, Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_limits import Stopped
 from twinheap.model.run_trace import Trace
-from twinheap.model.state import Store
+from twinheap.model.state import Budget, Store
 from twinheap.model.world import Broken, World, rule, unsure
 
 FORMS_FROM: Final = (interpreter_forms, interpreter_objects)  # importing them registers the forms
@@ -136,11 +136,12 @@ def performed(
     w.acting = store
     w.collects(store)
     args = None if _is_stale(w, obs, handles) else _arguments(w, obs, store, handles)
-    store.unsafe |= unsafe_in(w.bodies[body])
+    if not store.runs:
+        store.fresh.clear()
     trace = Trace(w, obs)
     heap = Heap(w, instance, trace, value, args or ())
     heap.callback = callback
-    machine = Machine(env_of(w.bodies[body]), instance, heap)
+    machine = machine_for(w.bodies[body], instance, heap)
     if args is None:
         return _refused(w, obs, machine, body, handles)
     ended = _ending(w, obs, heap, machine, body, (*args, selector))
@@ -148,8 +149,7 @@ def performed(
     if isinstance(ended, Error):
         return ended
     trace.check_over()
-    unsure = store.short or w.profile.segments_late
-    if store.live.objects and not unsure and not store.may_hold():
+    if store.live.objects and not store.short and not store.may_hold():
         raise Broken("TH303", f"err:oom: {store.live.objects} objects are live, and no more fit")
     return ended
 
@@ -165,10 +165,14 @@ def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int,
         heap.show()
     except OutOfMemory:
         return _no_room(w, machine, body)
-    except Trap as trap:
-        return _failed(w, obs, machine, body, TRAP + trap.code)
-    except Thrown:
-        return _failed(w, obs, machine, body, EXN)
+    except Stopped as stopped:
+        return _stopped(w, obs, machine, stopped.outcome)
+    except (Trap, Thrown) as ended:
+        try:
+            heap.limits.over()
+        except Stopped as stopped:
+            return _stopped(w, obs, machine, stopped.outcome)
+        return _failed(w, obs, machine, body, TRAP + ended.code if isinstance(ended, Trap) else EXN)
     w.case = "null" if ref is None else "i31" if not isinstance(ref, Obj) else "object"
     w.require(obs, OK, "the body runs to its end")
     if (heap.trace.result == NONNULL) != (ref is not None):
@@ -178,6 +182,7 @@ def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int,
 
 def _no_room(w: World, machine: Machine, body: int) -> Error:
     machine.out_of_memory(body)
+    machine.own.drifts += 1
     machine.heap.store.short = True
     w.case = "oom"
     return Error()
@@ -196,6 +201,16 @@ def _failed(w: World, obs: Observation, machine: Machine, body: int, outcome: st
     return Error()
 
 
+def _stopped(w: World, obs: Observation, machine: Machine, outcome: str) -> Error:
+    """A limit stopped the run; the frames are gone, and nothing is left to use unless a run around this one goes on."""
+    w.case = "limit"
+    w.require(obs, outcome, "the store has nothing left to use")
+    heap = machine.heap
+    heap.trace.check_over()
+    heap.store.budget = Budget.SOME if len(heap.store.runs) > 1 else Budget.NOTHING
+    return Error()
+
+
 TRAPS: Final = ("table_oob", "null_ref", "cast", "array_oob", "memory_oob", "too_large", "unreachable")
 """Traps that a body can meet: its indirect calls are right, and not deep."""
 
@@ -204,6 +219,7 @@ RUN_CASES = " ".join(
         "ok/null ok/i31 ok/object err:oom/oom err:unrooted/stale err:unrooted/unsure skip/empty",
         *(f"trap:{code}/code" for code in TRAPS),
         "trap:too_large/oom",  # under NULL
+        *(f"{outcome}/limit" for outcome in sorted(STOPPED)),
     ]
 )
 rule("run", RUN_CASES)(_run)

@@ -17,6 +17,7 @@ from twinheap.model.layout import object_bytes
 from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OOM
 from twinheap.model.ops import RUN_VALUES
+from twinheap.model.run_limits import RunLimits
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store, closure
 from twinheap.model.world import Broken, Lost, World
@@ -70,14 +71,18 @@ class Heap:
         self.excused = False  # an allocation that may have failed need not have fitted
         self.candidates: list[Obj] = []
         self.loose: dict[int, Obj] = {}  # made here, or written while nothing held them
+        self.watcher: Callable[[], None] | None = None  # told of collections
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
+        self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
         self.store.runs.append(self.needed)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
     def _may_fail(self, obj: Obj) -> None:
-        """An allocation: if the run ended out of memory, it may be the one that failed."""
+        """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed."""
+        if self.failing or self.store.fills(obj):
+            self.store.collected()
         if not self.failing or not self.trace.over:
             return
         if self._changed:
@@ -102,7 +107,9 @@ class Heap:
         return live
 
     def show(self) -> None:
-        """From here on what happens would show: it was an allocation before that failed."""
+        """From here on what happens would show: it was an allocation before that failed, or the run was stopped."""
+        if self.trace.over:
+            self.limits.over()
         if self.undo is None:
             return
         undo, self.undo = self.undo, None
@@ -144,6 +151,7 @@ class Heap:
         return dropped[-1]
 
     def _change(self, effect: bool, back: Callable[[], object]) -> None:
+        self.limits.changes += effect
         if self.undo is not None:
             self.undo.append((effect, back))
 
@@ -156,6 +164,7 @@ class Heap:
                 self.use(cell)
         obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
         self._may_fail(obj)
+        self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
         self.store.add(obj)
         self.read(obj)
         self.loose[obj.value] = obj
@@ -184,6 +193,7 @@ class Heap:
         self._may_fail(obj)
         self.w.objects[value] = obj
         self.store.add(obj)
+        self.limits.changes += 1
         self._change(False, lambda: self._forget(obj))
         self.store.expose(obj)
         return obj
@@ -218,6 +228,8 @@ class Heap:
     def close(self) -> None:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
         self.store.runs.remove(self.needed)
+        if self.watcher:
+            self.store.watchers.remove(self.watcher)
         loose = [obj for obj in self.loose.values() if not obj.held]
         for obj in loose:
             self.store.hold(obj)
@@ -253,13 +265,17 @@ class Heap:
             self.store.write(table.refs.pop(), None)
 
     def set_cell(self, obj: Obj, at: int, new: Stored) -> None:
-        """A write to a field or element. Into what only frames know it changes nothing that lasts."""
+        """A write to a field or element. Into what only frames know it changes nothing that lasts, but for a cycle."""
         self.use(new)
         old = obj.cells[at]
-        self._change(obj.held, lambda: self.store.write_cell(obj, at, old))
+        self._change(obj.held or self._closes(obj, new), lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
         if not obj.held:
             self.loose[obj.value] = obj
+
+    def _closes(self, obj: Obj, new: Stored) -> bool:
+        """Whether `obj` will hold itself, by way of `new`: under DRC it stays then, with all that it holds (4.2)."""
+        return self.undo is not None and self.w.profile.collector == "drc" and obj in closure([new])
 
     def drop_segment(self, segment: SegmentState) -> None:
         """The segment is empty from now on, and holds nothing."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.model.entities import Obj, Ref
-from twinheap.model.observation import IS_NULL, NONNULL, OK, Observation, Value
+from twinheap.model.observation import IS_NULL, NONNULL, OK, PASSED, STOPPED, Observation, Value
 from twinheap.model.world import Broken, Lost, World
 
 MARK: Final = "f:"
@@ -36,6 +36,13 @@ class Trace:
             if not obs.values or obs.values[-1] not in (NONNULL, IS_NULL):
                 raise Broken("TH404", "the trace of a run that is ok ends with nonnull or null")
             self.entries, self.result = obs.values[:-1], obs.values[-1]
+        self.passed = 0
+        """Of a run that was stopped: how many check points it passed."""
+        if obs.outcome in STOPPED:
+            last = obs.values[-1] if obs.values else None
+            if not isinstance(last, str) or not last.startswith(PASSED) or not last[len(PASSED) :].isdecimal():
+                raise Broken("TH404", f"the trace of a run that is stopped ends with {PASSED} and a number")
+            self.entries, self.passed = obs.values[:-1], int(last[len(PASSED) :])
         marked = [value for entry in self.entries if (value := _marked(entry)) is not None]
         if not set(marked) <= set(obs.finalized):
             raise Broken("TH404", "every value that the trace marks as finalized is among those of the op")

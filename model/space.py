@@ -6,24 +6,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import Protocol
 
 from twinheap.model.entities import FIRST_INDEX
-
-
-class Space(Protocol):
-    """Placement in a heap of `size` bytes."""
-
-    size: int
-
-    def place(self, block: int) -> int:
-        """The address of a new block of `block` bytes, or 0: it does not fit."""
-
-    def release(self, address: int, block: int) -> None:
-        """Gives a block back."""
-
-    def extend(self, size: int) -> None:
-        """The heap has grown to `size` bytes."""
 
 
 class FirstFit:

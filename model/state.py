@@ -6,13 +6,15 @@ collection. Objects that a known defect keeps are moved to `leaked`, so that eac
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from twinheap.model.bounds import Bounds, Load
 from twinheap.model.contents import Future
 from twinheap.model.counts import Exact
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.engines import DEFAULT
+from twinheap.model.entities import PAGE, Obj, Ref, Stored
 from twinheap.model.layout import block, needed
 from twinheap.model.ops import INT_KINDS
 from twinheap.model.profiles import Profile
@@ -21,15 +23,28 @@ from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
 LIMIT: Final = INT_KINDS["answer"].names.index("limit")
 """The answer of a limiter that goes by its limit."""
 
+ROOM: Final = PAGE // 2
+"""Bytes that every heap has before an allocation must collect: half a page, as copying heaps have two halves (1.5)."""
+
 MARKS: Final = ("tainted", "caught", "tabled", "copied", "halfway", "taken", "hosted", "orphaned")
 """Predicates of defects that leak an object: what it holds leaks with it (4.2)."""
+
+
+class Budget(enum.Enum):
+    """What the runs of a store may still use: more than they can, nobody knows, nothing."""
+
+    PLENTY = enum.auto()
+    SOME = enum.auto()
+    NOTHING = enum.auto()
 
 
 class Store:
     """One store: its heap, roots, objects; and in exact mode its exact bookkeeping."""
 
-    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int) -> None:
+    def __init__(self, slot: int, profile: Profile, limit: int, limiter: int, engine: int = DEFAULT) -> None:
         self.slot = slot
+        self.engine = engine  # the number of its configuration
+        self.budget = Budget.PLENTY  # what its runs may use
         self.profile = profile
         self.limit = limit
         self.limiter = limiter
@@ -49,10 +64,15 @@ class Store:
         self.errors: set[int] = set()  # values in kept out-of-memory errors
         self.freed_as_any = False  # an object that was rooted as any is gone: its block may be in use twice (K15)
         self.exception: Ref = None  # the pending exception
-        self.unsafe: set[str] = set()  # defects of frames that a run may have met (K3, K4)
+        self.unsafe: set[str] = set()  # defects that came to harm here: memory may be used wrongly from then on
+        self.fresh: set[str] = set()  # those of the last run
+        self.uncounted: dict[int, tuple[Obj, set[str]]] = {}  # objects with a holder that was not counted, and why
+        self.watchers: list[Callable[[], None]] = []  # of each run under watch: told of collections (hazards.py)
+        self.small = False  # there was an object of the smallest size, and nothing was freed since (K25)
+        self.ever = 0  # the blocks of all objects that were ever made
         self.reused_segments = False  # a segment whose items allocate was used again (K5)
-        self.thrown = False  # the host threw, and that was not counted (K9)
         self.short = False  # a run ended out of memory: what it made before is not known for certain
+        self.unmade = False  # segments have items that are made when they are used, so that they may take no room yet
         self.abandoned = Load(0, 0)  # what bodies made that could not be instantiated: it may stay
         self.bytes = 0  # the blocks of `objects`, and what was given back half-made under NULL
         self.made = False  # an allocation succeeded
@@ -89,6 +109,8 @@ class Store:
         """One more strong holder."""
         if type(ref) is Obj:
             ref.holders += 1  # first: it may hold itself
+            if ref.lost:
+                self._hurt(ref)
             if ref.holders == 1 and not ref.inside:
                 self._revive(ref)
 
@@ -96,6 +118,8 @@ class Store:
         """One strong holder less; without any, the object is MAYBE, and what only it held."""
         if type(ref) is Obj:
             ref.holders -= 1
+            if ref.missing:
+                self._undercut(ref)
             if not ref.holders and not ref.inside:
                 self._die(ref)
 
@@ -103,7 +127,9 @@ class Store:
         """A fresh object, which nothing holds yet: its cells count once something does."""
         self.objects[obj.value] = obj
         self.dead[obj.value] = obj
-        self.bytes += self.block(obj)
+        size = self.block(obj)
+        self.bytes += size
+        self.ever += size
         self.made, self.empty = True, False
 
     def remove(self, obj: Obj) -> None:
@@ -129,6 +155,8 @@ class Store:
     def _leave(self, cell: Stored) -> None:
         if type(cell) is Obj:
             cell.inside -= 1
+            if cell.missing:
+                self._undercut(cell)
             if not cell.holders and not cell.inside:
                 self._die(cell)
 
@@ -139,9 +167,13 @@ class Store:
             dying = pending.pop()
             if not dying.finalized:
                 self.dead[dying.value] = dying
+            if self.small:
+                self.harm("K25")
             for child in dying.children():
                 child.inside -= 1
                 child.orphaned = True
+                if child.missing:
+                    self._undercut(child)
                 _spread(dying, child)
                 if not child.held:
                     pending.append(child)
@@ -252,7 +284,12 @@ class Store:
     def may_hold(self) -> bool:
         """Whether all that is alive can be in the heap at all."""
         bounds = self.bounds
-        if bounds.unlimited or self.runs or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes))):
+        if (
+            bounds.unlimited
+            or self.runs
+            or self.unmade
+            or (bounds.mixed and bounds.may_fit(Load(len(self.objects), self.bytes)))
+        ):
             return True
         if bounds.mixed:
             self.garbage()
@@ -329,6 +366,8 @@ class Store:
     def expose(self, ref: Ref) -> None:
         """`ref` is handed out as a raw value, or to Wasm."""
         if type(ref) is Obj:
+            if ref.lost:
+                self._hurt(ref)
             if ref.listed:
                 ref.tainted = True
             else:
@@ -339,6 +378,8 @@ class Store:
 
     def read_barrier(self, ref: Stored) -> None:
         """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already."""
+        if type(ref) is Obj and ref.lost:
+            self._hurt(ref)
         if type(ref) is Obj and not ref.listed:
             ref.listed = True
             self.listed.append(ref)
@@ -368,12 +409,52 @@ class Store:
 
     def throw(self, ref: Ref) -> None:
         """The host throws: exposed, and a holder like any slot. Where it is not counted, moments are lost (K9)."""
-        if "K9" in self.profile.defects:
-            self.thrown = True
-            self.forget_exactness()
-        self.expose(ref)
         old, self.exception = self.exception, ref
+        if "K9" in self.profile.defects:
+            self.uncount(ref, "K9")
+            self.forget_exactness()
+            if type(old) is Obj and old.missing:
+                old.missing -= 1  # nor is it let go
+        self.expose(ref)
         self.write(old, ref)
+
+    # --- known defects that free what is in use
+
+    def harm(self, name: str) -> None:
+        """A defect came to harm, if the release has it: from here on memory may be used wrongly."""
+        if name in self.profile.defects:
+            self.unsafe.add(name)
+            self.fresh.add(name)
+
+    def uncount(self, ref: Ref, name: str, holders: int = 1) -> None:
+        """A defect leaves out the counts of `holders` of an object. It does harm once no other holder is left."""
+        if type(ref) is Obj and name in self.profile.defects and self.profile.collector == "drc":
+            ref.missing += holders
+            self.uncounted.setdefault(ref.value, (ref, set()))[1].add(name)
+
+    def _undercut(self, obj: Obj) -> None:
+        """A holder of an object with uncounted ones is gone: without a counted one it is freed, listed or not."""
+        if obj.holders + obj.inside <= obj.missing:
+            self._hurt(obj)
+
+    def _hurt(self, obj: Obj) -> None:
+        for name in self.uncounted[obj.value][1]:
+            self.harm(name)
+
+    def fills(self, obj: Obj) -> bool:
+        """Whether a fresh `obj` may need a collection."""
+        return self.ever + self.block(obj) > ROOM
+
+    def collected(self) -> None:
+        """A collection may run, inside a run or outside. What it frees too early does harm once it is touched."""
+        if self.profile.collector == "null":
+            return
+        for obj, _ in self.uncounted.values():
+            obj.lost = obj.lost or obj.holders + obj.inside <= obj.missing
+        if self.small:
+            self.harm("K25")
+        for watcher in self.watchers:
+            watcher()
 
     # --- collections
 

@@ -28,7 +28,7 @@ from twinheap.model.ops import BRACKETS, END, INT_KINDS, NULL, OPS, UNLIMITED, O
 from twinheap.model.program import FORMAT_VERSION, Config, Program, depths, results_of
 from twinheap.model.text_reader import BODY_NAME, META_KEY, SLOT_NAME, FormatError, Parsed, loads
 
-__all__ = ["SUFFIX", "FormatError", "Parsed", "digest", "dumps", "format_op", "format_ops", "loads"]
+__all__ = ["SUFFIX", "FormatError", "Parsed", "config_lines", "digest", "dumps", "format_op", "format_ops", "loads"]
 
 SUFFIX: Final = ".twin"
 """Of files in this form."""
@@ -44,16 +44,25 @@ def dumps(program: Program, meta: Mapping[str, str] | None = None) -> str:
     """
     lines = [f"twinheap program {FORMAT_VERSION}"]
     lines += [_meta_line(key, value) for key, value in (meta or {}).items()]
-    config = program.config
-    if (config.limit, config.limiter, config.engine) != (Config().limit, Config().limiter, Config().engine):
-        names = ["limit", "limiter", *(["engine"] if config.engine else [])]
-        lines.append("S0: " + " ".join(f"{name}={_int(name, getattr(config, name))}" for name in names))
-    lines += [f"B{at}: {body}" for at, body in enumerate(config.bodies)]
+    lines += config_lines(program.config)
     kinds = kinds_of(program)
     for depth, op in depths(program.ops):
         if op[0] != END:
             lines.append(INDENT * depth + format_op(op, kinds))
     return "\n".join(lines) + "\n"
+
+
+def config_lines(config: Config) -> list[str]:
+    """The lines of store 0, if its settings are not the default, and of the bodies.
+
+    >>> config_lines(Config(limit=65536, bodies=("(body (main (get 0)))",)))
+    ['S0: limit=65536 limiter=plain', 'B0: (body (main (get 0)))']
+    """
+    lines = []
+    if (config.limit, config.limiter, config.engine) != (Config().limit, Config().limiter, Config().engine):
+        names = ["limit", "limiter", *(["engine"] if config.engine else [])]
+        lines.append("S0: " + " ".join(f"{name}={_int(name, getattr(config, name))}" for name in names))
+    return lines + [f"B{at}: {body}" for at, body in enumerate(config.bodies)]
 
 
 def digest(program: Program) -> str:

@@ -1,7 +1,7 @@
 """Views: the part of a program that a target can express, lowered by rule (docs/spec/program-ir.md 8.2).
 
-`view(program, supported)` drops or lowers what a target cannot express and resolves the rest anew, so that the
-model judges exactly what the target was asked. `resolve` is the view that supports everything: it is how the text
+`view(program, supported)` drops, lowers or replaces what a target cannot express and resolves the rest anew, so that
+the model judges exactly what the target was asked. `resolve` is the view that supports everything: it is how the text
 form, the shrinker and the findings store turn edited ops into a valid program.
 """
 
@@ -15,10 +15,12 @@ import msgspec
 from msgspec.structs import replace
 
 from twinheap.model.builder import Builder
+from twinheap.model.engines import DEFAULT, FEATURES, feature
 from twinheap.model.ops import BRACKETS, CALLS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
 from twinheap.model.program import Config, Program
 
-ALL_OPS: Final = frozenset(spec.name for spec in OPS)
+ALL_OPS: Final = frozenset(spec.name for spec in OPS) | FEATURES
+"""What a target supports that lacks nothing: every op kind, and every engine configuration."""
 
 # A target without LIFO handles gets owned ones: each L becomes an O that is released where its scope ends.
 OWNED_FORM: Final = {
@@ -48,6 +50,7 @@ class _Step(msgspec.Struct, frozen=True):
     keeps: bool  # an out-of-memory error can be kept
     released: bool  # an owned handle stands for a LIFO one: it is released where its scope ends
     form: int  # place, or NULL: a target without LIFO handles gets owned ones
+    engine: int  # place, or NULL
 
 
 def _step(spec: OpSpec, supported: frozenset[str]) -> _Step | None:
@@ -67,6 +70,7 @@ def _step(spec: OpSpec, supported: frozenset[str]) -> _Step | None:
         keeps="oom_take" in supported,
         released=name != spec.name and name != "oclone",
         form=spec.form_at - 1 if "scope" not in supported else NULL,
+        engine=kinds.index("engine") if "engine" in kinds else NULL,
     )
 
 
@@ -82,6 +86,7 @@ class _Resolver:
     def __init__(self, config: Config, supported: frozenset[str]) -> None:
         # A target without async operations has no async limiter either: it gets plain ones.
         self.builder = Builder(_possible(config, supported))
+        self.supported = supported
         self.plan = _plan(supported)
         self.lifo = "scope" in supported
         self.slots: dict[int, int] = {0: 0, NULL: NULL}
@@ -133,6 +138,13 @@ class _Resolver:
         if call and not self.lifo:
             self.builder.add(END, ())
 
+    def _settle(self, step: _Step, operands: list[int]) -> None:
+        """Settings of a new store that the target cannot have get the default."""
+        if step.limiter != NULL:
+            operands[step.limiter] = 0
+        if step.engine != NULL:
+            operands[step.engine] = possible_engine(operands[step.engine], self.supported)
+
     def _plain(self, op: Op) -> bool:
         """Whether the builder took it."""
         step = self.plan[op[0]]
@@ -148,8 +160,7 @@ class _Resolver:
             operands[place] = slot
         if step.value != NULL:  # a fresh value gets the next id; one seen before must be back with the host
             operands[step.value] = self.values.get(operands[step.value], self.builder.next_value)
-        if step.limiter != NULL:
-            operands[step.limiter] = 0
+        self._settle(step, operands)
         released = step.released
         if step.form != NULL and not operands[step.form]:
             operands[step.form], released = 1, True
@@ -173,14 +184,18 @@ def view(program: Program, supported: frozenset[str]) -> Program:
 
 
 def _possible(config: Config, supported: frozenset[str]) -> Config:
-    """The settings that make sense for a target: without futures, Wasm or instances, the defaults."""
+    """The settings that a target can have: without futures, Wasm or the engine configuration, the defaults."""
     if "gc_async" not in supported:
         config = replace(config, limiter=0)
     if config.bodies and "run" not in supported:
         config = replace(config, bodies=())
-    if config.engine and "inst" not in supported:
-        config = replace(config, engine=0)
-    return config
+    engine = possible_engine(config.engine, supported)
+    return config if engine == config.engine else replace(config, engine=engine)
+
+
+def possible_engine(number: int, supported: frozenset[str]) -> int:
+    """An engine configuration, or the default where a target does not have it."""
+    return number if feature(number) in supported else DEFAULT
 
 
 def resolve(config: Config, ops: Iterable[Op]) -> Program:

@@ -11,24 +11,35 @@ from typing import Final
 
 from twinheap.model.body import Tree, parse
 from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MAXIMUM, TABLE_MINIMUM, TAGS, Field
+from twinheap.model.ops import CODE
+from twinheap.model.program import Program
 from twinheap.model.wat_code import TAG_TYPES, Uses, heap_type, params, signature, value_type
 from twinheap.model.wat_control import FullFunction
 
+_INST: Final = CODE["inst"]
+
 DATA_BYTES: Final = 64
 """Bytes of the data segment of a body: byte i is i."""
+
+POINTS: Final = "points"
+"""The export that counts the check points which an instance of a body has passed: an i32 (docs/bodies.md)."""
 
 MAIN: Final = ("extern", "extern", "any", "i32")
 """The types of main's parameters; its result is extern."""
 
 
-def module(text: str) -> str:
-    """The module of a body: it imports what it uses of "kit" and "host", and exports "main"."""
+def module(text: str, counted: bool = False) -> str:
+    """The module of a body: it imports what it uses of "kit" and "host", and exports "main".
+
+    `counted`: it also counts the check points that it passes, and exports how many as POINTS.
+    """
     parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
     helpers = [part for part in parts if part[0] == "func"]
     own = [part for part in parts if part[0] in ("global", "const")]
     types_of = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
-    uses = Uses(types_of, [str(part[1]) for part in own])
-    code = [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
+    uses = Uses(types_of, [str(part[1]) for part in own], counted)
+    code = [f'(global $points (export "{POINTS}") (mut i32) (i32.const 0))'] if counted else []
+    code += [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
     code += [_segment(uses, f"$s{at}", part) for at, part in enumerate(part for part in parts if part[0] == "segment")]
     code += [_active(uses, part) for part in parts if part[0] == "active"]
     for at, (helper, (taken, result)) in enumerate(zip(helpers, uses.helpers, strict=True)):
@@ -36,6 +47,17 @@ def module(text: str) -> str:
     code += [_function(uses, '$main (export "main")', part, MAIN, "extern") for part in parts if part[0] == "main"]
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
     return _module([*_types(), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
+
+
+def modules(program: Program) -> dict[str, str]:
+    """What a program makes instances of: the kit, and each body by its name; nothing if it has no Wasm code.
+
+    The kit has tags if a body uses one, as where the target knows exceptions.
+    """
+    bodies = {f"B{at}": module(body) for at, body in enumerate(program.config.bodies)}
+    if not bodies and all(op[0] != _INST for op in program.ops):
+        return {}
+    return {"kit": kit_module(any("(tag" in body for body in bodies.values())), **bodies}
 
 
 def kit_module(exceptions: bool) -> str:
@@ -105,7 +127,7 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
     code = "".join(f"\n  {made.code(form)[0]}" for form in forms)
     declared = "".join(f" (local {value_type(of)})" for of in variables)
     counters = "".join(f" (local $c{at} i32)" for at in range(made.counters))
-    return f"(func {head}{signature(taken, result)}{declared}{counters}{code})"
+    return f"(func {head}{signature(taken, result)}{declared}{counters}{uses.passed}{code})"
 
 
 def _extras(uses: Uses) -> list[str]:

@@ -117,7 +117,9 @@ def signature(names: tuple[str, ...], result: str) -> str:
 class Uses:
     """What the functions of a module use of what is outside them."""
 
-    def __init__(self, helpers: list[tuple[tuple[str, ...], str]], globals_: list[str]) -> None:
+    def __init__(self, helpers: list[tuple[tuple[str, ...], str]], globals_: list[str], counted: bool = False) -> None:
+        self.passed = " (global.set $points (i32.add (global.get $points) (i32.const 1)))" if counted else ""
+        """What comes right after a check point: at the beginning of a function, and of each turn of a loop."""
         self.helpers = helpers
         """The types of the helpers' parameters and of their results."""
         self.globals = (*KIT_GLOBALS, *globals_)

@@ -64,7 +64,7 @@ class FullFunction(Function):
         inner = self._texts(statements)
         self._depth -= 1
         down = f"(br_if {label} (local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1))))"
-        return f"(local.set {counter} (i32.const {times})) (loop {label}{inner} {down})", ""
+        return f"(local.set {counter} (i32.const {times})) (loop {label}{self._uses.passed}{inner} {down})", ""
 
     # --- calls
 

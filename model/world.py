@@ -61,6 +61,7 @@ class World:
         self.gone: set[int] = set()  # values finalized without an object: rejected ones
         self.rejected: list[int] = []
         self.due: list[Obj] = []
+        self.engine = program.config.engine
         self.bodies = program.config.bodies
         self.early: set[int] = set()  # finalized in the current run, and judged already
         self.brackets: list[Store | Callback] = []  # the stores of the open scopes, and the callbacks that run
@@ -75,11 +76,11 @@ class World:
         self.at = 0
         self.next = 0  # where judging goes on after the current op
         self.verdicts: list[Verdict] = []
-        self.acting = self.add_store(0, program.config.limit, program.config.limiter)
+        self.acting = self.add_store(0, program.config.limit, program.config.limiter, program.config.engine)
 
-    def add_store(self, slot: int, limit: int, limiter: int) -> Store:
+    def add_store(self, slot: int, limit: int, limiter: int, engine: int) -> Store:
         """Defines a store."""
-        store = Store(slot, self.profile, limit, limiter)
+        store = Store(slot, self.profile, limit, limiter, engine)
         self.slots[slot] = store
         self.stores.append(store)
         return store
@@ -88,10 +89,13 @@ class World:
         """Defines a handle slot."""
         self.slots[slot] = handle
         self.types[slot] = type_
-        if type_ == ANY:
-            ref = handle.ref()
-            if type(ref) is Obj:
-                ref.as_any = True
+
+    def put_raw(self, slot: int, handle: Handle, type_: int) -> None:
+        """Defines a handle slot for a root of a raw value (K15)."""
+        self.put(slot, handle, type_)
+        ref = handle.ref()
+        if type_ == ANY and type(ref) is Obj:
+            ref.as_any = True
 
     # --- outcomes
 
@@ -212,6 +216,8 @@ class World:
         self.collecting = True
         if store.raws:
             store.expire_raws()
+        if store.uncounted or store.watchers or store.small:
+            store.collected()
 
     # --- finalizers (4.4)
 
@@ -255,8 +261,8 @@ class World:
                 raise Broken("TH201", f"v{value} is live: {obj.holders} holders, and {obj.inside} in held objects", obj)
             if self.profile.collector == "copying" and not self.collecting:
                 raise Broken("TH205", f"v{value} can only be finalized by a collection")
+            store.freed_as_any = store.freed_as_any or obj.as_any
         obj.finalized = True
-        store.freed_as_any = store.freed_as_any or obj.as_any
         store.remove(obj)
 
     def _check_due(self, code: int) -> None:

@@ -88,8 +88,8 @@ class Executor(Recovering):
 
     @property
     def supported(self) -> frozenset[str]:
-        """The op kinds that `view` may leave in a program for this executor."""
-        return self.hello.ops
+        """The op kinds and engine configurations that `view` may leave in a program for this executor."""
+        return self.hello.supported
 
     @property
     def pid(self) -> int:

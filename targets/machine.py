@@ -14,7 +14,7 @@ import msgspec
 from twinheap.model.observation import MAX_TEXT, OK, PANIC, SKIP, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.program import Program, closing
-from twinheap.targets.modules import module_of
+from twinheap.targets.modules import modules_of
 from twinheap.targets.wire import WireProgram
 
 Raw = tuple[Any, ...]
@@ -86,7 +86,6 @@ class PythonMachine:
         They end early with an op that panicked. For pytest and Hypothesis; the wire uses `execute`.
         """
         config = program.config
-        bodies = tuple((text, module_of(text)) for text in config.bodies)
         sent = WireProgram(
             0,
             config.limit,
@@ -94,7 +93,7 @@ class PythonMachine:
             program.slots,
             program.values,
             program.all_ops,
-            bodies,
+            modules_of(program),
             config.engine,
         )
         try:

@@ -5,15 +5,26 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from twinheap.model.engines import ENGINES
+from twinheap.model.program import Program, engines_of
 from twinheap.model.wat import module
 
 CACHED: Final = 4096  # modules kept, a few hundred bytes each: those of recent programs, shrinking included
 
 
 @lru_cache(maxsize=CACHED)
-def module_of(text: str) -> bytes:
-    """The module of a body: its WAT turned to binary by the newest wheel, which the project depends on."""
-    return binary(module(text))
+def module_of(text: str, counted: bool = False) -> bytes:
+    """The module of a body: its WAT turned to binary by the newest wheel, which the project depends on.
+
+    `counted`: one that counts the check points it passes.
+    """
+    return binary(module(text, counted))
+
+
+def modules_of(program: Program) -> tuple[tuple[str, bytes], ...]:
+    """For each body of a program its text and its module, as executors get them (docs/wire.md)."""
+    counted = any(ENGINES[number].limits_runs for number in engines_of(program))
+    return tuple((text, module_of(text, counted)) for text in program.config.bodies)
 
 
 def binary(text: str) -> bytes:

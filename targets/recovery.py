@@ -6,6 +6,7 @@ from collections import deque
 from typing import Final
 
 from twinheap.model.observation import Observation
+from twinheap.model.ops import BRACKETS, CALLS, CODE, END, Op
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
 from twinheap.targets.ran import Ended, Flight, Ran, about, by_design, from_outside, not_again, survived
@@ -28,6 +29,11 @@ class Recovering:
 
     def start(self) -> Child:
         """The child, started if need be."""
+        raise NotImplementedError
+
+    @property
+    def supported(self) -> frozenset[str]:
+        """The names of the op kinds that the executor performs."""
         raise NotImplementedError
 
     def _take(self, child: Child, flight: Flight, number: int) -> None:
@@ -129,16 +135,33 @@ class Recovering:
         if op == 0:
             return ()
         try:
-            return self._alone(program, 0, op)
+            return self._alone(program, 0, op, _cut_short(program.all_ops[:op], self.supported))[:op]
         except Trouble:
             return None
         finally:
             self._restart()  # what broke the heap may break it in the clean-up, and the next program must not pay
 
-    def _alone(self, program: Program, number: int, ops: int) -> tuple[Observation, ...]:
-        """Runs the first `ops` ops of a program, with nothing else under way."""
+    def _alone(self, program: Program, number: int, ops: int, ending: tuple[Op, ...] = ()) -> tuple[Observation, ...]:
+        """Runs the first `ops` ops of a program, then those of `ending`, with nothing else under way."""
         batch_id = self._next_id
         self._next_id += 1
         child = self.start()
-        child.send(batch_frame(batch_id, [program_frame(program, number, program.all_ops[:ops])]))
-        return self._observations(child, batch_id, number, ops, program.values)
+        child.send(batch_frame(batch_id, [program_frame(program, number, program.all_ops[:ops] + ending)]))
+        return self._observations(child, batch_id, number, ops + len(ending), program.values)
+
+
+def _cut_short(ops: tuple[Op, ...], supported: frozenset[str]) -> tuple[Op, ...]:
+    """What ends the brackets that a part of a program leaves open: callbacks trap, so that no run goes on after them.
+
+    An executor that does not know `raise` ends them as it ends every program that stops early.
+    """
+    open_: list[int] = []
+    for op in ops:
+        if op[0] in BRACKETS:
+            open_.append(op[0])
+        elif op[0] == END:
+            open_.pop()
+    if "raise" not in supported or not CALLS.intersection(open_):
+        return ()
+    trap: Op = (CODE["raise"], 0)
+    return tuple(each for code in reversed(open_) for each in ((trap, (END,)) if code in CALLS else ((END,),)))

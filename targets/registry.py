@@ -3,7 +3,8 @@
 | name | keys |
 |---|---|
 | `heap` | `collector=drc`, `null` or `copying`; `mutant=m09`; `defects=k1+k6`; `verify=1` |
-| `capi`, `capi@43.0.0` | `lib=PATH` and `release=43.0.0` for somebody's own build |
+| `capi`, `capi@43.0.0` | `lib=PATH` and `release=43.0.0` for somebody's own build; `via=native` or `ctypes`: which |
+| | executor, of those releases the native one by itself once `twinheap rust build capi` made it |
 | `rust`, `rust@48.0.2` | `collector=drc`, `null` or `copying`; `zeal=N`: collect at every Nth allocation; |
 | | `path=CHECKOUT` for somebody's own Wasmtime; `assertions=1`: with debug assertions |
 | `exec` | `cmd=COMMAND`, split as a shell would; `timeout=SECONDS` |
@@ -17,7 +18,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +27,9 @@ from twinheap.targets.executor import MEMORY_LIMIT, OP_TIMEOUT, Executor
 from twinheap.targets.heap.mutants import MUTANTS
 from twinheap.targets.rust import build as rust_build
 from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour, RustError, flavour_of
+
+if TYPE_CHECKING:
+    from twinheap.targets.rust.native import Native
 
 NAMES: Final = ("heap", "capi", "rust", "exec")
 _WITH_RELEASES: Final = ("capi", "rust")
@@ -36,10 +40,11 @@ DEFECTS: Final = ("k1", "k6")
 
 _KEYS: Final = {
     "heap": ("collector", "mutant", "defects", "verify"),
-    "capi": ("lib", "release"),
+    "capi": ("lib", "release", "via"),
     "rust": ("collector", "zeal", "path", "assertions"),
     "exec": ("cmd",),
 }
+_VIAS: Final = ("native", "ctypes")
 _COMMON: Final = ("timeout", "memory")
 _MIB: Final = 1 << 20
 
@@ -262,30 +267,60 @@ def _capi(spec: _Spec, progress: Progress | None) -> list[Target]:
     if "lib" in options:
         if spec.release:
             raise TargetError(f"@{spec.release} and lib= exclude each other: name the release of a build with release=")
-        return [_own_build(options)]
+        return [_own_build(options, progress)]
     if "release" in options:
         raise TargetError(f"release= goes with lib=: write capi@{options['release']} for a release on PyPI")
     try:
         if not spec.release:
             release, library = wheels.installed_library()
-            return [_capi_target("capi", str(library), release)]
+            return [_capi_target("capi", str(library), release, options, progress)]
         releases = [wheels.resolve(release) for release in wheels.expand(spec.release)]
-        return [_capi_target(f"capi@{name}", str(wheels.fetch(name, progress)), name) for name in releases]
+        return [
+            _capi_target(f"capi@{name}", str(wheels.fetch(name, progress)), name, options, progress)
+            for name in releases
+        ]
     except wheels.WheelError as error:
         raise TargetError(str(error)) from None
 
 
-def _own_build(options: dict[str, str]) -> Target:
+def _own_build(options: dict[str, str], progress: Progress | None) -> Target:
     path = Path(options["lib"]).expanduser().absolute()
     if not path.is_file():
         raise TargetError(f"there is no library {path}: check the path")
     name = f"capi,lib={path}"
     release = options.get("release")
-    if release is None:
-        return _capi_target(name, str(path), None)
-    return _capi_target(f"{name},release={release}", str(path), release)
+    if release is not None:
+        name += f",release={release}"
+    # Whether a library is what it is taken for, the Python executor looks; it is the one that is asked by itself.
+    return _capi_target(name, str(path), release, options, progress)
 
 
-def _capi_target(name: str, library: str, release: str | None) -> Target:
+def _capi_target(
+    name: str, library: str, release: str | None, options: dict[str, str], progress: Progress | None
+) -> Target:
+    if "via" in options and options["via"] not in _VIAS:
+        raise TargetError(f"there is no executor {options['via']!r} of capi: choose {_listed(_VIAS)}")
+    via = options.get("via")
+    given = f",via={via}" if via is not None else ""
+    # Whether somebody's own build is what it is taken for, the Python executor looks.
+    if native := _native("ctypes" if via is None and "lib" in options else via, progress):
+        if release is None:
+            raise TargetError("via=native needs to know the release of the library: name it with release=")
+        return Target(name + given, native.command(library, release))
     arguments = ["--library", library] + (["--release", release] if release is not None else [])
-    return Target(name, _python("twinheap.targets.capi.executor", *arguments))
+    return Target(name + given, _python("twinheap.targets.capi.executor", *arguments))
+
+
+def _native(via: str | None, progress: Progress | None) -> Native | None:
+    """The native executor if it is asked for, or if nothing is and it can do all that the other one can."""
+    if via == "ctypes":
+        return None
+    from twinheap.targets.rust import native  # only here: it imports all of the Python executor
+
+    try:
+        if via == "native":
+            return native.build(progress)
+        found = native.built()
+    except RustError as error:
+        raise TargetError(str(error)) from None
+    return found if found is not None and found.is_whole else None

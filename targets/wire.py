@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from twinheap.model.engines import NUMBER, feature
 from twinheap.model.observation import MAX_TEXT, PANIC, Observation, is_outcome
 from twinheap.model.ops import OPS, Op
 from twinheap.model.program import Program
-from twinheap.targets.modules import module_of
+from twinheap.targets.modules import modules_of
 
 WIRE_VERSION: Final = 1
 """Raised when an old executor would misread a new parent, or the reverse. New op kinds do not raise it."""
@@ -53,7 +54,7 @@ class Hello(msgspec.Struct, frozen=True):
     `runtime`: "heap", "wasmtime" or a name of its own. `release`: as "50.0.1", or "" if it has none. `collector`:
     "drc", "null" or "copying". `exact`: whether it reports limiter calls and needed bytes, and finalizes at exactly
     the moments of semantics.md 4.3. `ops`: the names of op kinds that it supports. `build`: free text that tells two
-    builds of one release apart.
+    builds of one release apart. `engines`: the names of the engine configurations that it has beside the default.
     """
 
     wire: int
@@ -63,6 +64,12 @@ class Hello(msgspec.Struct, frozen=True):
     exact: bool
     ops: frozenset[str]
     build: str = ""
+    engines: frozenset[str] = frozenset()
+
+    @property
+    def supported(self) -> frozenset[str]:
+        """The op kinds, and the features of its engine configurations, as `model/view.py` wants them."""
+        return self.ops | {feature(NUMBER[name]) for name in self.engines if name in NUMBER}
 
 
 class ParentHello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
@@ -145,7 +152,7 @@ def program_frame(program: Program, number: int, ops: tuple[Op, ...] | None = No
     sent = (number, config.limit, config.limiter, program.slots, program.values, chosen)
     if not config.bodies and not config.engine:
         return _ENCODER.encode(sent)
-    bodies = [(text, module_of(text)) for text in config.bodies]
+    bodies = modules_of(program)
     return _ENCODER.encode((*sent, bodies, config.engine) if config.engine else (*sent, bodies))
 
 

@@ -13,9 +13,10 @@ import importlib.util
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 PTR, U32, U64, I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
 EXTERN, ANY, EXN = 0, 1, 2
@@ -70,7 +71,10 @@ class CApi:
     """The C API of one release."""
 
     def __init__(self, library: str, major: int) -> None:
-        self.dll = ctypes.CDLL(library)
+        try:
+            self.dll = ctypes.CDLL(library)
+        except OSError as error:
+            misused(str(error))
         self.major = major
         self.val_size = 32 if major >= 37 else 24
         self.item_size = 24 if major >= 34 else 16
@@ -171,19 +175,29 @@ class CApi:
         self.call(f"wasmtime_{self._kind(handle)}_unroot", None, *context, PTR(handle.at))
 
 
+def misused(why: str) -> NoReturn:
+    """Ends the script, which can say nothing about the defect."""
+    print(f"{why}\nusage: this script PATH/TO/_libwasmtime.so MAJOR, or pip install wasmtime", file=sys.stderr)
+    sys.exit(2)
+
+
 def installed() -> tuple[str, int]:
     """The library of the installed `wasmtime` package, and its major version."""
     spec = importlib.util.find_spec("wasmtime")
     if spec is None or spec.origin is None:
-        sys.exit("usage: this script PATH/TO/_libwasmtime.so MAJOR, or pip install wasmtime")
+        misused("the package wasmtime is not installed")
     library = Path(spec.origin).parent / "linux-x86_64" / "_libwasmtime.so"
     return str(library), int(importlib.metadata.version("wasmtime").split(".")[0])
 
 
 def library_from_arguments() -> tuple[str, int]:
     """The library that the command line names, as PATH MAJOR, or the installed one."""
+    if len(sys.argv) != 1 and (len(sys.argv) != 3 or not sys.argv[2].isdecimal()):
+        misused(f"not PATH MAJOR: {' '.join(sys.argv[1:])}")
     library, major = (sys.argv[1], int(sys.argv[2])) if len(sys.argv) == 3 else installed()
-    print(f"Wasmtime {major}: {library}")
+    if not Path(library).is_file():
+        misused(f"{library}: no such file")
+    print(f"Wasmtime {major}: {library}", flush=True)
     return library, major
 
 
@@ -191,7 +205,11 @@ def guarded(main: Callable[[], int], dies: bool) -> int:
     """Runs `main` in a process of its own, which a defect may kill; `dies`: as it must. The exit code."""
     pid = os.fork()
     if not pid:
-        sys.exit(main())
+        try:
+            sys.exit(main())
+        except Exception:
+            traceback.print_exc()
+            sys.exit(2)  # the script's own trouble, and not the defect's
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code == 2:
         return code

@@ -1,21 +1,19 @@
-"""Engine configurations on the C API: a machine for each that programs ask for (model/engines.py, docs/wire.md)."""
+"""Engine configurations on the C API: an engine for each that programs ask for (model/engines.py, docs/wire.md)."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from typing import Any, Final
 
-from twinheap.model.engines import ENGINES, POOL_HEAPS, Engine
+from twinheap.model.engines import DEFAULT, ENGINES, POOL_HEAPS, Engine
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import Library, LibraryError
-from twinheap.targets.capi.machine import CapiMachine
-from twinheap.targets.machine import Raw
-from twinheap.targets.wire import Hello, WireProgram
 
 _PTR: Final = ctypes.c_void_p
 _POOL: Final = "wasmtime_pooling_allocation"
 _OPT_NONE: Final = 0  # WASMTIME_OPT_LEVEL_NONE
+_SINGLE_PASS: Final = 1  # WASMTIME_REGALLOC_SINGLE_PASS
+_PULLEY: Final = b"pulley64"
 _SIZES: Final = {
     "memory_reservation": "reservation",
     "memory_reservation_for_growth": "reservation",
@@ -23,26 +21,54 @@ _SIZES: Final = {
 }
 """Settings in bytes, and the attribute of `Engine` that says them."""
 
-_POOL_SIZES: Final = {"total_gc_heaps": POOL_HEAPS, "max_tables_per_module": 4, "total_tables": 1000}
+POOL_SIZES: Final = {"total_gc_heaps": POOL_HEAPS, "max_tables_per_module": 4, "total_tables": 1000}
 """A kit has two tables, and a body that calls indirectly one more; a thousand are there by default."""
+
+PULLEY_FROM: Final = 37
+"""The release from which the interpreter is there: a wheel before ends the process when it is asked for it."""
+
+FIBERS_FROM: Final = 42
+"""The release from which an engine takes asynchronous calls beside others; before, it refuses all others."""
 
 
 def configure(library: Library, config: int, engine: Engine) -> None:
     """Applies what `engine` asks for to a wasm_config_t*. Raises LibraryError if the release has no such setting."""
-    if not engine.optimize:
-        _set(library, "wasmtime_config_cranelift_opt_level_set", ctypes.c_uint8, config, _OPT_NONE)
+    for wanted, name, of, value in (
+        (not engine.optimize, "cranelift_opt_level", ctypes.c_uint8, _OPT_NONE),
+        (engine.single_pass, "cranelift_regalloc_algorithm", ctypes.c_uint8, _SINGLE_PASS),
+        (engine.explicit, "signals_based_traps", ctypes.c_bool, False),
+        (engine.fuel, "consume_fuel", ctypes.c_bool, True),
+        (engine.epochs, "epoch_interruption", ctypes.c_bool, True),
+    ):
+        if wanted:
+            _set(library, f"wasmtime_config_{name}_set", of, config, value)
+    if engine.fibers and library.shape.major < FIBERS_FROM:
+        raise LibraryError(f"{library.path} has asynchronous calls only in engines that have no others")
+    if engine.pulley:
+        _interpret(library, config)
     for name, attribute in _SIZES.items():
         size = getattr(engine, attribute)
         if size is not None:
             _set(library, f"wasmtime_config_{name}_set", ctypes.c_uint64, config, size)
     if engine.pooling:
-        if not library.has(f"{_POOL}_config_new"):
-            raise LibraryError(f"{library.path} has no pooling allocator")
-        pool = library.function(f"{_POOL}_config_new", _PTR)()
-        for name, value in _POOL_SIZES.items():
-            _set(library, f"{_POOL}_config_{name}_set", ctypes.c_uint32, pool, value)
-        library.function(f"{_POOL}_strategy_set", None, _PTR, _PTR)(config, pool)
-        library.function(f"{_POOL}_config_delete", None, _PTR)(pool)
+        _pool(library, config)
+
+
+def _interpret(library: Library, config: int) -> None:
+    if library.shape.major < PULLEY_FROM:
+        raise LibraryError(f"{library.path} has no Pulley")
+    if library.function("wasmtime_config_target_set", _PTR, _PTR, ctypes.c_char_p)(config, _PULLEY):
+        raise LibraryError(f"{library.path} was built without Pulley")
+
+
+def _pool(library: Library, config: int) -> None:
+    if not library.has(f"{_POOL}_config_new"):
+        raise LibraryError(f"{library.path} has no pooling allocator")
+    pool = library.function(f"{_POOL}_config_new", _PTR)()
+    for name, value in POOL_SIZES.items():
+        _set(library, f"{_POOL}_config_{name}_set", ctypes.c_uint32, pool, value)
+    library.function(f"{_POOL}_strategy_set", None, _PTR, _PTR)(config, pool)
+    library.function(f"{_POOL}_config_delete", None, _PTR)(pool)
 
 
 def _set(library: Library, name: str, of: Any, config: int, value: int) -> None:
@@ -51,32 +77,33 @@ def _set(library: Library, name: str, of: Any, config: int, value: int) -> None:
     library.function(name, None, _PTR, of)(config, value)
 
 
-class EngineMachines:
-    """The machines of one library by engine configuration; what this library cannot have runs on the default one."""
+class Engines:
+    """The engines of one library by number of their configuration, each made when it is first asked for."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._machines = {0: CapiMachine(CApi(library))}
-        self._current = self._machines[0]
+    def __init__(self, first: CApi) -> None:
+        """`first`: the facade with the default engine."""
+        self._library = first.library
+        self._made = {DEFAULT: first}
 
-    def hello(self) -> Hello:
-        """What the handshake says: the same for all."""
-        return self._machines[0].hello()
+    def api(self, number: int) -> CApi:
+        """The facade with an engine. Raises LibraryError if the library cannot have it.
 
-    def execute(self, program: WireProgram, note: Any) -> Sequence[Raw]:
-        """As `PythonMachine.execute`, on the engine that the program asks for."""
-        self._current = self._machines.get(program.engine) or self._made(program.engine)
-        return self._current.execute(program, note)
-
-    def finish(self) -> None:
-        """Drops what the last program left."""
-        self._current.finish()
-
-    def _made(self, number: int) -> CapiMachine:
-        try:
+        Only what is done with engines and their types differs from one to the other.
+        """
+        made = self._made.get(number)
+        if made is None:
             engine = ENGINES[number]
-            made = CapiMachine(CApi(self._library, lambda config: configure(self._library, config, engine)))
-        except (LibraryError, IndexError):
-            made = self._machines[0]
-        self._machines[number] = made
+            made = CApi(self._library, lambda config: configure(self._library, config, engine))
+            self._made[number] = made
         return made
+
+    def names(self) -> frozenset[str]:
+        """The names of those that the library can have; all of them are made."""
+        return frozenset(engine.name for number, engine in enumerate(ENGINES) if self._can(number))
+
+    def _can(self, number: int) -> bool:
+        try:
+            self.api(number)
+        except LibraryError:
+            return False
+        return True

@@ -8,7 +8,8 @@ import sys
 
 from twinheap.targets import serve
 from twinheap.targets.capi import library
-from twinheap.targets.capi.engines import EngineMachines
+from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.machine import CapiMachine
 
 GC_THRESHOLD = 50_000
 """Objects made before Python looks for cycles; the machine makes none."""
@@ -24,7 +25,7 @@ def main() -> None:
         loaded = library.load(options.library, options.release)
         for warning in loaded.warnings:
             print(warning, file=sys.stderr)
-        machine = EngineMachines(loaded)
+        machine = CapiMachine(CApi(loaded))
     except library.LibraryError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -14,9 +14,10 @@ from twinheap.model.observation import OOM
 from twinheap.model.ops import INT_KINDS, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.doomed import outcome_of
+from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_reads import ReadOps
 from twinheap.targets.capi.machine_resources import ResourceOps
-from twinheap.targets.capi.machine_slots import TYPES, StoreState
+from twinheap.targets.capi.machine_slots import TYPES
 from twinheap.targets.capi.outcomes import failure_of
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Raw
 from twinheap.targets.other_thread import OtherThread
@@ -27,7 +28,7 @@ _USES: Final = INT_KINDS["use"].names
 
 
 class CapiMachine(ResourceOps, ReadOps):
-    """Runs programs on one library in this process, with one engine for all of them and a store for each of theirs.
+    """Runs programs on one library in this process: an engine for each configuration, a store for each of the program.
 
     A defect of the runtime kills the process: use it in an executor. Host data is a pointer made of the value id,
     and payloads are kept here, as the memory behind those pointers.
@@ -50,8 +51,9 @@ class CapiMachine(ResourceOps, ReadOps):
         """What the handshake says; looks which collector the library runs."""
         library = self._api.library
         status = library.path.stat()
-        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x}"
-        return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build)
+        names = self._engines.names()
+        build = f"{library.path.name} {status.st_size:x}-{int(status.st_mtime):x} ctypes"
+        return Hello(WIRE_VERSION, "wasmtime", library.release, self._collector(), False, self.supported, build, names)
 
     def _collector(self) -> str:
         """A moving collector changes raw values, and only null finalizes nothing."""

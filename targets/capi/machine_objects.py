@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Final
 
 from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field
 from twinheap.model.observation import ABSENT, EXN
 from twinheap.model.ops import OPS, REF_TYPES, Op
 from twinheap.targets.capi.api import CApi
-from twinheap.targets.capi.machine_slots import MISSING, StoreState
+from twinheap.targets.capi.limits import StoreState
+from twinheap.targets.capi.machine_slots import MISSING
 from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
 from twinheap.targets.capi.outcomes import failure_of
@@ -36,6 +36,7 @@ class ObjectOps(WasmOps):
 
     def __init__(self, api: CApi) -> None:
         super().__init__(api)
+        self._objects_by_engine: dict[int, Objects] = {}
         size = api.shape.val_size
         self._scratch = ctypes.create_string_buffer(size * _MOST)
         self._scratch_at = tuple(ctypes.addressof(self._scratch) + size * at for at in range(_MOST))
@@ -47,14 +48,16 @@ class ObjectOps(WasmOps):
             return super().supported
         return super().supported - {spec.name for spec in OPS if spec.group in _GROUPS} - {"chain"}
 
-    @cached_property
-    def _objects(self) -> Objects:
-        """Made when the first program needs it: it takes a module to compile."""
-        return Objects(self._api)
+    def _objects(self, store: StoreState) -> Objects:
+        """The types of a store's engine, made when the first program needs them: it takes a module to compile."""
+        number = store.engine
+        if number not in self._objects_by_engine:
+            self._objects_by_engine[number] = Objects(self._engines.api(number))
+        return self._objects_by_engine[number]
 
     def clean_up(self) -> None:
-        if "_objects" in self.__dict__:
-            self._objects.forget()
+        for objects in self._objects_by_engine.values():
+            objects.forget()
         super().clean_up()
 
     # --- new objects
@@ -84,7 +87,7 @@ class ObjectOps(WasmOps):
         if values is None:
             return SKIPPED
         store = self.slots[at]
-        failed = self._objects.struct_new(store, store.context, struct, values, self._out(1, result))
+        failed = self._objects(store).struct_new(store, store.context, struct, values, self._out(1, result))
         return self._made(failed, store, _STRUCT, result)
 
     def op_array_new(self, op: Op) -> Raw:
@@ -93,7 +96,7 @@ class ObjectOps(WasmOps):
         if values is None:
             return SKIPPED
         store = self.slots[at]
-        failed = self._objects.array_new(store, store.context, array, values, length, self._out(1, result))
+        failed = self._objects(store).array_new(store, store.context, array, values, length, self._out(1, result))
         return self._made(failed, store, _ARRAY, result)
 
     def op_exn_new(self, op: Op) -> Raw:
@@ -102,7 +105,7 @@ class ObjectOps(WasmOps):
         if values is None:
             return SKIPPED
         store = self.slots[at]
-        failed = self._objects.exn_new(store, store.context, tag, values, self._out(2, result))
+        failed = self._objects(store).exn_new(store, store.context, tag, values, self._out(2, result))
         return self._made(failed, store, _EXN, result)
 
     def op_chain(self, op: Op) -> Raw:
@@ -114,7 +117,7 @@ class ObjectOps(WasmOps):
             link = self._links[made % 2]
             ctypes.memmove(self._scratch_at[0], before - VAL_HANDLE, size)
             ctypes.memmove(self._scratch_at[1], self._nulls[0] - VAL_HANDLE, size)
-            if made == count or self._objects.struct_new(store, store.context, _NODE, self._scratch_at[0], link):
+            if made == count or self._objects(store).struct_new(store, store.context, _NODE, self._scratch_at[0], link):
                 break
             if made:
                 unroot(store.context, before)
@@ -131,16 +134,16 @@ class ObjectOps(WasmOps):
         """The field, or the elements wherever they end; None if there is no such field."""
         context, handle = held[0].context, held[1]
         if kind == _EXN:
-            fields = _TAG_OF_COUNT[self._objects.field_count(context, handle)].fields
+            fields = _TAG_OF_COUNT[self._objects(held[0]).field_count(context, handle)].fields
         else:
-            fields = self._objects.type_of(kind, context, handle).fields
+            fields = self._objects(held[0]).type_of(kind, context, handle).fields
         place = 0 if kind == _ARRAY else index
         return fields[place] if place < len(fields) else None
 
     def _has(self, kind: int, held: Any, index: int, wanted: str | None) -> bool:
         """Whether a field holds references of a hierarchy, or numbers; also if it does not exist at all."""
         field = self._field(kind, held, index)
-        length = self._objects.length(held[0].context, held[1]) if kind == _ARRAY else None
+        length = self._objects(held[0]).length(held[0].context, held[1]) if kind == _ARRAY else None
         beyond = field is None or (isinstance(length, int) and index >= length)
         return beyond or (field is not None and HIERARCHY.get(field.storage) == wanted)
 
@@ -152,7 +155,7 @@ class ObjectOps(WasmOps):
         if not self._has(kind, held, index, None if of is None else REF_TYPES[of]):
             return _NOT_THERE
         out = self._scratch_at[0] + VAL_HANDLE if of is None else self._out(of, result)
-        failed = self._objects.get(kind, held[0].context, held[1], index, out - VAL_HANDLE)
+        failed = self._objects(held[0]).get(kind, held[0].context, held[1], index, out - VAL_HANDLE)
         if failed is not None:
             return failure_of(failed)
         if of is None:
@@ -182,7 +185,7 @@ class ObjectOps(WasmOps):
         value = self._value(source, int(field is not None and HIERARCHY.get(field.storage) == "any"))
         if held is None or value == MISSING:
             return SKIPPED
-        failed = self._objects.set(kind, held[0].context, held[1], index, value - VAL_HANDLE)
+        failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value - VAL_HANDLE)
         return DONE if failed is None else failure_of(failed)
 
     def op_struct_set(self, op: Op) -> Raw:
@@ -199,7 +202,7 @@ class ObjectOps(WasmOps):
         field = self._field(kind, held, index)
         value = self._scratch_at[0]
         write_number(value, "i32" if field is None else field.storage, number)
-        failed = self._objects.set(kind, held[0].context, held[1], index, value)
+        failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value)
         return DONE if failed is None else failure_of(failed)
 
     def op_struct_set_number(self, op: Op) -> Raw:
@@ -212,7 +215,7 @@ class ObjectOps(WasmOps):
         held = self.slots[op[1]]
         if held is None:
             return SKIPPED
-        length = self._objects.length(held[0].context, held[1])
+        length = self._objects(held[0]).length(held[0].context, held[1])
         return failure_of(length) if isinstance(length, str) else ("ok", (length,))
 
     # --- exceptions
@@ -221,16 +224,17 @@ class ObjectOps(WasmOps):
         held = self.slots[op[1]]
         if held is None:
             return SKIPPED
-        self._objects.throw(held[0].context, held[1])
+        self._objects(held[0]).throw(held[0].context, held[1])
         return (EXN,)
 
     def op_exn_take(self, op: Op) -> Raw:
         _, at, _, result = op
         store = self.slots[at]
         out = self._out(2, result)
-        if not self._objects.take(store.context, out):
+        if not self._objects(store).take(store.context, out):
             return NULL_REF
         return self._read(store, 2, out, result)
 
     def op_exn_pending(self, op: Op) -> Raw:
-        return ("ok", (self._objects.pending(self.slots[op[1]].context),))
+        store = self.slots[op[1]]
+        return ("ok", (self._objects(store).pending(store.context),))

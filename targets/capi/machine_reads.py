@@ -8,8 +8,8 @@ from typing import Final
 
 from twinheap.model.ops import Op
 from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_objects import ObjectOps
-from twinheap.targets.capi.machine_slots import StoreState
 from twinheap.targets.capi.valtypes import RefType
 from twinheap.targets.machine import DONE, NONE, SKIPPED, Raw
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twinheap.model.ops import INT_KINDS, Op
-from twinheap.targets.capi.machine_slots import SlotOps, StoreState
+from twinheap.targets.capi.limits import StoreState
+from twinheap.targets.capi.machine_slots import SlotOps
 from twinheap.targets.capi.valtypes import RefType
 from twinheap.targets.machine import Raw
 

@@ -7,9 +7,12 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any, Final
 
+from twinheap.model.engines import DEFAULT
 from twinheap.model.observation import ABSENT, OTHER
 from twinheap.model.ops import NULL, Op
 from twinheap.targets.capi.api import CApi
+from twinheap.targets.capi.engines import Engines
+from twinheap.targets.capi.limits import Limits, StoreState
 from twinheap.targets.capi.memory import is_null
 from twinheap.targets.capi.outcomes import failure_of
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXNREF, KIND_EXTERNREF, VAL_HANDLE
@@ -24,17 +27,6 @@ _ABSENT: Final[Raw] = ("ok", (ABSENT,))
 _HIERARCHIES: Final = (False, True, 2)  # as the slots of handles say them, so that they differ from globals' types
 MISSING: Final = 0
 """The address of an operand whose slot is empty."""
-
-
-class StoreState:
-    """A store of the program: its pointers, and whether it still exists."""
-
-    __slots__ = ("alive", "context", "pointer")
-
-    def __init__(self, pointer: int, context: int) -> None:
-        self.pointer = pointer
-        self.context = context
-        self.alive = True
 
 
 class Cells:
@@ -69,6 +61,8 @@ class SlotOps(PythonMachine):
     def __init__(self, api: CApi) -> None:
         super().__init__()
         self._api = api
+        self._engines = Engines(api)
+        self._limits = Limits(self._engines)
         shape = api.shape
         self._externs = Cells(shape.val_size, bytes([KIND_EXTERNREF]), VAL_HANDLE)
         self._anys = Cells(shape.val_size, bytes([KIND_ANYREF]), VAL_HANDLE)
@@ -82,6 +76,7 @@ class SlotOps(PythonMachine):
         self._payloads: dict[int, int] = {}  # the memory behind the data pointers, which C programs would mutate
         # Up to 36 a handle means nothing once its store is gone; clone and unroot would read freed memory.
         self._needs_store = shape.prompt_release
+        self._engine = DEFAULT  # of the program: of its store 0, and of what store_new makes
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self.slots = [None] * program.slots
@@ -89,8 +84,9 @@ class SlotOps(PythonMachine):
             cells.reserve(program.slots)
         self._filled_count = 0
         self._payloads = {}
+        self._engine = program.engine
         self._api.drain()
-        self.slots[0] = self._new_store(program.limit)
+        self.slots[0] = self._new_store(program.limit, program.engine)
         # The facade's own list: a call of `drain` per op would be a tenth of all time.
         return self._api._finalized
 
@@ -101,8 +97,10 @@ class SlotOps(PythonMachine):
     def failure(self, error: Exception) -> Raw:
         raise error  # nothing here raises by design: a defect of this machine
 
-    def _new_store(self, limit: int) -> StoreState:
-        made = StoreState(*self._api.store_new(None if limit < 0 else limit))
+    def _new_store(self, limit: int, engine: int) -> StoreState:
+        api = self._engines.api(engine)
+        made = StoreState(*api.store_new(None if limit < 0 else limit), engine)
+        self._limits.begin(made)
         self._stores.append(made)
         return made
 
@@ -110,7 +108,20 @@ class SlotOps(PythonMachine):
 
     def op_store_new(self, op: Op) -> Raw:
         # The limiter mode is lost: C has no async limiter.
-        self.slots[op[3]] = self._new_store(op[1])
+        self.slots[op[3]] = self._new_store(op[1], self._engine)
+        return DONE
+
+    def op_store_new_in(self, op: Op) -> Raw:
+        _, engine, limit, _, result = op
+        self.slots[result] = self._new_store(limit, engine)
+        return DONE
+
+    def op_set_fuel(self, op: Op) -> Raw:
+        self._limits.set_fuel(self.slots[op[1]], op[2])
+        return DONE
+
+    def op_set_epoch_deadline(self, op: Op) -> Raw:
+        self._limits.set_deadline(self.slots[op[1]], op[2])
         return DONE
 
     def op_store_drop(self, op: Op) -> Raw:

@@ -10,12 +10,14 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from twinheap.model.engines import DEFAULT, ENGINES
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES
-from twinheap.model.observation import IS_NULL, OOM, Value
+from twinheap.model.observation import IS_NULL, OOM, PASSED, STOPPED, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
 from twinheap.targets.capi.api import CApi
-from twinheap.targets.capi.machine_slots import SlotOps, StoreState
+from twinheap.targets.capi.limits import StoreState
+from twinheap.targets.capi.machine_slots import SlotOps
 from twinheap.targets.capi.memory import is_null
 from twinheap.targets.capi.outcomes import HOST_TRAP
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, VAL_HANDLE
@@ -27,8 +29,8 @@ from twinheap.targets.wire import MAX_OBSERVED, WireProgram
 _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of main's parameters
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
 _TABLES: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_TABLES)
-_TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
-_CLEAR: Final = (
+TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
+CLEAR: Final = (
     f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
 )
 """A body that does what `clear` does."""
@@ -52,7 +54,7 @@ class InstanceState:
 class Run:
     """The run of a body that is going on: its trace, and what it may still allocate."""
 
-    __slots__ = ("callback", "context", "failed", "finalized", "instance", "oom", "trace", "values")
+    __slots__ = ("callback", "context", "failed", "finalized", "instance", "oom", "passed", "trace", "values")
 
     def __init__(self, instance: InstanceState, value: int, callback: Callback | None = None) -> None:
         self.callback = callback
@@ -62,6 +64,7 @@ class Run:
         self.trace: list[Value] = []
         self.finalized: list[int] = []
         self.oom = False
+        self.passed = 0  # check points, where there are limits
         self.failed: Exception | None = None
 
 
@@ -72,7 +75,9 @@ class WasmOps(SlotOps):
         super().__init__(api)
         host = {"see": self._see, "note": self._note, "gc": self._collect}
         host |= {"clear": self._clear, "new": self._fresh, "pass": self._pass, "cb": self._call_back_first}
-        self._wasm = Wasm(api, {name: self._guarded(function) for name, function in host.items()})
+        self._host = {name: self._guarded(function) for name, function in host.items()}
+        self._by_engine = {DEFAULT: Wasm(api, self._host)}
+        self._wasm = self._by_engine[DEFAULT]
         self._bodies: tuple[tuple[str, bytes], ...] = ()
         self._instances: list[InstanceState] = []
         self._run: Run | None = None
@@ -86,6 +91,13 @@ class WasmOps(SlotOps):
         offered = super().supported
         return offered if self._wasm.exceptions else offered - {"run_exn", "call_exn"}
 
+    def _wasm_of(self, store: StoreState) -> Wasm:
+        """Modules and host functions of a store's engine."""
+        number = store.engine
+        if number not in self._by_engine:
+            self._by_engine[number] = Wasm(self._engines.api(number), self._host, number)
+        return self._by_engine[number]
+
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self._bodies = program.bodies
         return super().begin(program)
@@ -93,7 +105,7 @@ class WasmOps(SlotOps):
     def clean_up(self) -> None:
         self._drop_returned()
         for instance in self._instances:
-            self._wasm.drop(instance.made)
+            self._wasm_of(instance.store).drop(instance.made)
         self._instances.clear()
 
     # --- instances
@@ -101,12 +113,14 @@ class WasmOps(SlotOps):
     def op_inst(self, op: Op) -> Raw:
         _, at, result = op
         store = self.slots[at]
-        made = self._wasm.instance(store.context)
+        with self._limits.lifted(store):
+            made = self._wasm_of(store).instance(store.context)
         if not isinstance(made, Instance):
             return made
         self.slots[result] = instance = InstanceState(store, made)
-        if self._api.shape.major < _TYPED_NULLS:
-            clear = self._wasm.body(store.context, made, module_of(_CLEAR))
+        if self._api.shape.major < TYPED_NULLS:
+            code = module_of(CLEAR, ENGINES[store.engine].limits_runs)
+            clear = self._wasm_of(store).body(store.context, made, code)
             assert isinstance(clear, Body)
             instance.clear = clear
         self._instances.append(instance)
@@ -168,6 +182,8 @@ class WasmOps(SlotOps):
             raise run.failed
         if run.oom:
             ended = (OOM,)
+        if ended and ended[0] in STOPPED:
+            return ended[0], (*run.trace, f"{PASSED}{run.passed}"), run.finalized
         if ended:
             return ended[0], tuple(run.trace), run.finalized
         return "ok", (*run.trace, IS_NULL if is_null(out) else IS_NONNULL), run.finalized
@@ -253,14 +269,22 @@ class WasmOps(SlotOps):
 
     def _start(self, instance: InstanceState, number: int, out: int) -> Raw | None:
         """Runs a body; how it ended if it did not return."""
-        context = instance.store.context
+        store = instance.store
+        context, wasm = store.context, self._wasm_of(store)
+        assert self._run is not None
         body = instance.bodies.get(number)
         if body is None:
-            made = self._wasm.body(context, instance.made, self._bodies[number][1])
+            with self._limits.lifted(store):
+                made = wasm.body(context, instance.made, self._bodies[number][1])
             if not isinstance(made, Body):
                 return made
             body = instance.bodies[number] = made
-        return self._wasm.call(context, body.main, self._argument_at[0], len(_KINDS), out - VAL_HANDLE)
+        limited = ENGINES[store.engine].limits_runs
+        passed = wasm.points(context, body) if limited else 0
+        ended = wasm.call(context, body.main, self._argument_at[0], len(_KINDS), out - VAL_HANDLE)
+        if limited:
+            self._run.passed = wasm.points(context, body) - passed
+        return ended
 
     # --- the host functions: they get addresses of parameters and results, and give a trap or nothing
 
@@ -273,6 +297,7 @@ class WasmOps(SlotOps):
             run = self._run
             assert run is not None
             run.context = self._wasm.caller_context(caller)
+            self._limits.tick(run.instance.store)
             try:
                 return function(run, given or 0, results or 0)
             except Exception as error:
@@ -325,7 +350,10 @@ class WasmOps(SlotOps):
         start = ctypes.addressof(memory)
         for at, kind in enumerate(_KINDS[:-1]):
             ctypes.memmove(start + size * at, self._nulls[kind == KIND_ANYREF] - VAL_HANDLE, size)
-        assert self._wasm.call(run.context, clear.main, start, len(_KINDS), start + size * len(_KINDS)) is None
+        store = run.instance.store
+        with self._limits.lifted(store):
+            ended = self._wasm_of(store).call(run.context, clear.main, start, len(_KINDS), start + size * len(_KINDS))
+        assert ended is None
 
     def _fresh(self, run: Run, _: int, results: int) -> int | None:
         self._show(run)

@@ -8,7 +8,7 @@ from twinheap.model.observation import EXN, GROW, IMMUTABLE, OOB, OOM, OTHER, TR
 from twinheap.targets.machine import Raw
 
 # The class of an error by what its text says; the first that occurs counts (capi.md 5.3).
-_ERRORS: Final = (
+ERRORS: Final = (
     ("GC heap out of memory", (OOM,)),
     ("immutable", (IMMUTABLE,)),
     ("not mutable", (IMMUTABLE,)),
@@ -21,7 +21,7 @@ HOST_TRAP: Final = "a callback of the host ends in a trap"
 """The text of the trap that a callback makes."""
 
 # What the text of a trap or error says, whichever of the two it is; the first that occurs counts (capi.md 5.2).
-_ENDINGS: Final = (
+ENDINGS: Final = (
     ("GC heap out of memory", OOM),
     ("greater than the max supported size", OOM),  # of the heap, which was fixed to 32; followed by "too large" in 32
     ("thrown Wasm exception", EXN),
@@ -35,6 +35,8 @@ _ENDINGS: Final = (
     ("allocation size too large", TRAP + "too_large"),
     ("`unreachable` instruction executed", TRAP + "unreachable"),
     ("call stack exhausted", TRAP + "stack"),
+    ("all fuel consumed", TRAP + "fuel"),
+    ("wasm trap: interrupt", TRAP + "interrupt"),
     (HOST_TRAP, TRAP + "host"),
 )
 
@@ -45,7 +47,7 @@ def failure_of(text: str) -> Raw:
     >>> failure_of("failed to grow table by `3`"), failure_of("something else")
     (('err:grow',), ('err:other',))
     """
-    return next((outcome for part, outcome in _ERRORS if part in text), (OTHER,))
+    return next((outcome for part, outcome in ERRORS if part in text), (OTHER,))
 
 
 def ending_of(text: str) -> Raw | None:
@@ -54,4 +56,4 @@ def ending_of(text: str) -> Raw | None:
     >>> ending_of("wasm trap: cast failure"), ending_of("something else")
     (('trap:cast',), None)
     """
-    return next(((ending,) for part, ending in _ENDINGS if part in text), None)
+    return next(((ending,) for part, ending in ENDINGS if part in text), None)

@@ -31,7 +31,6 @@ KIND_I32 = 0
 KIND_I64 = 1
 KIND_F32 = 2
 KIND_F64 = 3
-KIND_FUNCREF = 5
 KIND_EXTERNREF = 6
 KIND_ANYREF = 7
 KIND_EXNREF = 8
@@ -149,6 +148,14 @@ _ALWAYS: dict[str, Prototype] = {
     "wasmtime_linker_define_instance": (_PTR, (_PTR, _PTR, _STR, _SIZE, _PTR)),
     "wasmtime_linker_instantiate": (_PTR, (_PTR, _PTR, _PTR, _PTR, _PTR)),
     "wasmtime_instance_export_get": (_BOOL, (_PTR, _PTR, _STR, _SIZE, _PTR)),
+    "wasmtime_context_set_fuel": (_PTR, (_PTR, _U64)),
+    "wasmtime_context_get_fuel": (_PTR, (_PTR, _PTR)),
+    "wasmtime_context_set_epoch_deadline": (None, (_PTR, _U64)),
+    "wasmtime_engine_increment_epoch": (None, (_PTR,)),
+    "wasmtime_func_call_async": (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR, _SIZE, _PTR, _PTR)),
+    "wasmtime_linker_instantiate_async": (_PTR, (_PTR, _PTR, _PTR, _PTR, _PTR, _PTR)),
+    "wasmtime_call_future_poll": (_BOOL, (_PTR,)),
+    "wasmtime_call_future_delete": (None, (_PTR,)),
     "wasmtime_func_call": (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR, _SIZE, _PTR)),
 }
 

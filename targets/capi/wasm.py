@@ -8,18 +8,20 @@ failures are outcomes, since traps, exceptions and errors are told apart by thei
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from twinheap.model.engines import DEFAULT, ENGINES
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 from twinheap.model.observation import OTHER, canonical_panic
-from twinheap.model.wat import kit_module
+from twinheap.model.wat import POINTS, kit_module
 from twinheap.model.wat_code import HOST
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import ByteVec, LibraryError
 from twinheap.targets.capi.outcomes import ending_of, failure_of
-from twinheap.targets.capi.shapes import EXTERN_ITEM, KIND_I32
+from twinheap.targets.capi.shapes import EXTERN_ITEM, KIND_I32, VAL_HANDLE
 from twinheap.targets.machine import Raw
 from twinheap.targets.modules import binary
 
@@ -37,8 +39,8 @@ CALLBACK: Final = ctypes.CFUNCTYPE(
 """wasmtime_func_callback_t."""
 
 # A module with nothing but a tag: whether an engine takes it shows whether it knows exceptions.
-_TAG_MODULE: Final = b"\0asm\1\0\0\0" + bytes([1, 4, 1, 0x60, 0, 0]) + bytes([13, 3, 1, 0, 0])
-_EXCEPTIONS_FROM: Final = 39
+TAG_MODULE: Final = b"\0asm\1\0\0\0" + bytes([1, 4, 1, 0x60, 0, 0]) + bytes([13, 3, 1, 0, 0])
+EXCEPTIONS_FROM: Final = 39
 _INSTANCE_BYTES: Final = 16  # of wasmtime_instance_t
 
 
@@ -64,18 +66,22 @@ class Body:
     """An instance of a body: its main."""
 
     def __init__(self, extern_size: int) -> None:
-        self._memory = ctypes.create_string_buffer(extern_size)
+        self._memory = ctypes.create_string_buffer(2 * extern_size)
         self.extern = ctypes.addressof(self._memory)
         """Where main's wasmtime_extern_t is."""
         self.main = self.extern + EXTERN_ITEM
         """The address of its wasmtime_func_t."""
+        self.counter = self.extern + extern_size
+        """Where the wasmtime_extern_t of the counter of check points is, if the module has one."""
+        self.points = self.counter + EXTERN_ITEM
+        """The address of its wasmtime_global_t."""
 
 
 class Wasm:
     """Modules, host functions and calls of one engine. The callbacks stay alive with this object."""
 
-    def __init__(self, api: CApi, host: Mapping[str, Callable[..., int | None]]) -> None:
-        """`host`: the functions that HOST names, with the arguments of CALLBACK."""
+    def __init__(self, api: CApi, host: Mapping[str, Callable[..., int | None]], engine: int = DEFAULT) -> None:
+        """`host`: the functions that HOST names, with the arguments of CALLBACK. `engine`: the one that `api` has."""
         bound = api.library.bound
         self._api = api
         self._compile, self._delete_module = bound("wasmtime_module_new"), bound("wasmtime_module_delete")
@@ -96,9 +102,14 @@ class Wasm:
         self._instance_at = ctypes.addressof(self._instance)
         self._trap = ctypes.c_void_p()
         self._trap_at = ctypes.addressof(self._trap)
+        self._call_async = bound("wasmtime_func_call_async")
+        self._link_async = bound("wasmtime_linker_instantiate_async")
+        self._poll, self._delete_future = bound("wasmtime_call_future_poll"), bound("wasmtime_call_future_delete")
+        self._engine = ENGINES[engine]
+        self._get_global, self._value = bound("wasmtime_global_get"), ctypes.create_string_buffer(api.shape.val_size)
         self._callbacks = {name: CALLBACK(function) for name, function in host.items()}
         self._host = self._host_linker()
-        self.exceptions = api.shape.major >= _EXCEPTIONS_FROM and self._accepts(_TAG_MODULE)
+        self.exceptions = api.shape.major >= EXCEPTIONS_FROM and self._accepts(TAG_MODULE)
         """Whether bodies may use exceptions."""
 
     def _host_linker(self) -> int:
@@ -196,6 +207,8 @@ class Wasm:
             return failed
         made = Body(self._extern_size)
         self._take_export(context, "main", made.extern)
+        if self._engine.limits_runs:
+            self._take_export(context, POINTS, made.counter)
         return made
 
     def _take_export(self, context: int, name: str, out: int) -> None:
@@ -205,6 +218,9 @@ class Wasm:
     def _instantiate(self, linker: int, context: int, module: int) -> Raw | None:
         """Makes an instance at `_instance`; the outcome if that failed."""
         self._trap.value = None
+        if self._engine.fibers:
+            begin = functools.partial(self._link_async, linker, context, module, self._instance_at)
+            return self._ending(self._polled(begin))
         error = self._link(linker, context, module, self._instance_at, self._trap_at)
         return self._ending(error)
 
@@ -213,8 +229,27 @@ class Wasm:
     def call(self, context: int, function: int, arguments: int, count: int, result: int) -> Raw | None:
         """Calls a function of one result with wasmtime_val_t's; how it ended if it did not return."""
         self._trap.value = None
+        if self._engine.fibers:
+            begin = functools.partial(self._call_async, context, function, arguments, count, result, 1)
+            return self._ending(self._polled(begin))
         error = self._call_function(context, function, arguments, count, result, 1, self._trap_at)
         return self._ending(error)
+
+    def _polled(self, begin: Callable[[int, int], int]) -> int | None:
+        """What begins with places for a trap and an error, on a stack of its own, polled to its end: the error."""
+        trap, error = ctypes.c_void_p(), ctypes.c_void_p()
+        future = begin(ctypes.addressof(trap), ctypes.addressof(error))
+        while not self._poll(future):
+            pass
+        self._delete_future(future)
+        self._trap.value = trap.value
+        return error.value
+
+    def points(self, context: int, body: Body) -> int:
+        """How many check points an instance of a body has passed (docs/bodies.md)."""
+        at = ctypes.addressof(self._value)
+        self._get_global(context, body.points, at)
+        return ctypes.c_int32.from_address(at + VAL_HANDLE).value
 
     def _ending(self, error: int | None) -> Raw | None:
         if error:

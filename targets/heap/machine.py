@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from twinheap.model.engines import NUMBER
 from twinheap.model.observation import (
     EXN,
     GROW,
@@ -61,6 +62,7 @@ _OUTCOMES: Final[dict[type[HeapError], Raw]] = {
 }
 
 _KINDS: Final[dict[HeapType, Raw]] = {kind: ("ok", (kind.value,)) for kind in HeapType}
+_ENGINES: Final = frozenset(NUMBER)  # there is no code to compile nor memory to map: but for limits they are the same
 _USES: Final = INT_KINDS["use"].names
 _CASTS: Final = {EQ: "as_eqref", STRUCT: "as_struct", ARRAY: "as_array"}
 
@@ -97,7 +99,7 @@ class HeapMachine(WasmOps, ResourceOps):
         """What the handshake says."""
         build = "+".join(["heap", *sorted(self._defects), *([self._mutant] if self._mutant else [])])
         release = RELEASES[self._collector]
-        return Hello(WIRE_VERSION, "heap", release, self._collector, self._exact, self.supported, build)
+        return Hello(WIRE_VERSION, "heap", release, self._collector, self._exact, self.supported, build, _ENGINES)
 
     def failure(self, error: Exception) -> Raw:
         """The outcome of an op that raised: an error of the heap, its panic, or what only a mutant raises."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twinheap.model.observation import OOM, PENDING
-from twinheap.model.ops import NULL, Op
+from twinheap.model.ops import NULL, UNLIMITED, Op
 from twinheap.targets.heap import (
     ExternRef,
     GcHeapOutOfMemory,
@@ -83,6 +83,21 @@ class MemoryOps(PythonMachine):
     def op_store_new(self, op: Op) -> Raw:
         _, limit, limiter, result = op
         self.slots[result] = self._new_store(limit, limiter)
+        return DONE
+
+    def op_store_new_in(self, op: Op) -> Raw:
+        _, _, limit, limiter, result = op
+        self.slots[result] = self._new_store(limit, limiter)
+        return DONE
+
+    def op_set_fuel(self, op: Op) -> Raw:
+        _, store, fuel = op
+        self.slots[store].budget.fuel = None if fuel == UNLIMITED else fuel
+        return DONE
+
+    def op_set_epoch_deadline(self, op: Op) -> Raw:
+        _, store, ticks = op
+        self.slots[store].budget.ticks = None if ticks == UNLIMITED else ticks
         return DONE
 
     def op_store_drop(self, op: Op) -> Raw:

@@ -9,6 +9,7 @@ from twinheap.model.ops import INT_KINDS, NULL, REF_TYPES, WASM_TYPES, Op
 from twinheap.targets.heap import (
     I31,
     AnyRef,
+    ArrayType,
     EqRef,
     ExnRef,
     ExternRef,
@@ -21,12 +22,12 @@ from twinheap.targets.heap import (
     Rooted,
     Store,
     StructRef,
+    StructType,
     TypedFunc,
 )
 from twinheap.targets.heap.arrayref import ArrayRef
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
 from twinheap.targets.heap.machine_slots import MISSING, SlotOps
-from twinheap.targets.heap.types import HeapObjectType
 from twinheap.targets.heap.values import matches
 from twinheap.targets.machine import NULL_REF, SKIPPED, Raw
 
@@ -34,7 +35,7 @@ _CALL, _WRAP, _GIVE = range(len(INT_KINDS["way"].names))
 _ABSTRACT: Final[tuple[type[Any], ...]] = (ExternRef, AnyRef, EqRef, StructRef, ArrayRef, ExnRef)
 """By number of `REF_TYPES`."""
 
-_CONCRETE: Final[dict[str, HeapObjectType]] = {**STRUCT_TYPES, **ARRAY_TYPES}
+_CONCRETE: Final[dict[str, StructType | ArrayType]] = {**STRUCT_TYPES, **ARRAY_TYPES}
 
 
 class TypedOps(SlotOps):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from twinheap.model.observation import EXN, OK, TRAP
+from twinheap.model.observation import EXN, OK, PASSED, STOPPED, TRAP
 from twinheap.model.ops import CODE, RUN_VALUES, Op
 from twinheap.targets.heap import (
     ExternRef,
@@ -90,7 +90,9 @@ class WasmOps(ExceptionOps):
             seen = run()
             return (seen[0], (*_kept(host), *seen[1]))
         except Trap as trap:
-            return (TRAP + trap.code, _kept(host))
+            ending = TRAP + trap.code
+            passed = (f"{PASSED}{host.passed}",) if ending in STOPPED else ()
+            return (ending, (*_kept(host), *passed))
         except ThrownException:
             return (EXN, _kept(host))
         except GcHeapOutOfMemory as oom:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from twinheap.targets.heap import space
+from twinheap.targets.heap.budget import Budget
 from twinheap.targets.heap.errors import ASYNC_LIMITER, GcHeapOutOfMemory, HeapPanic, LimiterError
 from twinheap.targets.heap.future import HeapFuture, Steps, run_to_end
 from twinheap.targets.heap.host_data import HostData, HostDataTable
@@ -55,6 +56,7 @@ class Store:
     """
 
     __slots__ = (
+        "budget",
         "collector",
         "defects",
         "dropped",
@@ -102,6 +104,7 @@ class Store:
         self.segments: list[list[int]] = []  # passive element segments of instances (45 and later)
         self.pending: list[int] = [0]  # the pending exception, a slot as any other
         self.tags: list[Tag] = []  # by the number that exceptions carry
+        self.budget = Budget()
         self.frames: list[list[int]] = []  # references in Wasm frames, innermost last
         self.live_bytes = 0  # in use after the last collection; no collection yet counts as 0
         self.dropped = False

@@ -92,6 +92,7 @@ class Core:
             self.frame = Frame((*arguments, *function.locals))
             self.store.frames.append(self.frame.refs)  # mutant w20: self.store.frames.append(self.frame.refs[:])
             try:
+                self.point()
                 self.run_all(function.statements)
                 return None if function.result is None else self.eval(function.result)
             except Returned as left:
@@ -101,6 +102,13 @@ class Core:
             finally:
                 self.store.frames.pop()  # mutant w21: pass
                 self.frame = caller
+
+    def point(self) -> None:
+        """A check point: here a run ends that has used up what its store may use."""
+        code = self.store.budget.spent()
+        if code:
+            raise Trap(code)
+        self.own.points += 1
 
     def _call(self, form: Form) -> WasmValue | None:
         return self.invoke(self.body.helpers[form[1]], self.values(form[2:]))
@@ -128,8 +136,9 @@ class Core:
         return self.frame.at(form[1])
 
     def _set2(self, form: Form) -> None:
-        for place, value in zip(form[1:3], self.values(form[3:]), strict=True):
-            self.frame.set(place, value)
+        one, other = self.values(form[3:])
+        self.frame.set(form[2], other)  # as on the operand stack: the last one first
+        self.frame.set(form[1], one)
 
     def _drop(self, form: Form) -> None:
         self.eval(form[1])
@@ -182,6 +191,7 @@ class Core:
 
     def _repeat(self, form: Form) -> None:
         for _ in range(form[1]):
+            self.point()
             self.run_all(form[2:])
 
     def _unreachable(self, form: Form) -> None:

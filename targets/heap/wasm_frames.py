@@ -55,12 +55,13 @@ class TailCall(Exception):
 class Own:
     """What an instance of a body has of its own: the cells of its private globals, and its passive segments.
 
-    The list of a segment is empty once it was dropped.
+    The list of a segment is empty once it was dropped. `points`: how many check points its runs have passed.
     """
 
-    __slots__ = ("globals", "segments")
+    __slots__ = ("globals", "points", "segments")
 
     def __init__(self) -> None:
+        self.points = 0
         self.globals: list[list[int]] = []
         self.segments: list[list[int]] = []
 

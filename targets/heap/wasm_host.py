@@ -34,11 +34,14 @@ class HostFunctions:
         self.callback: Callable[[Rooted[ExternRef] | None], Rooted[ExternRef] | None] | None = None
         self.earlier: list[Any] = []  # the machine's business: what happened before a callback began,
         self.known = 0  # and how much of what happened since is known
+        self.passed = 0
+        """How many check points the run passed, once it is over."""
         self._values = iter(values)
         self._name_of = name_of
         self._finalized = finalized
 
     def _flush(self) -> None:
+        self.store.budget.tick()
         self.trace += [f"f:{value}" for value in sorted(self._finalized())]
 
     def _argument(self, ref: int) -> Rooted[ExternRef] | None:
@@ -83,6 +86,7 @@ class HostFunctions:
 
     def clear(self) -> None:
         """Set every global of the instance to null, through the host API."""
+        self.store.budget.tick()
         with RootScope(self.store):
             for each in self.instance.globals:
                 each.set(self.store, None)
@@ -105,5 +109,6 @@ class HostFunctions:
 
     def give_back(self, ref: int) -> int:
         """What it gets."""
+        self.store.budget.tick()
         with RootScope(self.store):
             return self._result(self._argument(ref))

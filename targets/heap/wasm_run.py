@@ -38,7 +38,11 @@ class Interpreter(Arrays):
         if sys.getrecursionlimit() < PYTHON_FRAMES:
             sys.setrecursionlimit(PYTHON_FRAMES)
         raw = [0 if handle is None else handle.to_raw(self.store) for handle in arguments]
-        result: Any = self.invoke(self.body.main, [*raw, Val.i32(selector)])
+        before = self.own.points
+        try:
+            result: Any = self.invoke(self.body.main, [*raw, Val.i32(selector)])
+        finally:
+            self.host.passed = self.own.points - before
         if not result:
             return None
         self.store.clone_ref(result)  # mutant w13: pass

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -69,28 +69,42 @@ def build(
 def _build(tool: str, flavour: Flavour, sources: dict[str, bytes], digest: str, progress: Progress | None) -> Path:
     started = time.monotonic()
     folder = cache.root() / "build" / flavour.name
-    _lay_out(folder, flavour, sources)
-    target = cache.root() / "target"
+    lay_out(folder, _wanted(flavour, sources))
+    target = target_folder()
     _forget_other(folder, target, flavour)
-    _run(tool, folder, target, flavour, digest, progress)
+    command = (tool, "build", "--release", *["--locked"] * _is_locked(flavour))
+    if progress is not None:
+        progress(f"building the executor for {flavour.title}; the first time this takes minutes")
+    run(command, folder, _environment(flavour, target, digest), flavour.title, progress)
     built = target / "release" / cache.BINARY
     entry = cache.Entry(flavour, digest, round(time.monotonic() - started, 1), built.stat().st_size)
     return cache.install(entry, built)
 
 
-def _lay_out(folder: Path, flavour: Flavour, sources: dict[str, bytes]) -> None:
-    """Writes the crate as this flavour needs it. Files that did not change keep their time, which cargo goes by."""
+def target_folder() -> Path:
+    """Return the folder that cargo builds in, for all executors."""
+    return cache.root() / "target"
+
+
+def _wanted(flavour: Flavour, sources: dict[str, bytes]) -> dict[str, bytes]:
+    """The crate as this flavour needs it."""
     wanted = dict(sources)
     wanted[cache.MANIFEST] = flavour.manifest(sources[cache.MANIFEST].decode()).encode()
     if not _is_locked(flavour):
         del wanted[cache.LOCK]  # cargo chooses what goes with that release, and keeps its choice
+    return wanted
+
+
+def lay_out(folder: Path, wanted: dict[str, bytes]) -> None:
+    """Writes sources into a folder. Files that did not change keep their time, which cargo goes by."""
     for name, content in wanted.items():
         place = folder / name
         if not place.is_file() or place.read_bytes() != content:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
-    for stray in set(folder.glob("src/**/*.*")) - {folder / name for name in wanted}:
-        stray.unlink()
+    for stray in {place for place in folder.rglob("*") if place.suffix in cache.SOURCES}:
+        if str(stray.relative_to(folder)) not in wanted:
+            stray.unlink()
 
 
 def _forget_other(folder: Path, target: Path, flavour: Flavour) -> None:
@@ -127,16 +141,16 @@ def _environment(flavour: Flavour, target: Path, digest: str) -> dict[str, str]:
     return changed
 
 
-def _run(tool: str, folder: Path, target: Path, flavour: Flavour, digest: str, progress: Progress | None) -> None:
-    command = [tool, "build", "--release"] + ["--locked"] * _is_locked(flavour)
-    if progress is not None:
-        progress(f"building the executor for {flavour.title}; the first time this takes minutes")
+def run(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], title: str, progress: Progress | None
+) -> None:
+    """Runs cargo in a folder, where its log goes. Raises RustError with its first error."""
     with (
         (folder / _LOG).open("w", encoding="utf-8") as log,
         subprocess.Popen(
             command,
             cwd=folder,
-            env=_environment(flavour, target, digest),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -155,7 +169,7 @@ def _run(tool: str, folder: Path, target: Path, flavour: Flavour, digest: str, p
             raise
     if process.returncode:
         reason = teller.error or f"exit code {process.returncode}"
-        raise RustError(f"cargo could not build the executor for {flavour.title}: {reason}; see {folder / _LOG}")
+        raise RustError(f"cargo could not build the executor for {title}: {reason}; see {folder / _LOG}")
 
 
 class _Teller:

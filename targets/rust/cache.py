@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +27,8 @@ MANIFEST: Final = "Cargo.toml"
 LOCK: Final = "Cargo.lock"
 SOURCES: Final = (".rs", ".wat")
 """The endings of the files that the crate is made of."""
-_RECORD: Final = "record.json"
+RECORD: Final = "record.json"
+"""What an entry was built from."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -49,13 +50,16 @@ def binary_of(flavour: Flavour) -> Path:
     return root() / flavour.name / BINARY
 
 
-def crate() -> dict[str, bytes]:
-    """The executor's sources: path within the crate -> content. Raises RustError if they are not installed."""
-    folder = files("twinheap.targets.rust") / "crate"
+def crate(name: str = "crate", heads: tuple[str, ...] = (MANIFEST, LOCK, "build.rs")) -> dict[str, bytes]:
+    """An executor's sources: path within the crate -> content. Raises RustError if they are not installed.
+
+    `heads`: the files beside the folder of sources.
+    """
+    folder = files("twinheap.targets.rust") / name
     found: dict[str, bytes] = {}
     try:
-        for name in (MANIFEST, LOCK, "build.rs"):
-            found[name] = (folder / name).read_bytes()
+        for head in heads:
+            found[head] = (folder / head).read_bytes()
         pending = [("src", folder / "src")]
         while pending:
             path, place = pending.pop()
@@ -97,7 +101,7 @@ def is_fresh(flavour: Flavour, sources: str) -> bool:
 
 def _read(folder: Path) -> Entry | None:
     try:
-        entry = msgspec.json.decode((folder / _RECORD).read_bytes(), type=Entry)
+        entry = msgspec.json.decode((folder / RECORD).read_bytes(), type=Entry)
         return entry if (folder / BINARY).stat().st_size == entry.size else None
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
@@ -107,13 +111,19 @@ def _read(folder: Path) -> Entry | None:
 
 def install(entry: Entry, built: Path) -> Path:
     """Puts an executor that cargo built into its place, in one step. The caller holds the lock."""
-    part = Path(tempfile.mkdtemp(prefix=f".{entry.flavour.name}.", suffix=".part", dir=root()))
+    return put(entry.flavour.name, built, {RECORD: msgspec.json.encode(entry)})
+
+
+def put(name: str, built: Path, beside: Mapping[str, bytes]) -> Path:
+    """Makes an entry of an executor and the files beside it, in one step. The caller holds the lock."""
+    part = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".part", dir=root()))
     try:
         fresh = part / "entry"
         fresh.mkdir()
         shutil.copy2(built, fresh / BINARY)
-        (fresh / _RECORD).write_bytes(msgspec.json.encode(entry))
-        place = root() / entry.flavour.name
+        for file, content in beside.items():
+            (fresh / file).write_bytes(content)
+        place = root() / name
         if place.exists():
             place.rename(part / "old")  # executors that run it keep it open
         fresh.rename(place)

@@ -28,7 +28,7 @@ COPYING_SINCE: Final = 45
 COLLECTORS: Final = ("drc", "null", "copying")
 
 _RELEASE: Final = re.compile(r"\d+\.\d+\.\d+")
-_FEATURES: Final = ("async", "cranelift", "gc", "gc-drc", "gc-null", "pooling-allocator", "runtime", "wat")
+_FEATURES: Final = ("async", "cranelift", "gc", "gc-drc", "gc-null", "pooling-allocator", "pulley", "runtime", "wat")
 _TABLE: Final = "[dependencies.wasmtime]\n"
 _HASHED: Final = 8  # characters of a hash in the name of a folder: enough for the checkouts of one machine
 

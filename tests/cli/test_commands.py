@@ -34,7 +34,7 @@ positional arguments:
     fuzz          look for divergences until time is up or Ctrl-C
     replay        replay stored programs: FIXED, FAILED or ERROR
     shrink        the smallest program with the same verdict
-    show          a program as text, timeline or stand-alone script
+    show          a program as text, timeline, script or modules
     bisect        first bad and first good release of a program
     corpus        stored programs: ls, add, min
     explain       what a verdict code or a known defect means
@@ -194,6 +194,28 @@ churn S0 clone 100
 """
 
 
+def test_show_tells_the_settings_and_the_bodies(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.twin").write_text(EVERYTHING)
+    lines = twinheap("show", "a.twin", "--target", "heap").out.splitlines()
+    assert lines[0].startswith("heap (heap ")
+    assert lines[1:4] == EVERYTHING.splitlines()[1:4]
+    assert lines[4].split() == ["program", "target", "model"]
+
+
+def test_show_as_wat_gives_the_modules(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.twin").write_text(EVERYTHING)
+    shown = twinheap("show", "a.twin", "--as", "wat")
+    heads = [line for line in shown.out.splitlines() if line.startswith((";;", "(module"))]
+    assert heads == [";; kit", "(module", ";; B0", "(module", ";; B1", "(module"]
+    assert '(export "tag0")' in shown.out.split(";; B0")[0]
+    assert '(import "host" "see"' in shown.out.split(";; B0")[1]
+    (tmp_path / "a.twin").write_text(LEAK)
+    assert (twinheap("show", "a.twin", "--as", "wat").code, twinheap("show", "a.twin", "--as", "wat").err) == (
+        2,
+        "twinheap: error: a.twin: it has no Wasm code\n",
+    )
+
+
 def as_script(tmp_path: Path, twinheap, program: str) -> subprocess.CompletedProcess[str]:  # type: ignore[no-untyped-def]
     """What the program's script did, run on the installed wheel."""
     (tmp_path / "a.twin").write_text(program)
@@ -235,6 +257,9 @@ def test_explain_targets_corpus_and_wheels(tmp_path: Path, twinheap) -> None:  #
     assert twinheap("corpus", "add", "a.twin").code == 0
     assert twinheap("corpus", "ls").out.endswith("1 programs\n")
     assert "1 programs kept, 0 to drop" in twinheap("corpus", "min", "--dry-run", "-t", "heap").out
+    assert "1 programs kept, 0 to drop" in twinheap("corpus", "min", "--dry-run", "mine", "-t", "heap").out
+    assert "1 programs kept, 0 to drop" in twinheap("corpus", "min", "-t", "heap", "--dry-run", "mine").out
+    assert "unrecognized arguments: --wet" in twinheap("corpus", "min", "--wet", "mine").err
     assert twinheap("wheels", "ls").code == 0
 
 
@@ -265,7 +290,7 @@ def test_bench_mutants(tmp_path: Path, twinheap) -> None:  # type: ignore[no-unt
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--workers", workers]
+    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", workers]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
     time.sleep(4)
     children = descendants(process.pid)
@@ -279,7 +304,7 @@ def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_pa
 
 
 def test_kill_leaves_nobody_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--workers", "2"]
+    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", "2"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
     time.sleep(4)
     children = descendants(process.pid)

@@ -87,6 +87,7 @@ RIGHT: list[tuple[str, tuple[Value, ...]]] = [
         ("n:-56", "n:-25536", "n:-128", "n:127"),
     ),
     ("(set2 0 1 (get 1) (get 0)) (see (get 0)) (see (get 1))", (1, 0)),
+    ("(set2 4 4 (get 1) (get 0)) (see (get 4))", (1,)),
     ("(block (br_on_null 0 (get 0)) (see (get 0)) (br_on_null 0 (get 4)) (see (get 1)))", (0,)),
     (
         "(see (on_non_null (get 0) (get 1))) (see (on_non_null (get 4) (get 1))) (see (to_extern (on_cast_fail i31 (get 2) (null i31)))) (note (is_null (on_cast_fail box (get 2) (null box))))",
@@ -447,3 +448,36 @@ L5 = table_get T2 0
     before = [OK, OK, OK, OK, OK, Observation("err:unrooted")]
     for value, code in (("nonnull", "TH404"), ("null", "TH105")):
         assert judge(loads(text).program, [*before, Observation("ok", (value,))], FIXED)[0].code == code
+
+
+def test_items_that_are_made_when_they_are_used_take_no_room_before() -> None:
+    """In releases before 45; from there on they are made with the instance (6.6)."""
+    text = """twinheap program 1
+S0: limit=65536 limiter=plain
+B0: (body (segment any (array.new_default bytes (i32 0))) (main (null extern)))
+I1 = inst S0
+L2 = run I1 0 v0 null null null 0 lifo
+F3 = fill S0 2047 v8
+"""
+    for release, codes in (("44.0.0", []), ("45.0.0", ["TH303"])):
+        profile = profile_for("wasmtime", release, "drc", exact=False)
+        found = judge(loads(text).program, [OK, trace(), Observation("ok", (2047,))], profile)
+        assert [verdict.code for verdict in found if verdict.allowed != "one observation per op"] == codes
+
+
+def test_a_cycle_that_a_failed_run_may_have_left_takes_room_or_not() -> None:
+    """Which of the two nodes did not fit is not known; under DRC the first may stay, since it holds itself (4.2)."""
+    text = """twinheap program 1
+S0: limit=65536 limiter=plain
+B0: (body (main (local node) (struct.set node 0 (tee 4 (struct.new_default node)) (get 4)) (drop (struct.new_default node)) (null extern)))
+I1 = inst S0
+O2 = ext_new_owned S0 v0
+F3 = fill S0 2046 v1
+L4 = run I1 0 v2047 null null null 0 lifo
+odrop O2
+O5 = ext_new_owned S0 v2055
+"""
+    before = [OK, OK, Observation("ok", (2046,)), Observation("err:oom"), OK]
+    for made in (Observation("ok", (), (0,)), Observation("err:oom", (), (0, 2055))):
+        found = judge(loads(text).program, [*before, made], FIXED)
+        assert [verdict.code for verdict in found if verdict.allowed != "one observation per op"] == []

@@ -47,6 +47,22 @@ def test_a_defect_shows_by_the_exit_code(
     assert done.returncode == code, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["48"], "usage:"),
+        (["lib.so", "forty"], "usage:"),
+        (["nowhere.so", "48"], "nowhere.so: no such file"),
+        ([__file__, "48"], "invalid ELF header"),
+    ],
+)
+def test_what_is_no_defect_is_2(arguments: list[str], words: str) -> None:
+    """Wrong arguments, and a file that is no library."""
+    command = [sys.executable, str(ROOT / "docs" / "findings" / "K14.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_those_in_the_documentation_are_up_to_date(path: Path) -> None:
     written = path.read_text()

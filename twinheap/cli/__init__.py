@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "fuzz": ("fuzz", "look for divergences until time is up or Ctrl-C"),
     "replay": ("replay", "replay stored programs: FIXED, FAILED or ERROR"),
     "shrink": ("shrink", "the smallest program with the same verdict"),
-    "show": ("show", "a program as text, timeline or stand-alone script"),
+    "show": ("show", "a program as text, timeline, script or modules"),
     "bisect": ("bisect", "first bad and first good release of a program"),
     "corpus": ("corpus", "stored programs: ls, add, min"),
     "explain": ("explain", "what a verdict code or a known defect means"),
@@ -71,12 +71,27 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """The command line's arguments.
+
+    Where an action is followed by options and then by names, argparse has taken no names for all of them by then.
+    """
+    arguments, rest = parser.parse_known_args(words)
+    if not rest:
+        return arguments
+    name = next((name for name in ("paths", "releases") if getattr(arguments, name, None) == []), None)
+    if name is None or any(word.startswith("-") for word in rest):
+        return parser.parse_args(words)  # which says what is wrong
+    setattr(arguments, name, rest)
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (the process's own by default) and return its exit code."""
     words = _joined(list(sys.argv[1:] if argv is None else argv))
     named = next((word for word in words if word in COMMANDS), "")
     parser = build_parser(named)
-    arguments = parser.parse_args(words)
+    arguments = _parsed(parser, words)
     if arguments.command is None:
         parser.print_help()
         return EXIT_USAGE

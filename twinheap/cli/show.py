@@ -1,4 +1,4 @@
-"""`twinheap show`: a program as text, as a timeline of model and target, or as a stand-alone script."""
+"""`twinheap show`: a program as text, as a timeline of model and target, as a stand-alone script, or its modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from twinheap.fuzz.replay import Stored
     from twinheap.fuzz.timeline import Row
 
-FORMS = ("timeline", "text", "python")
+FORMS = ("timeline", "text", "python", "wat")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PROGRAM", help="a program file (.twin)")
     parser.add_argument(
         "--as", dest="form", choices=FORMS, default="timeline", help="timeline of model and target (default), text, "
-        "or a Python script that needs only Wasmtime's shared library"
+        "a Python script that needs only Wasmtime's shared library, or the modules of its Wasm code"
     )  # fmt: skip
     options.add_target(parser)
 
@@ -41,6 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
             print(script(stored.program, stored.meta), end="")
         except ScriptError as error:
             raise UserError(f"{stored.path}: {error}") from None
+    elif arguments.form == "wat":
+        from twinheap.model.wat import modules
+
+        found = modules(stored.program)
+        if not found:
+            raise UserError(f"{stored.path}: it has no Wasm code")
+        print("\n\n".join(f";; {name}\n{text}" for name, text in found.items()))
     else:
         targets = list(arguments.target or stored.targets or options.settings_of(arguments)["targets"][:1])
         for target in targets:
@@ -51,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _timeline(stored: Stored, target: str) -> None:
     from twinheap.fuzz.opening import opener_for
     from twinheap.fuzz.timeline import timeline
+    from twinheap.model.text import config_lines
 
     for name in target.split(" | "):
         differ = opener_for()(name)
@@ -60,6 +68,8 @@ def _timeline(stored: Stored, target: str) -> None:
             differ.close()
         release = f" ({differ.hello.runtime} {differ.hello.release}, {differ.hello.collector})"
         print(f"{name}{release}")
+        for line in config_lines(stored.program.config):
+            print(line)
         _print(rows)
         print()
 

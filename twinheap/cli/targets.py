@@ -77,7 +77,8 @@ def _print(hellos: dict[str, Hello], matrix: dict[str, dict[str, str]]) -> None:
 
     for at, (name, hello) in enumerate(hellos.items(), 1):
         exact = ", exact" if hello.exact else ""
-        print(f"{at}: {name}  {hello.runtime} {hello.release}, {hello.collector}{exact}")
+        build = f"  ({hello.build})" if hello.build else ""
+        print(f"{at}: {name}  {hello.runtime} {hello.release}, {hello.collector}{exact}{build}")
     print()
     print(f"{'op':18}" + "".join(f"{at:>10}" for at in range(1, len(hellos) + 1)))
     for spec in OPS:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.replay import inexpressible
+from twinheap.model.engines import ENGINES, feature
 from twinheap.model.kit import ARRAYS, STRUCTS
 from twinheap.model.observation import Observation
 from twinheap.model.ops import OPS
@@ -24,6 +25,11 @@ from twinheap.reporters.script_parts import parts
 _JUDGE = "heap"
 _WASM = ("inst", "run", "call_back")
 _OBJECTS = re.compile("struct|array|exn_|throw|chain")
+_ENGINES = frozenset(
+    feature(number)
+    for number, engine in enumerate(ENGINES)
+    if not engine.limits_runs and not engine.fibers  # how far fuel lasts is not what it is in the in-tree heap
+)
 _IMPORTS = """from __future__ import annotations
 
 import ctypes
@@ -32,9 +38,10 @@ import importlib.util
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 """
 
 
@@ -45,7 +52,7 @@ class ScriptError(ValueError):
 def script(program: Program, meta: Mapping[str, str]) -> str:
     """The script that does what `program` does, op by op. Raises ScriptError."""
     methods = {name for name in dir(ObjectApi) if name in ALL_OPS}
-    supported = frozenset(methods | LOWERED.keys() | {"raise", "end"})
+    supported = frozenset(methods | LOWERED.keys() | {"raise", "end"}) | _ENGINES
     if missing := inexpressible(program, supported):
         raise ScriptError(f"the C API cannot express {', '.join(missing)}")
     asked = view(program, supported)

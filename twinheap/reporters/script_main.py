@@ -65,6 +65,12 @@ class Main:
         engine = ENGINES[self._program.config.engine]
         if not engine.optimize:
             yield '    api.configure("cranelift_opt_level", ctypes.c_uint8(0))'
+        if engine.single_pass:
+            yield '    api.configure("cranelift_regalloc_algorithm", ctypes.c_uint8(1))'
+        if engine.explicit:
+            yield '    api.configure("signals_based_traps", ctypes.c_bool(False))'
+        if engine.pulley:
+            yield '    api.configure("target", b"pulley64")'
         for name, size in (("memory_reservation", engine.reservation), ("memory_guard_size", engine.guard)):
             if size is not None:
                 yield f'    api.configure("{name}", U64({size}))'

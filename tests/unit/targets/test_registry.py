@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from twinheap.model.ops import OPS
 from twinheap.targets import registry
 from twinheap.targets.registry import Target, TargetError, expand, parse, parse_all
+from twinheap.targets.rust import native
 from twinheap.targets.rust.flavour import Flavour
 
 PYTHON = (sys.executable, "-P", "-m")
+
+
+@pytest.fixture(autouse=True)
+def nothing_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No native executor, whatever this machine's cache holds."""
+    monkeypatch.setenv("TWINHEAP_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +89,50 @@ def test_releases(text: str, names: list[str]) -> None:
     release = names[0].removeprefix("capi@")
     tail = ("--library", f"/wheels/{release}.so", "--release", release)
     assert targets[0].command == (*PYTHON, "twinheap.targets.capi.executor", *tail)
+
+
+@pytest.mark.usefixtures("releases")
+@pytest.mark.parametrize(
+    ("text", "whole", "is_native"),
+    [
+        ("capi@36.0.2", True, True),
+        ("capi@36.0.2", False, False),
+        ("capi@36.0.2", None, False),
+        ("capi@36.0.2,via=native", False, True),
+        ("capi@36.0.2,via=ctypes", True, False),
+    ],
+)
+def test_the_executor_of_the_c_api(
+    text: str, whole: bool | None, is_native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ops = tuple(spec.name for spec in OPS) if whole else ("gc",)
+    there = native.Native(Path("/built/capi/executor"), native.Entry("0123456789", 1.0, 2, ops))
+    monkeypatch.setattr(native, "built", lambda: None if whole is None else there)
+    monkeypatch.setattr(native, "build", lambda progress: there)
+    target = parse(text)
+    assert target.name == text
+    library = ("--library", "/wheels/36.0.2.so", "--release", "36.0.2")
+    if is_native:
+        beside = ("--facts", "/built/capi/facts", "--build", "executor-01234567")
+        assert target.command == ("/built/capi/executor", *library, *beside)
+    else:
+        assert target.command == (*PYTHON, "twinheap.targets.capi.executor", *library)
+
+
+def test_somebody_elses_build_is_driven_natively_only_if_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "libwasmtime.so"
+    library.touch()
+    there = native.Native(Path("/executor"), native.Entry("", 1.0, 2, tuple(spec.name for spec in OPS)))
+    monkeypatch.setattr(native, "build", lambda progress: there)
+    monkeypatch.setattr(native, "built", lambda: there)
+    assert parse(f"capi,lib={library},release=43").command[0] == sys.executable
+    assert parse(f"capi,lib={library},release=43,via=native").command[0] == "/executor"
+    with pytest.raises(TargetError, match="name it with release="):
+        parse(f"capi,lib={library},via=native")
+    with pytest.raises(TargetError, match="no executor 'rust' of capi: choose native or ctypes"):
+        parse(f"capi,lib={library},via=rust")
 
 
 def test_the_installed_wheel(monkeypatch: pytest.MonkeyPatch) -> None:

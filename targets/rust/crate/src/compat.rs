@@ -33,6 +33,18 @@ pub fn set_zeal(_: &mut Config, _: NonZeroU32) -> Result<()> {
     Err(wasmtime::Error::msg("this executor was built without gc_zeal"))
 }
 
+/// Errors without backtraces.
+#[cfg(wasmtime_at_least_43)]
+pub fn without_backtraces(config: &mut Config) {
+    config.wasm_backtrace_max_frames(None);
+}
+
+/// Errors without backtraces.
+#[cfg(not(wasmtime_at_least_43))]
+pub fn without_backtraces(config: &mut Config) {
+    config.wasm_backtrace(false);
+}
+
 /// A collection in increments. It can fail from 46 on.
 #[cfg(wasmtime_at_least_46)]
 pub async fn gc_async<T: Send + 'static>(mut context: StoreContextMut<'_, T>) -> Result<()> {

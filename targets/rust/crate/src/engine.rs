@@ -1,10 +1,14 @@
 //! Engines, one for each configuration that programs ask for, and the kit: Wasm that is compiled once for each.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
 
 use wasmtime::{
-    AsContextMut, Collector, Config, Engine, ExternRef, Instance, InstanceAllocationStrategy, Module, OptLevel,
-    OwnedRooted, PoolingAllocationConfig, Result, Rooted, TypedFunc,
+    AsContextMut, Collector, Config, Engine, Error, ExternRef, Instance, InstanceAllocationStrategy, Module, OptLevel,
+    OwnedRooted, PoolingAllocationConfig, RegallocAlgorithm, Result, Rooted, TypedFunc,
 };
 
 use crate::compat;
@@ -24,10 +28,9 @@ pub struct Options {
     pub zeal: Option<NonZeroU32>,
 }
 
-/// Engine configurations beside the default, by number: `ENGINES` of model/engines.py.
-const UNOPTIMIZED: usize = 1;
-const POOLING: usize = 2;
-const MOVING: usize = 3;
+/// The names of the engine configurations, by number: `ENGINES` of model/engines.py.
+pub const ENGINES: [&str; 10] =
+    ["default", "unoptimized", "pooling", "moving", "pulley", "single_pass", "explicit", "fuel", "epochs", "fibers"];
 
 /// GC heaps of a pool: `POOL_HEAPS` of model/engines.py.
 const POOL_HEAPS: u32 = 16;
@@ -35,27 +38,53 @@ const POOL_HEAPS: u32 = 16;
 /// Tables of a module: an instance of the kit has two, a body one more.
 const POOL_TABLES: u32 = 4;
 
-/// Applies an engine configuration; those that are not known are the default.
-fn configure(config: &mut Config, number: usize) {
-    match number {
-        UNOPTIMIZED => {
+/// Applies an engine configuration.
+fn configure(config: &mut Config, name: &str) -> Result<()> {
+    match name {
+        "default" | "fibers" => {}
+        "unoptimized" => {
             config.cranelift_opt_level(OptLevel::None);
         }
-        POOLING => {
+        "pooling" => {
             let mut pool = PoolingAllocationConfig::new();
             pool.total_gc_heaps(POOL_HEAPS).max_tables_per_module(POOL_TABLES);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
-        MOVING => {
+        "moving" => {
             config.memory_reservation(0).memory_reservation_for_growth(0).memory_guard_size(0);
         }
-        _ => {}
+        "pulley" => {
+            config.target("pulley64")?;
+        }
+        "single_pass" => {
+            config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+        }
+        "explicit" => {
+            config.signals_based_traps(false).table_lazy_init(false).memory_guard_size(0);
+            compat::without_backtraces(config);
+        }
+        "fuel" => {
+            config.consume_fuel(true);
+        }
+        "epochs" => {
+            config.epoch_interruption(true);
+        }
+        _ => return Err(Error::msg(format!("there is no engine {name}"))),
     }
+    Ok(())
 }
 
 /// What programs run in.
 pub struct Environment {
     pub engine: Engine,
+    /// The number of its configuration.
+    pub number: usize,
+    /// Ticks of the clock that code looks at, if it does.
+    pub clock: Option<Arc<AtomicU64>>,
+    /// Whether code consumes fuel.
+    pub fuelled: bool,
+    /// Whether runs have stacks of their own.
+    pub fibers: bool,
     pub types: Types,
     /// The module of an instance.
     pub instance: Module,
@@ -66,6 +95,18 @@ pub struct Environment {
 
 impl Environment {
     pub fn new(options: Options, number: usize) -> Result<Environment> {
+        let name = ENGINES.get(number).copied().unwrap_or_default();
+        let engine = Environment::engine(options, name)?;
+        let identity = Module::new(&engine, IDENTITY)?;
+        let instance = Module::new(&engine, kit::WAT)?;
+        let types = Types::new(&engine)?;
+        let clock = (name == "epochs").then(Arc::default);
+        let (fuelled, fibers) = (name == "fuel", name == "fibers");
+        let crossing = Crossing::default();
+        Ok(Environment { engine, number, clock, fuelled, fibers, types, instance, crossing, identity })
+    }
+
+    fn engine(options: Options, name: &str) -> Result<Engine> {
         let mut config = Config::new();
         config
             .wasm_reference_types(true)
@@ -76,12 +117,8 @@ impl Environment {
         if let Some(every) = options.zeal {
             compat::set_zeal(&mut config, every)?;
         }
-        configure(&mut config, number);
-        let engine = Engine::new(&config)?;
-        let identity = Module::new(&engine, IDENTITY)?;
-        let instance = Module::new(&engine, kit::WAT)?;
-        let types = Types::new(&engine)?;
-        Ok(Environment { engine, types, instance, crossing: Crossing::default(), identity })
+        configure(&mut config, name)?;
+        Engine::new(&config)
     }
 
     /// The kit in a store.
@@ -93,6 +130,38 @@ impl Environment {
             owned: instance.get_typed_func(&mut store, "nonnull")?,
             maybe_owned: instance.get_typed_func(&mut store, "nullable")?,
         })
+    }
+}
+
+/// The environments by engine configuration, each made when a program first asks for it.
+pub struct Environments {
+    options: Options,
+    made: BTreeMap<usize, Rc<Environment>>,
+}
+
+impl Environments {
+    pub fn new(options: Options) -> Environments {
+        Environments { options, made: BTreeMap::new() }
+    }
+
+    pub fn get(&mut self, number: usize) -> Result<Rc<Environment>> {
+        if let Some(found) = self.made.get(&number) {
+            return Ok(Rc::clone(found));
+        }
+        let made = Rc::new(Environment::new(self.options, number)?);
+        self.made.insert(number, Rc::clone(&made));
+        Ok(made)
+    }
+
+    /// The names of the configurations that can be had here.
+    pub fn names(&self) -> Vec<&'static str> {
+        let able = |name: &&str| Environment::engine(self.options, name).is_ok();
+        ENGINES.iter().copied().filter(able).collect()
+    }
+
+    /// Makes all of them anew when they are asked for: stores that were forgotten keep what they had of the old ones.
+    pub fn forget(&mut self) {
+        self.made.clear();
     }
 }
 

@@ -63,7 +63,15 @@ impl Host {
 
 type External = Option<Rooted<ExternRef>>;
 
+/// The clock of the engine, if code looks at one, goes on at every call of a host function.
+fn tick(caller: &Caller<'_, Limits>) {
+    if caller.data().tick() {
+        caller.engine().increment_epoch();
+    }
+}
+
 fn see(mut caller: Caller<'_, Limits>, reference: External) -> Result<()> {
+    tick(&caller);
     mark(caller.data_mut());
     let seen = match reference {
         None => Value::Text("null"),
@@ -87,16 +95,19 @@ fn seen_as(caller: &mut Caller<'_, Limits>, reference: Rooted<ExternRef>) -> Res
 }
 
 fn note(mut caller: Caller<'_, Limits>, number: i32) {
+    tick(&caller);
     mark(caller.data_mut());
     caller.data_mut().activity.note(Value::Note(number));
 }
 
 fn gc(mut caller: Caller<'_, Limits>) -> Result<()> {
+    tick(&caller);
     mark(caller.data_mut());
     caller.as_context_mut().gc(None)
 }
 
 fn clear(mut caller: Caller<'_, Limits>) -> Result<()> {
+    tick(&caller);
     for (global, of) in caller.data().activity.globals.clone() {
         global.set(&mut caller, kit::null_of(of))?;
     }
@@ -104,6 +115,7 @@ fn clear(mut caller: Caller<'_, Limits>) -> Result<()> {
 }
 
 fn new(mut caller: Caller<'_, Limits>) -> Result<External> {
+    tick(&caller);
     mark(caller.data_mut());
     let limits = caller.data_mut();
     let Some(id) = limits.activity.values.next() else { return Ok(None) };
@@ -111,7 +123,8 @@ fn new(mut caller: Caller<'_, Limits>) -> Result<External> {
     ExternRef::new(caller, value).map(Some)
 }
 
-fn pass(_: Caller<'_, Limits>, reference: External) -> External {
+fn pass(caller: Caller<'_, Limits>, reference: External) -> External {
+    tick(&caller);
     reference
 }
 
@@ -126,7 +139,9 @@ fn mark(limits: &mut Limits) {
 // --- how a run ends
 
 /// How an error ends a run after a trace. The error is dropped here, with a value that it may hold.
-pub fn ended(error: &Error, trace: Vec<Value>) -> Stop {
+///
+/// `passed`: how many check points there were, which the observation of a run that was stopped says.
+pub fn ended(error: &Error, mut trace: Vec<Value>, passed: i32) -> Stop {
     let memory = error.downcast_ref::<GcHeapOutOfMemory<()>>().map(ToString::to_string);
     let memory = memory.or_else(|| error.downcast_ref::<GcHeapOutOfMemory<HostValue>>().map(ToString::to_string));
     let needed = memory.as_deref().map_or(0, outcome::bytes_needed);
@@ -136,6 +151,9 @@ pub fn ended(error: &Error, trace: Vec<Value>) -> Stop {
         Some(trap) => trap_outcome(*trap),
         None => outcome::outcome_of(error),
     };
+    if matches!(outcome, "trap:fuel" | "trap:interrupt") {
+        trace.push(Value::Passed(passed));
+    }
     Stop::Ended { outcome, trace, needed }
 }
 
@@ -159,6 +177,8 @@ fn trap_outcome(trap: Trap) -> &'static str {
         Trap::AllocationTooLarge => "trap:too_large",
         Trap::UnreachableCodeReached => "trap:unreachable",
         Trap::StackOverflow => "trap:stack",
+        Trap::OutOfFuel => "trap:fuel",
+        Trap::Interrupt => "trap:interrupt",
         _ => "trap:other",
     }
 }

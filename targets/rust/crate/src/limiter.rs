@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -22,6 +23,10 @@ pub struct Limits {
     pub activity: Activity,
     /// What a host function is to give next.
     pub given: Given,
+    /// The clock of the store's engine, if code looks at it.
+    clock: Option<Arc<AtomicU64>>,
+    /// The tick at which runs end.
+    pub deadline: u64,
 }
 
 /// The answers beside that by the limit: an error; any other is no.
@@ -30,14 +35,27 @@ const ERROR: i64 = 2;
 
 impl Limits {
     /// `limit`: bytes, or negative for none.
-    pub fn new(limit: i64, log: &Arc<Log>) -> Self {
+    pub fn new(limit: i64, log: &Arc<Log>, clock: Option<Arc<AtomicU64>>) -> Self {
+        let (bytes, log) = (usize::try_from(limit).ok(), Arc::clone(log));
         Limits {
-            bytes: usize::try_from(limit).ok(),
-            log: Arc::clone(log),
+            bytes,
+            log,
             answer: BY_LIMIT,
             activity: Activity::default(),
             given: Given::Nothing,
+            clock,
+            deadline: u64::MAX,
         }
+    }
+
+    /// Ticks of the clock so far.
+    pub fn now(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.load(Ordering::Relaxed))
+    }
+
+    /// The clock goes on; whether there is one.
+    pub fn tick(&self) -> bool {
+        self.clock.as_ref().map(|clock| clock.fetch_add(1, Ordering::Relaxed)).is_some()
     }
 
     fn memory(&self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {

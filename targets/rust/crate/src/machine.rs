@@ -4,6 +4,7 @@ mod bodies;
 mod dispatch;
 mod exceptions;
 mod futures;
+mod limits;
 mod memory;
 mod objects;
 mod operands;
@@ -21,7 +22,7 @@ use self::bodies::Modules;
 use self::operands::Slot;
 use self::wasm::Inst;
 use crate::effects::Log;
-use crate::engine::Environment;
+use crate::engine::{Environments, Options};
 use crate::limiter::Limits;
 use crate::msgpack::Writer;
 use crate::ops::{Op, OpKind};
@@ -31,13 +32,11 @@ use crate::process::Progress;
 use crate::stores::{scoped, Stores};
 use crate::wire::{self, Program, Trouble};
 
-/// Executes programs in an environment.
-pub struct Machine<'e> {
-    environment: &'e Environment,
+/// Executes programs, in an environment for each engine configuration.
+pub struct Machine {
+    environments: Environments,
     observer: Observer,
     progress: Progress,
-    /// Stores were left as they are after a panic: what they have of a pool is gone for good.
-    pub spoiled: bool,
     modules: Modules,
     run: Run,
 }
@@ -52,6 +51,8 @@ struct Run {
     /// The modules of the program's bodies, in the binary format.
     bodies: Vec<Vec<u8>>,
     instances: Vec<Inst>,
+    /// The engine configuration of the program.
+    engine: usize,
     log: Arc<Log>,
     /// Index of the op that runs.
     at: usize,
@@ -60,16 +61,21 @@ struct Run {
     count: u32,
 }
 
-impl<'e> Machine<'e> {
-    pub fn new(environment: &'e Environment, observer: Observer) -> Self {
+impl Machine {
+    pub fn new(options: Options, observer: Observer) -> Self {
         Machine {
-            environment,
+            environments: Environments::new(options),
             observer,
             progress: Progress::default(),
-            spoiled: false,
             modules: Modules::default(),
             run: Run::default(),
         }
+    }
+
+    /// The names of the engine configurations that it has. Fails if it has not even the default.
+    pub fn engines(&mut self) -> Result<Vec<&'static str>, Trouble> {
+        self.environments.get(0).map_err(|error| Trouble(format!("no engine: {error:#}")))?;
+        Ok(self.environments.names())
     }
 
     /// Notes the place in `progress` from here on.
@@ -80,7 +86,7 @@ impl<'e> Machine<'e> {
     /// Runs a program and appends its result to `out`.
     pub fn execute(&mut self, program: &Program, batch: i64, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.progress.program(program.number);
-        self.begin(program);
+        self.begin(program).map_err(trouble_of)?;
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_ops(&program.ops, 0)));
         let finished = match ended {
             Ok(Ok(())) => {
@@ -103,7 +109,7 @@ impl<'e> Machine<'e> {
         Ok(())
     }
 
-    fn begin(&mut self, program: &Program) {
+    fn begin(&mut self, program: &Program) -> Result<(), Stop> {
         let run = &mut self.run;
         run.log = Arc::default();
         run.slots.clear();
@@ -115,13 +121,17 @@ impl<'e> Machine<'e> {
         run.seen.clear();
         run.count = 0;
         run.at = 0;
-        self.open_store(program.limit, program.limiter, 0);
+        run.engine = program.engine;
+        self.open_store(program.engine, program.limit, program.limiter, 0)
     }
 
-    fn open_store(&mut self, limit: i64, limiter: i64, slot: usize) {
+    fn open_store(&mut self, engine: usize, limit: i64, limiter: i64, slot: usize) -> Result<(), Stop> {
+        let environment = self.environments.get(engine)?;
         let run = &mut self.run;
-        let store = run.stores.open(self.environment, Limits::new(limit, &run.log), limiter != 0);
+        let limits = Limits::new(limit, &run.log, environment.clock.clone());
+        let store = run.stores.open(environment, limits, limiter != 0);
         run.slots[slot] = Slot::Store(store);
+        self.lift(store)
     }
 
     /// Leaves nothing behind: what holds no store first, then the stores.
@@ -146,7 +156,8 @@ impl<'e> Machine<'e> {
             panics::forget_message();
             self.run.stores.forget_all();
             std::mem::forget(std::mem::take(&mut self.run.slots));
-            self.spoiled = true;
+            self.environments.forget(); // what the stores have of a pool is gone for good
+            self.modules = Modules::default();
         }
     }
 

@@ -21,13 +21,13 @@ mod stores;
 mod tests;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use engine::{Environment, Options};
+use engine::Options;
 use machine::Machine;
+use ops::OpKind;
 use outcome::Observer;
 use process::Progress;
 use wire::{Codes, Hello, Order, Program, Programs, Trouble};
@@ -96,12 +96,15 @@ fn serve(options: Options, sink: &mut File) -> Result<(), Trouble> {
     panics::note_panics();
     let exact = compat::is_exact(options.collector.1);
     let mut server = Server {
-        machines: Machines { options, exact, progress: None, made: BTreeMap::new() },
+        machine: Machine::new(options, Observer { exact }),
         codes: None,
         program: Program::default(),
         out: Vec::new(),
     };
-    let hello = Hello { release: compat::RELEASE, collector: options.collector.0, exact, build: BUILD };
+    // What cannot be had is known before anything runs.
+    let engines = server.machine.engines()?;
+    let ops = OpKind::ALL;
+    let hello = Hello { release: compat::RELEASE, collector: options.collector.0, exact, ops, build: BUILD, engines };
     let mut source = io::stdin().lock();
     let mut body = Vec::new();
     while wire::read_frame(&mut source, &mut body)? {
@@ -110,35 +113,9 @@ fn serve(options: Options, sink: &mut File) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// The machines by engine configuration, each made when a program first asks for it.
-struct Machines {
-    options: Options,
-    exact: bool,
-    /// The file into which the place in the program is noted.
-    progress: Option<File>,
-    made: BTreeMap<usize, Machine<'static>>,
-}
-
-impl Machines {
-    fn get(&mut self, number: usize) -> Result<&mut Machine<'static>, Trouble> {
-        if !self.made.contains_key(&number) {
-            let environment = Environment::new(self.options, number)
-                .or_else(|_| Environment::new(self.options, 0))
-                .map_err(|error| Trouble(format!("no engine: {error:#}")))?;
-            // It lives as long as the process, like the machine that uses it.
-            let mut machine = Machine::new(Box::leak(Box::new(environment)), Observer { exact: self.exact });
-            if let Some(file) = &self.progress {
-                machine.note_in(Progress::map(file)?);
-            }
-            self.made.insert(number, machine);
-        }
-        Ok(self.made.get_mut(&number).expect("just made"))
-    }
-}
-
 /// What is between two messages.
 struct Server {
-    machines: Machines,
+    machine: Machine,
     /// None before the handshake.
     codes: Option<Codes>,
     program: Program,
@@ -152,9 +129,8 @@ impl Server {
             Order::Hello(request) => {
                 if let Some(path) = request.progress {
                     let file = Progress::open(&path).map_err(|error| Trouble(format!("{path}: {error}")))?;
-                    self.machines.progress = Some(file);
+                    self.machine.note_in(Progress::map(&file)?);
                 }
-                self.machines.get(0)?; // what cannot be had is known before anything runs
                 self.codes = Some(request.codes);
                 wire::write_frame(&mut self.out, |writer| hello.write(writer));
             }
@@ -166,11 +142,7 @@ impl Server {
     fn run(&mut self, batch: i64, mut programs: Programs, sink: &mut File) -> Result<(), Trouble> {
         let codes = self.codes.as_ref().ok_or_else(|| Trouble::new("a batch came before the handshake"))?;
         while programs.next_into(codes, &mut self.program)? {
-            let machine = self.machines.get(self.program.engine)?;
-            machine.execute(&self.program, batch, &mut self.out)?;
-            if machine.spoiled {
-                self.machines.made.remove(&self.program.engine); // the next program gets a fresh engine
-            }
+            self.machine.execute(&self.program, batch, &mut self.out)?;
             if self.out.len() > FLUSH_SIZE {
                 sink.write_all(&self.out)?;
                 self.out.clear();

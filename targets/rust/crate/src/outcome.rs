@@ -17,6 +17,8 @@ pub enum Value {
     I31(u32),
     /// In the trace of a run: a number that was noted.
     Note(i32),
+    /// After the trace of a run that was stopped: how many check points it passed.
+    Passed(i32),
     /// In the trace of a run: a value that was finalized.
     Gone(u32),
 }
@@ -177,6 +179,7 @@ fn write_value(writer: &mut Writer, value: Value) {
         Value::Text(text) => writer.text(text),
         Value::I31(payload) => writer.text(&format!("i31:{payload}")),
         Value::Note(number) => writer.text(&format!("n:{number}")),
+        Value::Passed(number) => writer.text(&format!("p:{number}")),
         Value::Gone(value) => writer.text(&format!("f:{value}")),
     }
 }

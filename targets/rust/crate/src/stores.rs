@@ -46,6 +46,7 @@ struct Entry {
     scopes: u32,
     kit: Option<Kit>,
     makers: Rc<Makers>,
+    environment: Rc<Environment>,
 }
 
 /// The stores of one program, by order of creation.
@@ -66,7 +67,7 @@ unsafe fn extend(context: Ctx<'_>) -> Ctx<'static> {
 
 impl Stores {
     /// Makes a store and gives its number.
-    pub fn open(&mut self, environment: &Environment, limits: Limits, is_async: bool) -> usize {
+    pub fn open(&mut self, environment: Rc<Environment>, limits: Limits, is_async: bool) -> usize {
         let mut store = Box::new(Store::new(&environment.engine, limits));
         if is_async {
             store.limiter_async(|limits| limits);
@@ -77,7 +78,8 @@ impl Stores {
         // SAFETY: just leaked, so it is there until `close` takes it back, and nothing else refers to it.
         let context = unsafe { owner.as_mut() }.as_context_mut();
         let makers = Rc::default();
-        self.entries.push(Some(Entry { owner, context: Some(context), pending: None, scopes: 0, kit: None, makers }));
+        let context = Some(context);
+        self.entries.push(Some(Entry { owner, context, pending: None, scopes: 0, kit: None, makers, environment }));
         self.entries.len() - 1
     }
 
@@ -96,13 +98,18 @@ impl Stores {
     }
 
     /// The kit in a store, made when it is first asked for.
-    pub fn kit(&mut self, store: usize, environment: &Environment) -> Result<Kit, Stop> {
+    pub fn kit(&mut self, store: usize) -> Result<Kit, Stop> {
         if let Some(kit) = &self.entry(store)?.kit {
             return Ok(kit.clone());
         }
-        let kit = environment.kit(self.context(store)?)?;
+        let kit = self.environment(store)?.kit(self.context(store)?)?;
         self.entry(store)?.kit = Some(kit.clone());
         Ok(kit)
+    }
+
+    /// The environment that a store is in.
+    pub fn environment(&mut self, store: usize) -> Result<Rc<Environment>, Stop> {
+        Ok(Rc::clone(&self.entry(store)?.environment))
     }
 
     /// What a store needs to make objects.

@@ -214,7 +214,11 @@ pub struct Hello<'a> {
     pub release: &'a str,
     pub collector: &'a str,
     pub exact: bool,
+    /// The op kinds that it supports.
+    pub ops: &'a [OpKind],
     pub build: &'a str,
+    /// The names of the engine configurations that it has.
+    pub engines: Vec<&'a str>,
 }
 
 impl Hello<'_> {
@@ -222,7 +226,7 @@ impl Hello<'_> {
     pub fn write(&self, writer: &mut Writer) {
         writer.array(2);
         writer.text("hello");
-        writer.map(7);
+        writer.map(8);
         writer.text("wire");
         writer.int(WIRE_VERSION);
         writer.text("runtime");
@@ -234,12 +238,15 @@ impl Hello<'_> {
         writer.text("exact");
         writer.bool(self.exact);
         writer.text("ops");
-        writer.array(OpKind::ALL.len());
-        for kind in OpKind::ALL {
+        writer.array(self.ops.len());
+        for kind in self.ops {
             writer.text(kind.name());
         }
         writer.text("build");
         writer.text(self.build);
+        writer.text("engines");
+        writer.array(self.engines.len());
+        self.engines.iter().for_each(|name| writer.text(name));
     }
 }
 

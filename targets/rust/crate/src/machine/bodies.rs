@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use wasmtime::{Engine, Module};
+use wasmtime::Module;
 
+use crate::engine::Environment;
 use crate::outcome::Stop;
 
 /// Modules that are kept, of a few pages each; those that were used longest ago make room.
@@ -11,26 +12,27 @@ const MAX_MODULES: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Modules {
-    /// By the binary: the module, and when it was last used.
-    compiled: HashMap<Vec<u8>, (Module, u64)>,
+    /// By engine configuration and binary: the module, and when it was last used.
+    compiled: HashMap<(usize, Vec<u8>), (Module, u64)>,
     clock: u64,
 }
 
 impl Modules {
     /// The module in these bytes.
-    pub(super) fn compile(&mut self, engine: &Engine, binary: &[u8]) -> Result<Module, Stop> {
+    pub(super) fn compile(&mut self, environment: &Environment, binary: &[u8]) -> Result<Module, Stop> {
         self.clock += 1;
-        if let Some((module, used)) = self.compiled.get_mut(binary) {
+        let key = (environment.number, binary.to_vec());
+        if let Some((module, used)) = self.compiled.get_mut(&key) {
             *used = self.clock;
             return Ok(module.clone());
         }
-        let compiled = Module::from_binary(engine, binary);
+        let compiled = Module::from_binary(&environment.engine, binary);
         let module = compiled.map_err(|error| Stop::misuse(format!("a body does not compile: {error:#}")))?;
         if self.compiled.len() >= MAX_MODULES {
-            let oldest = self.compiled.iter().min_by_key(|(_, (_, used))| *used).map(|(binary, _)| binary.clone());
-            oldest.and_then(|binary| self.compiled.remove(&binary));
+            let oldest = self.compiled.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+            oldest.and_then(|key| self.compiled.remove(&key));
         }
-        self.compiled.insert(binary.to_vec(), (module.clone(), self.clock));
+        self.compiled.insert(key, (module.clone(), self.clock));
         Ok(module)
     }
 }

@@ -4,13 +4,16 @@ use super::Machine;
 use crate::ops::{Op, OpKind};
 use crate::outcome::{Outcome, Reply};
 
-impl Machine<'_> {
+impl Machine {
     /// Performs any op but a bracket.
     pub(super) fn dispatch(&mut self, op: &Op) -> Outcome {
         let [a, b, c, d, e, f, g, h, i] = op.args;
         match op.kind {
             OpKind::Scope | OpKind::End => unreachable!("brackets are seen to by run_ops"),
             OpKind::StoreNew => self.store_new(a, b, c),
+            OpKind::StoreNewIn => self.store_new_in(a, b, c, d),
+            OpKind::SetFuel => self.set_fuel(a, b),
+            OpKind::SetEpochDeadline => self.set_epoch_deadline(a, b),
             OpKind::StoreDrop => self.store_drop(a),
             OpKind::SetLimit => self.set_limit(a, b),
             OpKind::ExtNew => self.ext_new(a, b, c, d),

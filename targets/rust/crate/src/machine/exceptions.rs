@@ -10,11 +10,12 @@ use super::Machine;
 use crate::handles::{Typed, EXN};
 use crate::outcome::{Outcome, Reply, Stop, Value};
 
-impl Machine<'_> {
+impl Machine {
     pub(super) fn exn_new(&mut self, slot: i64, which: i64, operands: [i64; 2], ends: (i64, i64)) -> Outcome {
         let (form, result) = ends;
         let store = self.store(slot)?;
-        let types = &self.environment.types;
+        let environment = self.run.stores.environment(store)?;
+        let types = &environment.types;
         let tag = types.tags.get(which as usize).ok_or_else(|| no_type(which))?;
         let storages: Vec<StorageType> = tag.ty().params().map(StorageType::ValType).collect();
         let makers = self.run.stores.makers(store)?;

@@ -8,7 +8,7 @@ use crate::compat;
 use crate::handles::Typed;
 use crate::outcome::{Outcome, Reply, Stop};
 
-impl Machine<'_> {
+impl Machine {
     pub(super) fn new_async(&mut self, slot: i64, value: i64, pending: i64, results: (i64, i64)) -> Outcome {
         let store = self.store(slot)?;
         let host_value = self.give(value)?;

@@ -16,7 +16,7 @@ const FREE_ALL: i64 = 0;
 const FREE_ODD: i64 = 1;
 const FREE_FIRST: i64 = 2;
 
-impl Machine<'_> {
+impl Machine {
     /// A host value for the store; `Stop::Empty` if it is not with the host.
     pub(super) fn give(&mut self, value: i64) -> Result<HostValue, Stop> {
         let given = usize::try_from(value).ok().and_then(|value| self.run.given.get_mut(value));

@@ -10,7 +10,7 @@ use crate::handles::{Handle, Lifo, Typed, ARRAY, EQ, EXTERN, STRUCT};
 use crate::kit;
 use crate::outcome::{Outcome, Reply, Stop, Value};
 
-impl Machine<'_> {
+impl Machine {
     pub(super) fn upcast(&mut self, source: i64, to: i64, result: i64) -> Outcome {
         let (store, handle) = lifo_at(&self.run.slots, source)?;
         let up = if to == EQ { handle.to_eq().map(Typed::Eq) } else { handle.to_any().map(Typed::Any) };
@@ -29,7 +29,8 @@ impl Machine<'_> {
         (form, result): (i64, i64),
     ) -> Outcome {
         let store = self.store(slot)?;
-        let types = &self.environment.types;
+        let environment = self.run.stores.environment(store)?;
+        let types = &environment.types;
         let ty = types.structs.get(which as usize).ok_or_else(|| no_type(which))?;
         let makers = self.run.stores.makers(store)?;
         let maker = makers.structs(self.run.stores.context(store)?, types, which as usize);
@@ -58,7 +59,8 @@ impl Machine<'_> {
         (form, result): (i64, i64),
     ) -> Outcome {
         let store = self.store(slot)?;
-        let types = &self.environment.types;
+        let environment = self.run.stores.environment(store)?;
+        let types = &environment.types;
         let storages = [types.arrays.get(which as usize).ok_or_else(|| no_type(which))?.element_type()];
         let makers = self.run.stores.makers(store)?;
         let maker = makers.arrays(self.run.stores.context(store)?, types, which as usize);
@@ -86,7 +88,8 @@ impl Machine<'_> {
         (form, result): (i64, i64),
     ) -> Outcome {
         let store = self.store(slot)?;
-        let types = &self.environment.types;
+        let environment = self.run.stores.environment(store)?;
+        let types = &environment.types;
         let element = types.arrays.get(which as usize).ok_or_else(|| no_type(which))?.element_type();
         let storages = [element.clone(), element.clone(), element];
         let makers = self.run.stores.makers(store)?;
@@ -110,7 +113,8 @@ impl Machine<'_> {
     pub(super) fn chain(&mut self, slot: i64, count: i64, result: i64) -> Outcome {
         let store = self.store(slot)?;
         let makers = self.run.stores.makers(store)?;
-        let maker = makers.structs(self.run.stores.context(store)?, &self.environment.types, kit::NODE as usize);
+        let environment = self.run.stores.environment(store)?;
+        let maker = makers.structs(self.run.stores.context(store)?, &environment.types, kit::NODE as usize);
         let (mut head, mut made) = (None, 0);
         while made < count {
             let mut scope = RootScope::new(self.run.stores.context(store)?);

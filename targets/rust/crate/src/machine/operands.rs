@@ -36,7 +36,7 @@ pub(super) enum Kept {
 /// A scope of its own for what one op roots.
 pub(super) type Scope<'a> = RootScope<StoreContextMut<'a, Limits>>;
 
-impl Machine<'_> {
+impl Machine {
     /// The store in a slot.
     pub(super) fn store(&self, slot: i64) -> Result<usize, Stop> {
         match slot_at(&self.run.slots, slot)? {

@@ -78,7 +78,7 @@ pub(super) fn refused(error: Error) -> Stop {
     }
 }
 
-impl Machine<'_> {
+impl Machine {
     /// Defines a result slot and says whether there is a reference.
     pub(super) fn put_found(&mut self, result: i64, found: Slot) -> Outcome {
         let reply = if matches!(found, Slot::Empty) { Reply::NULL } else { Reply::NONNULL };

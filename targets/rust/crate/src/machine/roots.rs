@@ -9,10 +9,16 @@ use super::Machine;
 use crate::handles::{Lifo, Typed};
 use crate::outcome::{Outcome, Reply, Stop};
 
-impl Machine<'_> {
+impl Machine {
     pub(super) fn store_new(&mut self, limit: i64, limiter: i64, slot: i64) -> Outcome {
         self.put(slot, Slot::Empty)?; // there is such a slot
-        self.open_store(limit, limiter, slot as usize);
+        self.open_store(self.run.engine, limit, limiter, slot as usize)?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn store_new_in(&mut self, engine: i64, limit: i64, limiter: i64, slot: i64) -> Outcome {
+        self.put(slot, Slot::Empty)?;
+        self.open_store(engine as usize, limit, limiter, slot as usize)?;
         Ok(Reply::Done)
     }
 

@@ -10,7 +10,7 @@ use super::Machine;
 use crate::handles::{Lifo, Typed, EXN, EXTERN};
 use crate::outcome::{Outcome, Reply, Stop};
 
-impl Machine<'_> {
+impl Machine {
     /// Calls `write` with the value to write, null or a handle's, in a scope that only owned handles need.
     fn with_ref<T>(
         &mut self,
@@ -145,12 +145,14 @@ impl Machine<'_> {
             Some(_) => return Err(super::roots::mistyped()),
         };
         let store = self.store(slot)?;
-        let kit = self.run.stores.kit(store, self.environment)?;
-        let mut context = self.run.stores.context(store)?;
-        let given: Option<Rooted<ExternRef>> = match (nullable, argument) {
-            (0, Some(rooted)) => Some(kit.rooted.call(context.as_context_mut(), rooted)?),
-            _ => kit.maybe_rooted.call(context.as_context_mut(), argument)?,
-        };
+        let given: Option<Rooted<ExternRef>> = self.unlimited(store, |machine| {
+            let kit = machine.run.stores.kit(store)?;
+            let context = machine.run.stores.context(store)?;
+            Ok(match (nullable, argument) {
+                (0, Some(rooted)) => Some(kit.rooted.call(context, rooted)?),
+                _ => kit.maybe_rooted.call(context, argument)?,
+            })
+        })?;
         self.put_lifo(result, store, given.map(Typed::Extern))
     }
 
@@ -162,12 +164,14 @@ impl Machine<'_> {
             Some(_) => return Err(super::roots::mistyped()),
         };
         let store = self.store(slot)?;
-        let kit = self.run.stores.kit(store, self.environment)?;
-        let mut context = self.run.stores.context(store)?;
-        let given: Option<OwnedRooted<ExternRef>> = match (nullable, argument) {
-            (0, Some(owned)) => Some(kit.owned.call(context.as_context_mut(), owned)?),
-            (_, argument) => kit.maybe_owned.call(context.as_context_mut(), argument)?,
-        };
+        let given: Option<OwnedRooted<ExternRef>> = self.unlimited(store, |machine| {
+            let kit = machine.run.stores.kit(store)?;
+            let context = machine.run.stores.context(store)?;
+            Ok(match (nullable, argument) {
+                (0, Some(owned)) => Some(kit.owned.call(context, owned)?),
+                (_, argument) => kit.maybe_owned.call(context, argument)?,
+            })
+        })?;
         self.put_owned(result, store, given.map(Typed::Extern))
     }
 }

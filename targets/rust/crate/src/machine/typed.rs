@@ -12,16 +12,24 @@ use crate::outcome::{Outcome, Reply, Stop, Value};
 /// How a value goes: the way, the type, and whether null could.
 type How = (i64, i64, i64);
 
-impl Machine<'_> {
-    fn crossing(&mut self, slot: i64, (way, to, nullable): How) -> Result<(usize, Call<'_>), Stop> {
-        let store = self.store(slot)?;
-        let makers = self.run.stores.makers(store)?;
-        let environment = self.environment;
-        let instance = makers.crossing(
-            |store| environment.crossing.instance(&environment.engine, store),
-            self.run.stores.context(store)?,
-        )?;
-        Ok((store, Call { store: self.run.stores.context(store)?, instance, way, to, nullable: nullable != 0 }))
+impl Machine {
+    /// Makes a call, which is no run of a body: it has no limits.
+    fn cross<T>(
+        &mut self,
+        store: usize,
+        (way, to, nullable): How,
+        pass: impl FnOnce(Call<'_>) -> wasmtime::Result<T>,
+    ) -> Result<T, Stop> {
+        self.unlimited(store, |machine| {
+            let stores = &mut machine.run.stores;
+            let (makers, environment) = (stores.makers(store)?, stores.environment(store)?);
+            let instance = makers.crossing(
+                |context| environment.crossing.instance(&environment.engine, context),
+                stores.context(store)?,
+            )?;
+            let call = Call { store: stores.context(store)?, instance, way, to, nullable: nullable != 0 };
+            pass(call).map_err(host::ended_alone)
+        })
     }
 
     pub(super) fn typed_pass(&mut self, slot: i64, how: How, source: i64, result: i64) -> Outcome {
@@ -30,8 +38,8 @@ impl Machine<'_> {
             Some(Slot::Lifo(_, handle)) => Some(*handle),
             Some(_) => return Err(mistyped()),
         };
-        let (store, call) = self.crossing(slot, how)?;
-        let given = call.pass_lifo(argument).map_err(host::ended_alone)?;
+        let store = self.store(slot)?;
+        let given = self.cross(store, how, |call| call.pass_lifo(argument))?;
         self.put_lifo(result, store, given)
     }
 
@@ -42,15 +50,15 @@ impl Machine<'_> {
             Some(Slot::Owned(_, owned)) => Some(owned.clone()),
             Some(_) => return Err(mistyped()),
         };
-        let (store, call) = self.crossing(slot, how)?;
-        let given = call.pass_owned(argument).map_err(host::ended_alone)?;
+        let store = self.store(slot)?;
+        let given = self.cross(store, how, |call| call.pass_owned(argument))?;
         self.put_owned(result, store, given)
     }
 
     pub(super) fn typed_i31(&mut self, slot: i64, way: i64, nullable: i64, payload: i64) -> Outcome {
         let argument = if payload == NULL { None } else { Some(I31::wrapping_u32(payload as u32)) };
-        let (_, call) = self.crossing(slot, (way, 0, nullable))?;
-        Ok(match call.pass_i31(argument)? {
+        let store = self.store(slot)?;
+        Ok(match self.cross(store, (way, 0, nullable), |call| call.pass_i31(argument))? {
             None => Reply::NULL,
             Some(i31) => Reply::Two([Value::Text("i31"), Value::Int(i64::from(i31.get_u32()))]),
         })
@@ -58,8 +66,9 @@ impl Machine<'_> {
 
     pub(super) fn matches(&mut self, source: i64, to: i64) -> Outcome {
         let (store, handle) = handle_at(&self.run.slots, source)?;
+        let environment = self.run.stores.environment(store)?;
         let context = self.run.stores.context(store)?;
-        let found = crossing::matches(&handle, context, &self.environment.types, to).ok_or_else(mistyped)??;
+        let found = crossing::matches(&handle, context, &environment.types, to).ok_or_else(mistyped)??;
         Ok(Reply::One(Value::Bool(found)))
     }
 

@@ -15,7 +15,7 @@ const USE_TO_RAW: i64 = 1;
 const USE_OWN: i64 = 2;
 
 #[allow(clippy::wrong_self_convention, reason = "methods are named after their ops")]
-impl Machine<'_> {
+impl Machine {
     pub(super) fn kind(&mut self, source: i64) -> Outcome {
         let (store, handle) = handle_at(&self.run.slots, source)?;
         Ok(handle.kind(self.run.stores.context(store)?)?)

@@ -1,8 +1,11 @@
 //! Instances of the kit, and bodies that run in them (docs/bodies.md).
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
-use wasmtime::{AnyRef, AsContextMut, Extern, ExternRef, Global, Instance, Rooted, TypedFunc};
+use wasmtime::{AnyRef, AsContextMut, Extern, ExternRef, Global, Instance, Rooted, StoreContextMut, TypedFunc};
 
 use super::operands::{handle_at, slot_at, Slot, NULL};
 use super::rooting::rooted_from;
@@ -11,6 +14,7 @@ use super::Machine;
 use crate::handles::{Lifo, Typed, EXTERN};
 use crate::host::{self, Activity, Host};
 use crate::kit;
+use crate::limiter::Limits;
 use crate::outcome::{Outcome, Reply, Stop, Value};
 
 /// Host values that a run may allocate.
@@ -23,13 +27,23 @@ type Main = TypedFunc<(External, External, Option<Rooted<AnyRef>>, i32), Externa
 pub(super) struct Inst {
     store: usize,
     instance: Instance,
-    bodies: HashMap<usize, Main>,
+    bodies: HashMap<usize, Body>,
 }
 
-impl Machine<'_> {
+/// An instance of a body: its main, and how many check points it has passed, if it counts them.
+#[derive(Clone)]
+struct Body {
+    main: Main,
+    points: Option<Global>,
+}
+
+impl Machine {
     pub(super) fn inst(&mut self, slot: i64, result: i64) -> Outcome {
         let store = self.store(slot)?;
-        let instance = Instance::new(self.run.stores.context(store)?, &self.environment.instance, &[])?;
+        let environment = self.run.stores.environment(store)?;
+        let instance = self.unlimited(store, |machine| {
+            Ok(Instance::new(machine.run.stores.context(store)?, &environment.instance, &[])?)
+        })?;
         self.put(result, Slot::Inst(self.run.instances.len()))?;
         self.run.instances.push(Inst { store, instance, bodies: HashMap::new() });
         Ok(Reply::Done)
@@ -76,15 +90,26 @@ impl Machine<'_> {
         let store = self.run.instances[at].store;
         let activity = Activity::new(values, self.globals_of(at)?);
         self.run.stores.context(store)?.data_mut().activity = activity;
-        let ran = self.main(at, target.1).and_then(|main| {
+        let fibers = self.run.stores.environment(store)?.fibers;
+        let mut points = None;
+        let mut before = 0;
+        let ran = self.unlimited(store, |machine| machine.body(at, target.1)).and_then(|body| {
+            points = body.points;
+            before = passed(self.run.stores.context(store)?, points);
             rooted_from(&mut self.run.stores, &self.run.slots, store, (form, EXTERN), &operands, |mut context, lent| {
                 let arguments = (external(lent[0])?, external(lent[1])?, any(lent[2])?, selector as i32);
-                Ok(main.call(&mut context, arguments)?.map(Typed::Extern))
+                let given = if fibers {
+                    to_the_end(body.main.call_async(&mut context, arguments))
+                } else {
+                    body.main.call(&mut context, arguments)
+                };
+                Ok(given?.map(Typed::Extern))
             })
         });
+        let after = passed(self.run.stores.context(store)?, points);
         let mut trace = std::mem::take(&mut self.run.stores.context(store)?.data_mut().activity).trace;
         let made = match ran {
-            Err(Stop::Failed(error)) => return Err(host::ended(&error, trace)),
+            Err(Stop::Failed(error)) => return Err(host::ended(&error, trace, after.wrapping_sub(before))),
             ran => ran?,
         };
         trace.push(Value::Text(if matches!(made, Slot::Empty) { "null" } else { "nonnull" }));
@@ -110,15 +135,16 @@ impl Machine<'_> {
         globals.collect()
     }
 
-    /// The function of a body in an instance of the kit.
-    fn main(&mut self, at: usize, body: i64) -> Result<Main, Stop> {
+    /// A body in an instance of the kit.
+    fn body(&mut self, at: usize, body: i64) -> Result<Body, Stop> {
         let body = body as usize;
-        if let Some(main) = self.run.instances[at].bodies.get(&body) {
-            return Ok(main.clone());
+        if let Some(made) = self.run.instances[at].bodies.get(&body) {
+            return Ok(made.clone());
         }
         let binary = self.run.bodies.get(body).ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
-        let module = self.modules.compile(&self.environment.engine, binary)?;
         let Inst { store, instance, .. } = self.run.instances[at];
+        let environment = self.run.stores.environment(store)?;
+        let module = self.modules.compile(&environment, binary)?;
         let makers = self.run.stores.makers(store)?;
         let mut context = self.run.stores.context(store)?;
         let mut imports = Vec::new();
@@ -136,8 +162,25 @@ impl Machine<'_> {
         let instance = Instance::new(&mut context, &module, &imports)?;
         let main = instance.get_typed_func(&mut context, "main");
         let main: Main = main.map_err(|error| Stop::misuse(format!("a body has another main: {error:#}")))?;
-        self.run.instances[at].bodies.insert(body, main.clone());
-        Ok(main)
+        let made = Body { main, points: instance.get_global(&mut context, "points") };
+        self.run.instances[at].bodies.insert(body, made.clone());
+        Ok(made)
+    }
+}
+
+/// The check points that a body's instance has passed so far, if it counts them.
+fn passed(mut context: StoreContextMut<'_, Limits>, points: Option<Global>) -> i32 {
+    points.map_or(0, |points| points.get(&mut context).unwrap_i32())
+}
+
+/// Polls a call on a stack of its own to its end.
+fn to_the_end<T>(call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(done) = call.as_mut().poll(&mut context) {
+            return done;
+        }
     }
 }
 

@@ -1,0 +1,232 @@
+"""Where a run really meets a known defect of Wasm code (docs/findings.md; semantics.md 7).
+
+A body may hold the forms of a defect and never come to harm. `Watched` runs a body as `Machine` does, and looks: which
+values wait on the stack when a collection may run, which frames are inside a `try`, how often a loop turns. What it
+sees ends in `Store.harm`, after which verdicts on that store may be the defect's doing. It changes nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from twinheap.model.body import Tree, forms
+from twinheap.model.body_env import Env, env_of
+from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
+from twinheap.model.contents import Instance
+from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.interpreter import Machine
+from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
+from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
+from twinheap.model.known_waiting import overtaken
+from twinheap.model.run_heap import Heap
+from twinheap.model.run_limits import BULK
+
+WATCHED: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34"})
+"""The defects that are looked for; of any other it is enough that a body may meet it."""
+
+_BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
+"""What makes an object of operands in constant expressions."""
+
+
+class _Frame:
+    """What is known of a frame beside its values."""
+
+    __slots__ = ("looped", "operands", "reads", "tries", "variables")
+
+    def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
+        self.variables = variables
+        self.operands = operands
+        self.tries = 0  # how many `try` it is in
+        self.looped: int | None = None  # how many collections there had been when its outermost loop began
+        self.reads: dict[int, int] = {}  # and when it read a constant first
+
+
+class Watched(Machine):
+    """One run of a body on a release with defects of Wasm code."""
+
+    def __init__(self, env: Env, instance: Instance, heap: Heap) -> None:
+        super().__init__(env, instance, heap)
+        self.store = heap.store
+        self.waiting: list[tuple[Collection[str], Obj]] = []  # operands that stack maps lack, with the defects
+        self.unlisted: dict[int, tuple[frozenset[str], bool]] = {}
+        """What a collection passed by that no stack map showed: why, and whether nothing held it then."""
+        self.collections = 0
+        self.under: list[_Frame] = []  # the frames below the top, and the one on top
+        self.declaring = False
+        heap.watcher = self.collected
+        self.store.watchers.append(heap.watcher)
+
+    # --- collections
+
+    def collected(self) -> None:
+        """A collection may run: what no stack map shows is let go by the list of what frames know."""
+        self.collections += 1
+        for names, obj in self.waiting:
+            self._unlist(obj, names)
+        for frame in self.under:
+            if frame.tries:
+                for held in (*frame.operands, *frame.variables):
+                    if type(held) is Obj:
+                        self._unlist(held, ("K28",))
+
+    def _unlist(self, obj: Obj, names: Collection[str]) -> None:
+        """The object lives as long as it has a holder; the arguments' are those of the call, which lasts."""
+        if obj not in self.heap.args:
+            before, lost = self.unlisted.get(obj.value, (frozenset(), False))
+            self.unlisted[obj.value] = before.union(names), lost or not obj.held
+
+    def _used(self, obj: Obj) -> None:
+        """A frame uses an object that it may have lost."""
+        names, lost = self.unlisted.get(obj.value, (frozenset(), False))
+        if lost or not obj.held:
+            for name in names:
+                self.store.harm(name)
+
+    # --- evaluation
+
+    def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
+        """As `Machine.call`, with a frame beside its values."""
+        self.under.append(_Frame([], []))
+        try:
+            return super().call(helper, args)
+        finally:
+            self.under.pop()
+
+    def instantiate(self, body: int) -> None:
+        """As `Machine.instantiate`, in which expressions are constant."""
+        self.declaring = True
+        try:
+            super().instantiate(body)
+        finally:
+            self.declaring = False
+
+    def value(self, tree: Tree) -> Stored:
+        """Evaluates a form."""
+        waiting = len(self.waiting)
+        frame = self.under[-1] if self.under else None
+        if frame is not None and frame.variables is not self.variables:
+            frame.variables, frame.operands = self.variables, self.operands
+        name = tree[0]
+        try:
+            if name == "try" and frame is not None:
+                frame.tries += 1
+                try:
+                    return super().value(tree)
+                finally:
+                    frame.tries -= 1
+            if name == "repeat" and frame is not None:
+                self._repeat(tree, frame)
+                return None
+            value = super().value(tree)
+        finally:
+            del self.waiting[waiting:]
+        if type(value) is Obj:
+            self._given(tree, value, frame)
+        return value
+
+    def operands_of(self, tree: Tree, start: int = 1) -> list[Stored]:
+        """The values of a form's parts; those that no stack map would hold wait under watch."""
+        mark = len(self.operands)
+        late = overtaken(tree)
+        for at, part in enumerate(tree[start:], start):
+            value = self.value(part)  # type: ignore[arg-type]
+            self.operands.append(value)
+            if type(value) is Obj:
+                names = unmapped(part) | (late.get(at) or frozenset())  # type: ignore[arg-type]
+                if names:
+                    self.waiting.append((names, value))
+        values = self.operands[mark:]
+        del self.operands[mark:]
+        if tree[0] in BULK:
+            self.heap.limits.bulk()
+        for value in values if self.unlisted else ():
+            if type(value) is Obj:
+                self._used(value)
+        return values
+
+    def _given(self, tree: Tree, obj: Obj, frame: _Frame | None) -> None:
+        """A form gave an object."""
+        name = tree[0]
+        if name == "get":
+            self._used(obj)
+        elif name == "global.get":
+            if frame is not None:
+                self._constant(int(tree[1]), frame)  # type: ignore[arg-type]
+        elif name in ("struct.new", "struct.new_default") and tree[1] == SMALLEST:
+            self.store.small = "K25" in self.store.profile.defects
+        if self.declaring and name in _BUILDS:
+            for cell, storage in zip(obj.cells, obj.storages, strict=False):
+                self.rerooted([cell], storage)
+
+    # --- loops and constants (K31, K32)
+
+    def _repeat(self, tree: Tree, frame: _Frame) -> None:
+        self.steps += 1
+        before = frame.looped
+        frame.looped = self.collections if before is None else before
+        try:
+            for turn in range(int(tree[1])):  # type: ignore[arg-type]
+                if turn == 1 and self._shares(tree):
+                    self.store.harm("K31")
+                self.heap.limits.point()
+                self.block(tree[2:])
+        finally:
+            frame.looped = before
+
+    def _shares(self, loop: Tree) -> bool:
+        """Whether a loop defines a reference that may live on behind it, while another one lives through it."""
+        types = self.scope.variables
+        defined = {at for form in forms(loop) for at in _defined(form) if types[at] not in NUMBER_TYPES}
+        read = {int(form[1]) for form in forms(loop) if form[0] == "get"}  # type: ignore[arg-type]
+        through = {at for at in read if types[at] not in NUMBER_TYPES}
+        waits = any(type(held) is Obj for held in self.operands)
+        return bool(defined) and (waits or len(through | defined) > 1)
+
+    def _constant(self, number: int, frame: _Frame) -> None:
+        """A constant of the body is read: after a collection, compiled code may take what it read before (K32)."""
+        own = number - len(KIT_GLOBALS)
+        if own < 0 or self.own.globals[own].mutable:
+            return
+        first = frame.reads.setdefault(number, self.collections)
+        if min(first, self.collections if frame.looped is None else frame.looped) < self.collections:
+            self.store.harm("K32")
+
+    # --- what the runtime does wrong with references that it is given
+
+    def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
+        """References of raw values: those below any lose a count (K15), and a segment holds nothing (K5)."""
+        if HIERARCHY.get(storage) == "any":
+            for ref in refs:
+                self.store.uncount(ref, "K15", 2 if kept else 1)
+
+    def initialized(self, refs: Sequence[Ref], kept: bool) -> None:
+        """References written to a table: they gain no count (K33). `kept`: by a segment, which is no holder (K5)."""
+        for ref in refs:
+            self.store.uncount(ref, "K33", 2 if kept else 1)
+
+    def filled(self, index: int, count: int) -> None:
+        """`array.fill` writes as many elements as there are before the first one (K26)."""
+        if index != count:
+            self.store.harm("K26")
+
+
+def _defined(form: Tree) -> list[int]:
+    """The variables that a form itself defines."""
+    if form[0] in ("set", "tee"):
+        return [int(form[1])]  # type: ignore[arg-type]
+    if form[0] == "set2":
+        return [int(form[1]), int(form[2])]  # type: ignore[arg-type]
+    if form[0] == "try":
+        clause: Tree = form[1]  # type: ignore[assignment]
+        tagged, _ = CATCHES[str(clause[0])]
+        return [int(at) for at in clause[2 if tagged else 1 :]]  # type: ignore[arg-type]
+    return []
+
+
+def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
+    """What runs a body: with a watch, if the release has a defect that the body may meet."""
+    watched, env = may_hurt(text, heap.w.profile), env_of(text)
+    for name in unsafe_in(text) - WATCHED:
+        heap.store.harm(name)
+    return Watched(env, instance, heap) if watched else Machine(env, instance, heap)

@@ -1,0 +1,77 @@
+"""Which bodies let a variable go on to another value while the one before waits on the operand stack (K34)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from twinheap.model.body import CACHED, Tree, forms, parse
+
+SEQUENCES: Final = frozenset({"then", "main", "func", "body", "do", "block", "repeat", "try"})
+"""Forms whose parts follow each other, and leave nothing on the stack."""
+
+_SAME_VALUE: Final = frozenset(
+    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"}
+    | {"on_non_null", "as_non_null", "select", "if_else"}
+)
+"""Forms that may give the value of an operand, as it lies on the stack."""
+
+
+@lru_cache(maxsize=CACHED)
+def overtakes(text: str, may_collect: Callable[[Tree], bool]) -> bool:
+    """Whether in a body's function a variable is written, and a collection may run, while its old value waits.
+
+    >>> always = lambda form: True
+    >>> overtakes("(body (main (drop (struct.new pair (get 0) (then (set 0 (new)) (gc) (get 2)))) (get 0)))", always)
+    True
+    >>> overtakes("(body (main (set 0 (new)) (drop (struct.new pair (get 0) (then (gc) (get 2)))) (get 0)))", always)
+    False
+    """
+    for form in forms(parse(text)):
+        if form[0] in SEQUENCES:
+            continue
+        parts = [part for part in form if isinstance(part, tuple)]
+        for at, part in enumerate(parts):
+            waiting = _given(part)
+            behind = parts[at + 1 :]
+            if waiting and any(map(may_collect, behind)) and any(waiting & _written(later) for later in behind):
+                return True
+    return False
+
+
+@lru_cache(maxsize=CACHED)
+def overtaken(form: Tree) -> dict[int, frozenset[str]]:
+    """The places of a form's parts that may give what a variable held, which a later part writes: {place: {K34}}."""
+    found: dict[int, frozenset[str]] = {}
+    written: set[str] = set()
+    for at in range(len(form) - 1, 0, -1):
+        part = form[at]
+        if isinstance(part, tuple):
+            if written & _given(part):
+                found[at] = frozenset({"K34"})
+            written |= _written(part)
+    return found
+
+
+def _given(form: Tree) -> set[str]:
+    """The variables whose value a form may give."""
+    if form[0] == "get":
+        return {str(form[1])}
+    if form[0] not in _SAME_VALUE:
+        return set()
+    parts = [part for part in (form[-1:] if form[0] == "then" else form) if isinstance(part, tuple)]
+    return {variable for part in parts for variable in _given(part)}
+
+
+def _written(form: Tree) -> set[str]:
+    """The variables that a form writes."""
+    found: set[str] = set()
+    for inner in forms(form):
+        if inner[0] in ("set", "tee"):
+            found.add(str(inner[1]))
+        elif inner[0] == "set2":
+            found |= {str(inner[1]), str(inner[2])}
+        elif str(inner[0]).startswith("catch"):
+            found |= {str(word) for word in inner[1:] if not isinstance(word, tuple)}
+    return found

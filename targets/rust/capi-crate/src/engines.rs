@@ -1,0 +1,107 @@
+//! What there is for each engine configuration, made when it is first asked for: the engine, the modules and host functions
+//! of its instances, the types of its objects, its clock.
+
+use std::rc::Rc;
+
+use crate::api::Api;
+use crate::facts::{Facts, Shape};
+use crate::library::Library;
+use crate::objects::Objects;
+use crate::outcome::Stop;
+use crate::wasm::{HostFunction, Wasm};
+use crate::wire::Trouble;
+
+/// The number of the configuration that every target has.
+pub const DEFAULT: usize = 0;
+
+/// What belongs to one engine.
+struct Part {
+    api: Rc<Api>,
+    wasm: Option<Wasm>,
+    objects: Option<Objects>,
+    /// How often its epoch was incremented.
+    clock: u64,
+}
+
+/// The engines of one library, by number of their configuration; they stay as long as the process.
+pub struct Engines {
+    library: &'static Library,
+    facts: &'static Facts,
+    shape: Shape,
+    functions: &'static [HostFunction],
+    parts: Vec<Option<Part>>,
+}
+
+impl Engines {
+    pub fn new(
+        library: &'static Library,
+        facts: &'static Facts,
+        shape: Shape,
+        functions: &'static [HostFunction],
+    ) -> Engines {
+        let parts = facts.engines.iter().map(|_| None).collect();
+        Engines { library, facts, shape, functions, parts }
+    }
+
+    fn part(&mut self, number: usize) -> Result<&mut Part, Trouble> {
+        let there = self.parts.get_mut(number).ok_or_else(|| Trouble::new("there is no such engine"))?;
+        if there.is_none() {
+            let api = Api::new(self.library, self.facts, self.shape, &self.facts.engines[number])?;
+            *there = Some(Part { api: Rc::new(api), wasm: None, objects: None, clock: 0 });
+        }
+        there.as_mut().ok_or_else(|| Trouble::new("an engine was just made"))
+    }
+
+    /// The functions with an engine. Fails if the library cannot have it.
+    ///
+    /// Only what is done with engines and their types differs from one to the other.
+    pub fn api(&mut self, number: usize) -> Result<Rc<Api>, Trouble> {
+        self.part(number).map(|part| part.api.clone())
+    }
+
+    /// The names of those that the library can have; all of them are made.
+    pub fn names(&mut self) -> Vec<&'static str> {
+        let named = self.facts.engines.iter().enumerate();
+        named.filter(|(number, _)| self.part(*number).is_ok()).map(|(_, engine)| engine.name).collect()
+    }
+
+    /// Modules and host functions of an engine.
+    pub fn wasm(&mut self, number: usize) -> Result<(&mut Wasm, &Api), Trouble> {
+        let functions = self.functions;
+        let part = self.part(number)?;
+        let wasm = match &mut part.wasm {
+            Some(wasm) => wasm,
+            none => none.insert(Wasm::new(&part.api, functions)?),
+        };
+        Ok((wasm, &part.api))
+    }
+
+    /// The types of an engine's objects.
+    pub fn objects(&mut self, number: usize) -> Result<(&mut Objects, &Api), Stop> {
+        let part = self.part(number).map_err(Stop::Misuse)?;
+        let objects = match &mut part.objects {
+            Some(objects) => objects,
+            none => none.insert(Objects::new(&part.api)?),
+        };
+        Ok((objects, &part.api))
+    }
+
+    /// The clock of an engine, in ticks.
+    pub fn clock(&self, number: usize) -> u64 {
+        self.parts[number].as_ref().map_or(0, |part| part.clock)
+    }
+
+    /// The clock of an engine goes on.
+    pub fn tick(&mut self, number: usize) {
+        if let Some(part) = &mut self.parts[number] {
+            part.clock += 1;
+            // SAFETY: the engine lives as long as the process.
+            unsafe { (part.api.c.wasmtime_engine_increment_epoch)(part.api.engine) };
+        }
+    }
+
+    /// Frees what belongs to the stores of a program, before they go.
+    pub fn forget_stores(&mut self) {
+        self.parts.iter_mut().flatten().filter_map(|part| part.objects.as_mut()).for_each(Objects::forget);
+    }
+}

@@ -1,0 +1,71 @@
+//! What a handle denotes (docs/spec/capi.md 5.1).
+
+use super::Machine;
+use crate::abi::{Hierarchy, Val};
+use crate::api::Context;
+use crate::outcome::{Observation, Reply, Stop, Value, Values};
+
+impl Machine {
+    pub(super) fn kind(&mut self, at: i64) -> Reply {
+        let (context, handle) = self.held(at)?;
+        if handle.hierarchy() == Hierarchy::Exn {
+            return Ok(Observation::text("exn"));
+        }
+        // The functions look at the reference only, and all handles are the same C struct.
+        if self.api.data(context, &handle).is_some() {
+            return Ok(Observation::text("extern"));
+        }
+        let Some(mut payload) = self.api.i31_get_u(context, &handle) else {
+            let is_array = self.is_array(context, &handle)?;
+            return Ok(Observation::text(if is_array { "array" } else { "struct" }));
+        };
+        if handle.hierarchy() == Hierarchy::Extern {
+            payload = self.api.to_raw(context, &handle) >> 1; // aborts without a heap from 32 to 45 (K6)
+        }
+        Ok(Observation::gives(Values::Two([Value::Text("i31"), Value::Int(payload.into())])))
+    }
+
+    /// Of a struct or array.
+    fn is_array(&self, context: Context, handle: &Val) -> Result<bool, Stop> {
+        if let Some(known) = self.api.is_array(context, handle) {
+            return Ok(known);
+        }
+        // Before 44 only the types of globals tell. What is written is let go at once.
+        let null = Val::null(Hierarchy::Any);
+        let made = self.api.global_new(context, "array", true, &null);
+        let global = made.map_err(|failed| Stop::misuse(format!("no global of type arrayref: {failed}")))?;
+        let fits = self.api.global_set(context, &global, handle).is_none();
+        if fits {
+            self.api.global_set(context, &global, &null);
+        }
+        Ok(fits)
+    }
+
+    pub(super) fn data(&mut self, at: i64) -> Reply {
+        let (context, handle) = self.held(at)?;
+        let Some(value) = self.api.data(context, &handle) else { return Ok(Observation::NONE) };
+        let payload = self.payloads.get(&value).copied().unwrap_or(0);
+        Ok(Observation::gives(Values::Two([Value::Int(value.into()), Value::Int(payload)])))
+    }
+
+    pub(super) fn data_set(&mut self, at: i64, number: i64) -> Reply {
+        let (context, handle) = self.held(at)?;
+        let Some(value) = self.api.data(context, &handle) else { return Ok(Observation::NONE) };
+        self.payloads.insert(value, number);
+        Ok(Observation::DONE)
+    }
+
+    pub(super) fn eq(&mut self, left: i64, right: i64) -> Reply {
+        let (_, right) = self.handle(right)?;
+        let (context, left) = self.held(left)?;
+        let of = left.hierarchy();
+        if of == Hierarchy::Extern {
+            let (one, two) = (self.api.data(context, &left), self.api.data(context, &right));
+            if one.is_some() || two.is_some() {
+                return Ok(Observation::bool(one == two)); // every object has a pointer of its own
+            }
+        }
+        let (one, two) = (self.api.to_raw(context, &left), self.api.to_raw(context, &right.of(of)));
+        Ok(Observation::bool(one == two))
+    }
+}

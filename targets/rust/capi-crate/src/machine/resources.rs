@@ -1,0 +1,69 @@
+//! Whether the process grows while handles are made and dropped (docs/spec/semantics.md 2.3).
+
+use super::Machine;
+use crate::abi::{Hierarchy, Item, Val};
+use crate::api::Context;
+use crate::outcome::{Observation, Reply, Stop};
+
+/// Externrefs between two collections: their host data is released by collections.
+const COLLECT_EVERY: i64 = 256;
+
+/// What is made and dropped again and again.
+enum Churn {
+    I31,
+    Extern,
+    Clone,
+    Global(Item),
+}
+
+impl Machine {
+    pub(super) fn churn(&mut self, at: i64, what: i64, count: i64) -> Reply {
+        let context = self.context(self.store(at)?)?;
+        let root = self.api.new_i31(context, 1);
+        let churn = match what {
+            0 => Churn::I31,
+            1 => Churn::Extern,
+            2 => Churn::Clone,
+            _ => {
+                let made = self.api.global_new(context, "any", true, &root);
+                Churn::Global(made.map_err(|failed| Stop::misuse(format!("no global of type anyref: {failed}")))?)
+            }
+        };
+        let mut grown = 0;
+        for half in [count - count / 2, count / 2] {
+            let start = bytes_in_use(); // the first half warms up
+            (0..half).for_each(|at| self.step(&churn, context, &root, at));
+            if let Churn::Extern = churn {
+                self.api.gc(context);
+            }
+            grown = bytes_in_use() - start;
+        }
+        self.api.roots.unroot(context, root);
+        Ok(Observation::int(grown.max(0)))
+    }
+
+    /// One handle made and dropped.
+    fn step(&self, churn: &Churn, context: Context, root: &Val, at: i64) {
+        let api = &self.api;
+        match churn {
+            Churn::I31 => api.roots.unroot(context, api.new_i31(context, at as u32)),
+            Churn::Clone => api.roots.unroot(context, api.roots.clone_of(context, root)),
+            Churn::Global(global) => api.roots.unroot(context, api.global_get(context, global, Hierarchy::Any)),
+            Churn::Extern => {
+                if let Some(made) = api.externref_plain(context) {
+                    api.roots.unroot(context, made);
+                }
+                if at % COLLECT_EVERY == COLLECT_EVERY - 1 {
+                    api.gc(context);
+                }
+            }
+        }
+    }
+}
+
+/// What malloc has handed out and not got back, mapped blocks included.
+fn bytes_in_use() -> i64 {
+    // SAFETY: it only counts.
+    let info = unsafe { libc::mallinfo2() };
+    (info.uordblks + info.hblkhd) as i64
+}
