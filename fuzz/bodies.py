@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.fuzz import bodies_control, bodies_declared, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
-from twinheap.fuzz.bodies_exprs import value
-from twinheap.fuzz.bodies_frame import HELPER_COST, MAIN_COST, Frame, Helper, Maker
+from twinheap.fuzz.bodies_exprs import make_array, make_object, object_, value
+from twinheap.fuzz.bodies_frame import ARRAY_OF, HELPER_COST, MAIN_COST, STRUCT_OF, Frame, Helper, Maker
 from twinheap.fuzz.bodies_stmts import some
 from twinheap.model.body import BodyError, Tree, dumps, parse
 
@@ -28,6 +28,9 @@ FEATURES: Final = (
     ("own", 60),
     ("control", 110),
     ("calls", 90),
+    ("far", 128),
+    ("own tables", 70),
+    ("non-null", 80),
     ("casts", 90),
     ("convert", 80),
     ("traps", 40),
@@ -52,6 +55,8 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
     low = max(1, size // 3)
     m = Maker(byte, frozenset(features), low + (byte() * byte() * (3 * size) >> 16))
     parts: list[Tree] = []
+    if m.has("own tables"):
+        parts += bodies_declared.tables(m)
     if m.has("own"):
         parts += bodies_declared.globals_(m)
     if m.has("segments"):
@@ -59,7 +64,11 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
     if m.chance(ACTIVE if m.has("segments") or m.has("own") else 0):
         parts.append(bodies_declared.active(m))
     if m.has("calls"):
-        for _ in range(1 + m.upto(2)):
+        count = 1 + m.upto(2)
+        if m.has("far"):
+            _far(m, count)
+            count -= m.chance(128)
+        for _ in range(count):
             _helper(m)
         parts += [helper.tree for helper in m.helpers]
     m.here = Frame(MAIN, "extern", MAIN_COST)
@@ -73,23 +82,55 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
 
 def _statements(m: Maker) -> list[Tree]:
     """The statements and the result of the function that is being written."""
-    made = [some(m, 3)]
+    made = set_up(m) if m.has("non-null") else []
+    made.append(some(m, 3))
     while m.left > 0:
         made.append(some(m, 3))
     if m.here.result is not None:
-        made.append(value(m, m.here.result, 2))
+        result = m.here.result
+        made.append(object_(m, result, 1) if m.here.strict_result else value(m, result, 2))
     return made
 
 
-def _helper(m: Maker) -> None:
+def set_up(m: Maker) -> list[Tree]:
+    """Locals that are never null, set once at the beginning; later they are read only."""
+    made: list[Tree] = []
+    for _ in range(m.upto(3)):
+        type_ = m.pick((*m.structs, *m.arrays))
+        tree, length = make_array(m, type_, 1) if type_ in ARRAY_OF else (make_object(m, type_, 1), 0)
+        m.here.types.append(type_)
+        variable = len(m.here.types) - 1
+        m.here.strict.add(variable)
+        m.learn(variable, length)
+        made.append(("set", variable, tree))
+    return made
+
+
+def _far(m: Maker, count: int) -> None:
+    """Far helpers, which know nothing of private globals and segments."""
+    globals_, m.globals = m.globals, []
+    segments, m.segments = m.segments, []
+    tables, m.tables = m.tables, []
+    for _ in range(count):
+        _helper(m, ("far",))
+    m.globals, m.segments, m.tables = globals_, segments, tables
+
+
+def _helper(m: Maker, *marks: Tree) -> None:
     """One more helper, of a few statements; some take more arguments than there are registers."""
     types = ("extern", "extern", "any", "eq", *m.structs, *m.arrays, "i32")
     count = 7 + m.upto(14) if m.chance(40) else m.upto(4)
     params = tuple(m.pick(types) for _ in range(count))
     result = m.pick((*RESULTS, m.structs[0]))
     here = m.here = Frame(params, result, HELPER_COST)
+    if m.has("non-null"):
+        here.strict = {at for at, type_ in enumerate(params) if type_ not in ("i32", "any", "eq") and m.chance(110)}
+        here.strict_result = result in STRUCT_OF and m.chance(150)
     main, m.left = m.left, 2 + m.upto(4)
     collects: list[Tree] = [("gc",)] if m.chance(120) and m.charge() else []
     parts = [*collects, *_statements(m)]
     m.left = max(1, main - 3)
-    m.helpers.append(Helper(params, result, here.tree("func", parts), here.cost))
+    name, *rest = here.tree("func", parts)
+    strict = frozenset(at for at in here.strict if at < len(params))
+    tree = (name, *marks, *rest)
+    m.helpers.append(Helper(params, result, tree, here.cost, strict, here.strict_result))

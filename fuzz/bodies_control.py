@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twinheap.fuzz.bodies_exprs import condition, operands, value
-from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Maker, below, is_reference, operand_type
+from twinheap.fuzz.bodies_exprs import arguments, condition, operands, present, value
+from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Helper, Maker, below, is_reference, operand_type
 from twinheap.fuzz.bodies_stmts import block, fresh, interesting, shown, statement
 from twinheap.model.body import Tree
 
@@ -83,11 +83,18 @@ def _result_fits(m: Maker, result: str | None) -> bool:
     return result == wanted if result is None or wanted is None else below(result, wanted)
 
 
-def _arguments(m: Maker, types: tuple[str, ...]) -> list[Tree]:
+def _arguments(m: Maker, helper: Helper) -> list[Tree]:
     """Arguments of a call; sometimes new ones, which its caller keeps no hold of."""
     if m.chance(170):
-        return operands(m, types, 1)
-    return [fresh(m, type_)[0] if is_reference(type_) else value(m, type_, 1) for type_ in types]
+        return arguments(m, helper, 1)
+    return [
+        present(m, type_, 1)
+        if at in helper.strict
+        else fresh(m, type_)[0]
+        if is_reference(type_)
+        else value(m, type_, 1)
+        for at, type_ in enumerate(helper.params)
+    ]
 
 
 @statement("calls", 6)
@@ -98,7 +105,7 @@ def call(m: Maker, depth: int) -> Tree | None:
     at = m.pick(helpers)
     m.charge(m.helpers[at].cost)
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
-    tree: Tree = (form, at, *_arguments(m, m.helpers[at].params))
+    tree: Tree = (form, at, *_arguments(m, m.helpers[at]))
     result = m.helpers[at].result
     if result is None:
         return tree
@@ -112,14 +119,18 @@ def call(m: Maker, depth: int) -> Tree | None:
 @statement("calls", 1.5)
 def tail(m: Maker, depth: int) -> Tree | None:
     """What a tail call brings is the function's result, so the rest of it does not run: mostly conditional."""
-    helpers = [at for at, helper in enumerate(m.helpers) if _result_fits(m, helper.result)]
+    helpers = [
+        at
+        for at, helper in enumerate(m.helpers)
+        if _result_fits(m, helper.result) and helper.strict_result >= m.here.strict_result
+    ]
     if not helpers or m.here.blocks > 2:
         return None
     at = m.pick(helpers)
     if not m.charge(m.helpers[at].cost):
         return None
     form = m.pick(("tail", "tail", "tail_ref", "tail_indirect"))
-    tree: Tree = (form, at, *operands(m, m.helpers[at].params, 1))
+    tree: Tree = (form, at, *arguments(m, m.helpers[at], 1))
     return tree if m.chance(20) else ("if", condition(m), ("do", tree))
 
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from twinheap.fuzz.bodies_exprs import NUMBERS
-from twinheap.fuzz.bodies_frame import ARRAY_OF, NUMERIC, STRUCT_OF, UNDER, Maker, below, operand_type
+from twinheap.fuzz.bodies_frame import (
+    ARRAY_OF,
+    NON_NULL,
+    NUMERIC,
+    STRUCT_OF,
+    UNDER,
+    Maker,
+    OwnTable,
+    below,
+    operand_type,
+)
 from twinheap.model.body import Tree
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 
+MOST_TABLES = 2
 DEPTH = 3  # nesting of a constant expression: inner objects wait while outer ones are made
 LENGTHS = (0, 1, 2, 3, 3, 5, 8, 100)
 
@@ -19,6 +30,20 @@ def globals_(m: Maker) -> list[Tree]:
         mutable = m.chance(140)
         made.append(("global" if mutable else "const", type_, constant(m, type_, DEPTH)))
         m.globals.append((type_, mutable))
+    return made
+
+
+def tables(m: Maker) -> list[Tree]:
+    """One or two private tables, some with indexes of 64 bits, some without nulls."""
+    made: list[Tree] = []
+    for _ in range(1 + m.upto(MOST_TABLES)):
+        type_ = m.pick(("extern", "any", "eq", "i31", *m.structs, *m.arrays))
+        length = m.upto(5)
+        filler = constant(m, type_, 1)
+        strict = filler[0] not in ("null", "global.get") and m.chance(150)
+        name = NON_NULL * strict + type_
+        made.append(("table64" if m.chance(128) else "table", name, length, length + m.upto(9), filler))
+        m.tables.append(OwnTable(type_, strict, length))
     return made
 
 

@@ -17,12 +17,12 @@ from twinheap.fuzz.bodies_frame import (
     STRUCT_OF,
     TRIES,
     UNDER,
+    Helper,
     Maker,
     is_reference,
     operand_type,
 )
 from twinheap.model.body import Tree
-from twinheap.model.kit import KIT_TABLES
 
 Way = Callable[[Maker, str, int], Tree | None]
 WAYS: Final[list[tuple[str, str, float, Way]]] = []
@@ -118,6 +118,36 @@ def operands(m: Maker, types: Sequence[str], depth: int) -> list[Tree]:
     return made
 
 
+def present(m: Maker, type_: str, depth: int) -> Tree:
+    """An expression that will do where `type_` is wanted, and is probably not null."""
+    if m.chance(6):
+        return value(m, type_, depth)
+    if type_ in STRUCT_OF or type_ in ARRAY_OF:
+        return object_(m, type_, depth)
+    if type_ == "i31":
+        return ("i31", ("i32", m.pick(NUMBERS)))
+    if type_ == "extern":
+        return ("new",) if m.fresh() else ("to_extern", make_object(m, m.structs[0], 0))
+    return make_object(m, m.arrays[0] if type_ == "array" else m.structs[0], depth)
+
+
+def arguments(m: Maker, helper: Helper, depth: int) -> list[Tree]:
+    """The operands of a call."""
+    made: list[Tree] = []
+    held = False
+    for at, type_ in enumerate(helper.params):
+        tree = present(m, type_, depth) if at in helper.strict else value(m, type_, depth)
+        made.append(later(m, tree) if held else tree)
+        held = held or is_reference(type_)
+    return made
+
+
+def element(m: Maker, number: int, depth: int) -> Tree:
+    """What becomes an element of a table."""
+    table = m.all_tables()[number]
+    return present(m, table.type, depth) if table.strict else value(m, table.type, depth)
+
+
 def pause(m: Maker) -> list[Tree]:
     """Statements that a reference on the operand stack has to survive: holders go, then a collection."""
     if m.has("callbacks") and m.chance(110) and m.charge(2):
@@ -131,8 +161,10 @@ def pause(m: Maker) -> list[Tree]:
         slot = m.pick(m.settable())
         forgetting.append(("global.set", slot, ("null", m.all_globals()[slot])))
     elif m.chance(80):
-        table = m.upto(len(KIT_TABLES))
-        forgetting.append(("table.set", table, ("i32", m.upto(4)), ("null", KIT_TABLES[table])))
+        number = m.some_table()
+        table = m.all_tables()[number]
+        if table.length and not table.strict:
+            forgetting.append(("table.set", number, ("i32", m.upto(table.length)), ("null", table.type)))
     if m.chance(80):
         forgetting.append(overwritten(m))
     after: list[Tree] = []
@@ -168,7 +200,7 @@ def collection(m: Maker) -> Tree:
     helper = m.helpers[at]
     m.charge(helper.cost)
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
-    call: Tree = (form, at, *(value(m, type_, 0) for type_ in helper.params))
+    call: Tree = (form, at, *arguments(m, helper, 0))
     return call if helper.result is None else ("drop", call)
 
 

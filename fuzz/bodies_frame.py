@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from twinheap.model.body import Tree
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, STRUCTS, TAGS
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MINIMUM, TAGS
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ PARENT: Final = (
 )
 """The type right above each type of the any hierarchy."""
 
+NON_NULL: Final = "ref."  # before the names of types that have no null
 MOST_TIMES: Final = 200  # how often the innermost statement of nested repeats runs
 MOST_NEWS: Final = 8  # host values of a run
 MAIN_COST: Final = 80  # entries in the trace and collections of a run
@@ -61,13 +62,30 @@ def is_reference(type_: str) -> bool:
     return type_ not in NUMERIC
 
 
+class OwnTable:
+    """A private table: its type, whether it has nulls, and how many elements at first."""
+
+    __slots__ = ("length", "strict", "type")
+
+    def __init__(self, type_: str, strict: bool, length: int) -> None:
+        self.type = type_
+        self.strict = strict
+        self.length = length
+
+
 class Helper:
-    """A helper function that is done: its signature, its text, what a call of it costs, and whether it collects."""
+    """A helper function that is done: its signature, its text, what a call of it costs, and whether it collects.
 
-    __slots__ = ("collects", "cost", "params", "result", "tree")
+    `strict`, `strict_result`: which parameters are never null, and whether the result is.
+    """
 
-    def __init__(self, params: tuple[str, ...], result: str | None, tree: Tree, cost: int) -> None:
+    __slots__ = ("collects", "cost", "params", "result", "strict", "strict_result", "tree")
+
+    def __init__(
+        self, params: tuple[str, ...], result: str | None, tree: Tree, cost: int, strict: frozenset[int], never: bool
+    ) -> None:
         self.params = params
+        self.strict, self.strict_result = strict, never
         self.result = result
         self.tree = tree
         self.cost = cost
@@ -77,7 +95,7 @@ class Helper:
 class Frame:
     """The function that is being written."""
 
-    __slots__ = ("allowed", "blocks", "cost", "known", "params", "result", "times", "types")
+    __slots__ = ("allowed", "blocks", "cost", "known", "params", "result", "strict", "strict_result", "times", "types")
 
     def __init__(self, params: Sequence[str], result: str | None, allowed: int) -> None:
         self.types = list(params)
@@ -85,6 +103,8 @@ class Frame:
         self.result = result
         self.allowed = allowed
         self.known: dict[int, int] = {}  # variables that probably hold an object: the length of an array, else 0
+        self.strict: set[int] = set()  # variables that are never null
+        self.strict_result = False
         self.blocks = 0  # enclosing blocks
         self.times = 1  # how often what is written here runs
         self.cost = 0
@@ -92,19 +112,32 @@ class Frame:
     def tree(self, name: str, parts: Sequence[Tree]) -> Tree:
         """The whole function."""
         head: list[Tree] = []
+        types = [NON_NULL * (at in self.strict) + type_ for at, type_ in enumerate(self.types)]
         if name == "func" and self.params:
-            head.append(("param", *self.types[: self.params]))
+            head.append(("param", *types[: self.params]))
         if name == "func" and self.result:
-            head.append(("result", self.result))
+            head.append(("result", NON_NULL * self.strict_result + self.result))
         if len(self.types) > self.params:
-            head.append(("local", *self.types[self.params :]))
+            head.append(("local", *types[self.params :]))
         return (name, *head, *parts)
 
 
 class Maker:
     """See the module. `features`: what this body is about; `left`: forms that it may still have."""
 
-    __slots__ = ("arrays", "byte", "features", "globals", "helpers", "here", "left", "news", "segments", "structs")
+    __slots__ = (
+        "arrays",
+        "byte",
+        "features",
+        "globals",
+        "helpers",
+        "here",
+        "left",
+        "news",
+        "segments",
+        "structs",
+        "tables",
+    )
 
     def __init__(self, byte: Callable[[], int], features: frozenset[str], left: int) -> None:
         self.byte = byte
@@ -113,6 +146,7 @@ class Maker:
         self.news = 0
         self.segments: list[tuple[str, tuple[Tree, ...]]] = []
         self.globals: list[tuple[str, bool]] = []  # private ones: type, and whether it can be set
+        self.tables: list[OwnTable] = []
         self.helpers: list[Helper] = []
         self.here = Frame((), None, 0)
         names = tuple(STRUCT_OF)  # few types in a body, so that objects of one size and type meet
@@ -150,6 +184,16 @@ class Maker:
         """The types of the globals of the kit, and of private ones."""
         return (*KIT_GLOBALS, *(type_ for type_, _ in self.globals))
 
+    def all_tables(self) -> tuple[OwnTable, ...]:
+        """The tables of the kit, and private ones."""
+        return (*(OwnTable(type_, False, TABLE_MINIMUM) for type_ in KIT_TABLES), *self.tables)
+
+    def some_table(self) -> int:
+        """A table's number; private ones are as likely as those of the kit."""
+        if self.tables and self.chance(128):
+            return len(KIT_TABLES) + self.upto(len(self.tables))
+        return self.upto(len(KIT_TABLES))
+
     def settable(self) -> list[int]:
         """The globals that can be set; private ones are as likely as those of the kit."""
         own = [at for at, (_, mutable) in enumerate(self.globals, len(KIT_GLOBALS)) if mutable]
@@ -181,7 +225,11 @@ class Maker:
     def writable(self, type_: str) -> int:
         """A variable of the type to write to: a new local, or one that there is, also a parameter."""
         here = self.here
-        there = [number for number in self.variables(type_) if number != SELECTOR or type_ != "i32"]
+        there = [
+            number
+            for number in self.variables(type_)
+            if (number != SELECTOR or type_ != "i32") and number not in here.strict
+        ]
         if there and (len(here.types) - here.params >= MOST_LOCALS or self.chance(110)):
             return self.pick(there)
         here.types.append(type_)

@@ -7,7 +7,6 @@ from twinheap.fuzz.bodies_exprs import array, index, later, object_, value
 from twinheap.fuzz.bodies_frame import ARRAY_OF, STRUCT_OF, Maker, below, is_reference, operand_type
 from twinheap.fuzz.bodies_stmts import shown, statement
 from twinheap.model.body import Tree
-from twinheap.model.kit import KIT_TABLES
 
 
 @statement("structs", 4)
@@ -87,7 +86,10 @@ def array_init(m: Maker, depth: int) -> Tree | None:
 @statement("segments", 3)
 def table_init(m: Maker, depth: int) -> Tree | None:
     pairs = [
-        (t, s) for t, type_ in enumerate(KIT_TABLES) for s, (item, _) in enumerate(m.segments) if below(item, type_)
+        (t, s)
+        for t, table in enumerate(m.all_tables())
+        for s, (item, _) in enumerate(m.segments)
+        if below(item, table.type) and not table.strict
     ]
     if not pairs:
         return None

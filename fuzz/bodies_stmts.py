@@ -6,7 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz.bodies_exprs import collection, exact, index, later, make_array, make_object, operands, pause, value
+from twinheap.fuzz.bodies_exprs import (
+    collection,
+    element,
+    exact,
+    index,
+    later,
+    make_array,
+    make_object,
+    operands,
+    pause,
+    value,
+)
 from twinheap.fuzz.bodies_frame import (
     ARRAY_OF,
     MAIN_COST,
@@ -19,7 +30,7 @@ from twinheap.fuzz.bodies_frame import (
     operand_type,
 )
 from twinheap.model.body import Tree
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MINIMUM
+from twinheap.model.kit import KIT_GLOBALS
 
 Write = Callable[[Maker, int], Tree | None]
 STATEMENTS: Final[list[tuple[str, float, Write]]] = []
@@ -238,36 +249,38 @@ def global_set(m: Maker, depth: int) -> Tree | None:
     return ("global.set", k, value(m, m.all_globals()[k], 2))
 
 
-def _table(m: Maker) -> int:
-    return m.upto(len(KIT_TABLES))
-
-
 def _count(m: Maker) -> Tree:
     return ("i32", m.upto(4) if not m.has("traps") or m.chance(230) else m.pick((5, 17, 1000, -1)))
 
 
 @statement("tables", 3)
 def table_set(m: Maker, depth: int) -> Tree | None:
-    table = _table(m)
-    return ("table.set", table, index(m, TABLE_MINIMUM), value(m, KIT_TABLES[table], 2))
+    table = m.some_table()
+    return ("table.set", table, index(m, m.all_tables()[table].length), element(m, table, 2))
 
 
 @statement("tables", 2)
 def table_fill(m: Maker, depth: int) -> Tree | None:
-    table = _table(m)
-    return ("table.fill", table, ("i32", m.upto(2)), value(m, KIT_TABLES[table], 2), later(m, _count(m)))
+    table = m.some_table()
+    return ("table.fill", table, ("i32", m.upto(2)), element(m, table, 2), later(m, _count(m)))
 
 
 @statement("tables", 3)
 def table_copy(m: Maker, depth: int) -> Tree | None:
-    table = _table(m)
-    return ("table.copy", table, table, ("i32", m.upto(3)), ("i32", m.upto(3)), _count(m))
+    into, tables = m.some_table(), m.all_tables()
+    fitting = [
+        at
+        for at, table in enumerate(tables)
+        if below(table.type, tables[into].type) and table.strict >= tables[into].strict
+    ]
+    start = m.pick(fitting) if m.chance(100) else into
+    return ("table.copy", into, start, ("i32", m.upto(3)), ("i32", m.upto(3)), _count(m))
 
 
 @statement("tables", 1)
 def table_grow(m: Maker, depth: int) -> Tree | None:
-    table = _table(m)
-    tree: Tree = ("table.grow", table, value(m, KIT_TABLES[table], 2), later(m, ("i32", m.upto(6))))
+    table = m.some_table()
+    tree: Tree = ("table.grow", table, element(m, table, 2), later(m, ("i32", m.upto(6))))
     return ("note", tree) if m.charge() else ("drop", tree)
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.fuzz.bodies_exprs import (
+    arguments,
     array,
     condition,
+    element,
     exact,
     index,
     later,
@@ -21,7 +23,7 @@ from twinheap.fuzz.bodies_exprs import (
 )
 from twinheap.fuzz.bodies_frame import ARRAY_OF, NUMERIC, STRUCT_OF, UNDER, Maker, operand_type
 from twinheap.model.body import Tree
-from twinheap.model.kit import KIT_TABLES, REFERENCES
+from twinheap.model.kit import REFERENCES
 
 ANYTHING: Final = ("eq", "i31", "struct", "array", *STRUCT_OF, *ARRAY_OF)
 """What a reference is tested for."""
@@ -77,15 +79,16 @@ def call(m: Maker, type_: str, depth: int) -> Tree | None:
     if not m.charge(m.helpers[helper].cost):
         return None
     form = m.pick(("call", "call", "call_ref", "call_indirect"))
-    return (form, helper, *operands(m, m.helpers[helper].params, depth - 1))
+    return (form, helper, *arguments(m, m.helpers[helper], depth - 1))
 
 
 @way("ref", 3)
 def slot(m: Maker, type_: str, depth: int) -> Tree | None:
     slots = [("global.get", at) for at, found in enumerate(m.all_globals()) if found == type_]
-    tables = [at for at, storage in enumerate(KIT_TABLES) if storage == type_ and m.has("tables")]
+    tables = [(at, table) for at, table in enumerate(m.all_tables()) if table.type == type_ and m.has("tables")]
     if tables and (not slots or m.chance(128)):
-        return ("table.get", tables[0], index(m, 4))
+        number, table = m.pick(tables)
+        return ("table.get", number, index(m, table.length)) if table.length else None
     return m.pick(slots) if slots else None
 
 
@@ -115,14 +118,14 @@ def cast(m: Maker, type_: str, depth: int) -> Tree | None:
     known = [number for other in UNDER[type_] for number in m.known(other)]
     risky = m.has("traps") and m.chance(60)
     if known and not risky:
-        return ("cast", type_, ("get", m.pick(known)))
+        return (m.pick(("cast", "cast_non_null")), type_, ("get", m.pick(known)))
     source = value(m, "any" if risky else type_, depth)
     return ("cast", type_, source)
 
 
 @way("lower", 1.5, "casts")
 def on_cast(m: Maker, type_: str, depth: int) -> Tree | None:
-    form = m.pick(("on_cast", "on_cast", "on_cast_fail"))
+    form = m.pick(("on_cast", "on_cast", "on_cast_fail", "on_cast_null", "on_cast_fail_null"))
     return (form, type_, value(m, "any", depth), exact(m, type_, depth))
 
 
@@ -196,7 +199,7 @@ def is_null(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("i32", 2, "casts")
 def test(m: Maker, type_: str, depth: int) -> Tree | None:
-    return ("test", m.pick(ANYTHING), value(m, "any", depth))
+    return (m.pick(("test", "test", "test_null")), m.pick(ANYTHING), value(m, "any", depth))
 
 
 @way("i32", 1.5)
@@ -211,10 +214,10 @@ def array_len(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("i32", 1, "tables")
 def table_size(m: Maker, type_: str, depth: int) -> Tree | None:
-    table = m.upto(len(KIT_TABLES))
+    table = m.some_table()
     if m.chance(100):
         return ("table.size", table)
-    return ("table.grow", table, value(m, KIT_TABLES[table], depth), later(m, ("i32", m.upto(4))))
+    return ("table.grow", table, element(m, table, depth), later(m, ("i32", m.upto(4))))
 
 
 @way("i32", 1)

@@ -24,7 +24,7 @@ from twinheap.fuzz.body_places import (
 )
 from twinheap.model.body import BodyError, Tree, dumps, features_of, forms, parse
 from twinheap.model.body_types import check, env_of, subtype, type_of
-from twinheap.model.kit import KIT_GLOBALS
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 from twinheap.model.ops import CODE, Op
 from twinheap.model.program import Program
 from twinheap.model.view import resolve
@@ -251,7 +251,13 @@ def unused(body: Tree, text: str) -> Iterator[Tree]:
     yield from (
         replaced(body, (at,)) for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == "active"
     )
-    for of, kind, first in ((("func",), "F", 0), (("segment",), "S", 0), (("global", "const"), "K", len(KIT_GLOBALS))):
+    declared = (
+        (("func",), "F", 0),
+        (("segment",), "S", 0),
+        (("global", "const"), "K", len(KIT_GLOBALS)),
+        (("table", "table64"), "T", len(KIT_TABLES)),
+    )
+    for of, kind, first in declared:
         numbers = named(parts, kind)
         found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] in of]
         for gone in range(len(found) - 1 + first, first - 1, -1):

@@ -13,7 +13,7 @@ Path = tuple[int, ...]
 """Where a form is: the index of the part to go into, again and again; () is the body itself."""
 
 CALLS: Final = frozenset({"call", "call_ref", "call_indirect", "tail", "tail_ref", "tail_indirect"})
-HEADS: Final = frozenset({"param", "result", "local"})
+HEADS: Final = frozenset({"far", "param", "result", "local"})
 VARIABLES: Final = frozenset({"get", "set", "tee"})
 GLOBALS: Final = frozenset({"global.get", "global.set"})
 SEGMENT_AT: Final = {"table.init": 2, "array.new_elem": 2, "array.init_elem": 2, "elem.drop": 1}
@@ -96,7 +96,7 @@ def mapped(form: Tree, change: Callable[[Tree], Tree]) -> Tree:
 
 
 def numbered(form: Tree) -> Iterator[tuple[str, int]]:
-    """The kind and index of each variable ("V"), global ("K"), helper ("F") and segment ("S") that the form names."""
+    """The kind and index of each variable ("V"), global ("K"), table ("T"), helper ("F") and segment ("S") it names."""
     name = str(form[0])
     if name in VARIABLES:
         yield "V", 1
@@ -106,9 +106,11 @@ def numbered(form: Tree) -> Iterator[tuple[str, int]]:
         yield "K", 1
     elif name in CALLS:
         yield "F", 1
-    elif name in SEGMENT_AT:
+    if name in SEGMENT_AT:
         yield "S", SEGMENT_AT[name]
-    elif name.startswith("catch"):
+    if name.startswith("table."):
+        yield from (("T", at) for at in range(1, 3 if name == "table.copy" else 2))
+    if name.startswith("catch"):
         yield from (("V", at) for at, part in enumerate(form) if isinstance(part, int))
 
 

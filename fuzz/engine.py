@@ -39,7 +39,7 @@ MAX_FINDINGS: Final = 200
 
 
 KNOWN_SECONDS: Final = 4.0
-"""Seconds for shrinking a known defect that is only counted: the corpus has a shrunk program of each."""
+"""Seconds for shrinking what is a known defect, finding or not: the corpus has a shrunk program of each."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,8 +148,8 @@ class Engine:
             for suspect in done.suspects:
                 self._failures += 1
                 if len(self._findings) + len(self._asked) < MAX_FINDINGS and self._worth(suspect):
-                    expected = suspect.identity.known is not None and not self.run_of.strict
-                    job = TriageJob(suspect, done.start, KNOWN_SECONDS if expected else None)
+                    seconds = None if suspect.identity.known is None else KNOWN_SECONDS
+                    job = TriageJob(suspect, done.start, seconds)
                     self._asked.append((job, self._budget.elapsed))
                     self._waiting.add(job)
 

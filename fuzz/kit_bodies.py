@@ -100,6 +100,12 @@ _WHOLE: Final = """
 (body (main (local externs) (try (catch nothing) (throw nothing)) (repeat 30 (set 4 (array.new_default externs (i32 4000)))) (get 0)))
 (body (main (try (catch nothing) (throw nothing)) (drop (cast array (if_else (get 3) (get 2) (null any)))) (get 0)))
 (body (main (try (catch nothing) (throw nothing)) (see (get 1)) (if (get 3) (do (unreachable))) (get 0)))
+(body (func (far) (param extern) (result extern) (global.set 0 (get 0)) (gc) (global.get 0)) (main (global.set 0 (new)) (see (call 0 (new))) (gc) (see (global.get 0)) (get 0)))
+(body (func (far) (param extern extern extern extern extern extern extern) (result extern) (gc) (see (get 6)) (get 0)) (main (tail 0 (new) (get 0) (get 1) (new) (get 0) (get 1) (new)) (null extern)))
+(body (func (far) (param extern any) (result extern) (clear) (gc) (see (to_extern (get 1))) (get 0)) (main (global.set 0 (new)) (global.set 2 (get 2)) (see (call_ref 0 (global.get 0) (global.get 2))) (call_indirect 0 (get 0) (get 2))))
+(body (func (far) (param extern) (result extern) (gc) (get 0)) (func (far) (param extern) (result extern) (tail_indirect 0 (get 0))) (func (param extern) (result extern) (tail_ref 1 (table.get 0 (i32 0)))) (main (table.set 0 (i32 0) (get 0)) (call 2 (new))))
+(body (func (far) (param extern) (gc) (throw one (get 0))) (main (local extern exn) (try (catch_all_ref 5) (call 0 (new))) (gc) (try (catch one 4) (throw_ref (get 5))) (see (get 4)) (get 4)))
+(body (func (far) (param exn) (result extern) (local extern) (try (catch one 1) (throw_ref (get 0))) (gc) (get 1)) (main (local extern exn) (try (catch_all_ref 5) (throw one (new))) (drop (struct.new_default empty)) (set 4 (call 0 (get 5))) (see (get 4)) (get 4)))
 """
 """Whole bodies."""
 
@@ -150,6 +156,16 @@ CALLING_BODIES: Final = tuple(
 (body (main (try (catch nothing) (throw nothing)) (drop (cb (get 0))) (block (block (block (br_table (get 3) 0 1 2)) (drop (struct.get box 0 (null box)))) (unreachable)) (repeat 30 (drop (array.new_default longs (i32 2000)))) (get 1)))
 (body (main (repeat 30 (drop (array.new_default longs (i32 2000)))) (cb (get 0))))
 (body (main (try (catch nothing) (throw nothing)) (drop (cb (get 0))) (to_extern (i31 (get 3)))))
+(body (main (local extern) (set 4 (new)) (try (catch_all) (drop (cb (get 0)))) (gc) (see (get 4)) (get 4)))
+(body (main (local extern extern) (try (catch one 4) (set 5 (cb (new)))) (gc) (see (get 4)) (see (get 5)) (get 4)))
+(body (main (local extern any exn) (set 4 (get 0)) (try (catch_ref two 5 4 6) (set 4 (cb (get 4)))) (gc) (see (to_extern (get 5))) (throw_ref (get 6)) (null extern)))
+(body (main (local extern exn) (try (catch_all_ref 5) (set 4 (cb (new)))) (gc) (try (catch one 4) (throw_ref (get 5))) (see (get 4)) (get 4)))
+(body (main (local pair) (set 4 (struct.new pair (new) (get 2))) (try (catch one 0) (try (catch nothing) (global.set 0 (cb (struct.get pair 0 (get 4)))))) (gc) (see (get 0)) (struct.get pair 0 (get 4))))
+(body (func (param extern) (result extern) (local extern) (set 1 (new)) (try (catch_all) (return (cb (get 0)))) (see (get 1)) (get 1)) (main (local extern) (set 4 (call 0 (new))) (gc) (see (get 4)) (get 4)))
+(body (main (local extern exn) (repeat 3 (try (catch_all_ref 5) (throw one (cb (new)))) (gc)) (try (catch one 4) (throw_ref (get 5))) (see (get 4)) (get 4)))
+(body (main (if (get 3) (do (throw one (new)))) (cb (new))))
+(body (func (far) (param extern) (result extern) (local extern) (set 1 (new)) (drop (cb (get 0))) (gc) (see (get 1)) (get 0)) (main (local extern) (set 4 (new)) (drop (call 0 (get 4))) (see (get 4)) (get 0)))
+(body (func (far) (param extern) (result extern) (global.set 0 (get 0)) (cb (new))) (main (local extern) (try (catch_all) (set 4 (call_ref 0 (new)))) (gc) (see (get 4)) (global.get 0)))
 """.strip().splitlines()
 )
 """The same of bodies that call back."""

@@ -20,8 +20,8 @@ from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.body import calls_back, features_of
 from twinheap.model.engines import ENGINES
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
-from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, MAX_DEPTH, NULL, STRUCT, UNLIMITED
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, SHARES, TAGS
+from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXN, EXTERN, MAX_DEPTH, NULL, REF_TYPES, STRUCT, UNLIMITED
 
 WASM: Final[list[Registered]] = []
 """The motifs of this module. Only programs with bodies use them."""
@@ -37,17 +37,20 @@ LIMITED: Final = 200  # of 256: how often a store's limits are set before a run
 FUELS: Final = (UNLIMITED, UNLIMITED, 0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 200)
 DEADLINES: Final = (UNLIMITED, UNLIMITED, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6)
 FEW: Final = 2  # instances of a store
+FEW_LINKED: Final = 5  # the same, those counted that are linked with another
 FEW_STORES: Final = 3  # of a program
 SMALL: Final = 64 << 10  # bytes: four arrays of those that bodies make
 FEWEST_TRIMMED: Final = 9  # owned handles that make a trim run (semantics 2.3)
 MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, otherwise than programs
 
-INST, INST_GLOBAL, INST_TABLE = CODE["inst"], CODE["inst_global"], CODE["inst_table"]
+INST, INST_GLOBAL, INST_TABLE, LINK = CODE["inst"], CODE["inst_global"], CODE["inst_table"], CODE["link"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
 FILL_RACE, STORE_DROP_RACE = CODE["fill_race"], CODE["store_drop_race"]
 SET_FUEL, SET_EPOCH_DEADLINE = CODE["set_fuel"], CODE["set_epoch_deadline"]
-ARG, RET, RAISE = CODE["arg"], CODE["ret"], CODE["raise"]
+ARG, RET, RAISE, RAISE_EXN = CODE["arg"], CODE["ret"], CODE["raise"], CODE["raise_exn"]
+EXN_NEW, EXN_TAKE = CODE["exn_new"], CODE["exn_take"]
+THROWN: Final = 236  # of 256: how a callback ends, counted after what returns or traps
 DEEPEST: Final = 4  # callbacks inside callbacks
 MOST_INSIDE: Final = 5  # steps of a callback
 # Static types of handles that will do for a parameter of type any.
@@ -85,7 +88,16 @@ def instance(g: Draft) -> int:
         if made:
             place.instances.append(made[0])
             place.allocated = True
+    elif len(place.instances) < FEW_LINKED and g.byte() < 16:
+        linked(g)
     return g.pick(place.instances)
+
+
+def linked(g: Draft) -> int:
+    """An instance that shares what another one has, or -1."""
+    made = g.add(LINK, (g.pick(g.place.instances), g.upto(len(SHARES))))
+    g.place.instances += made or ()
+    return made[0] if made else -1
 
 
 def exported(g: Draft) -> None:
@@ -106,14 +118,14 @@ def argument(g: Draft, type_: int) -> int:
     return found if g.byte() < 240 else NULL
 
 
-def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
-    """One run of a body, with a callback if it calls back; its result, or -1."""
+def run(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: int = -1) -> int:
+    """One run of a body, in the instance `at` or any; with a callback if it calls back. Its result, or -1."""
     limit_runs(g)
     if calls_back(g.builder.config.bodies[body]):
-        return call(g, body, arguments, owned)
+        return call(g, body, arguments, owned, at)
     throws = bool(features_of(g.builder.config.bodies[body]))
     selector = SELECTORS[g.upto(8)]
-    operands = (instance(g), body, g.builder.next_value, *arguments, selector, int(owned))
+    operands = (at if at >= 0 else instance(g), body, g.builder.next_value, *arguments, selector, int(owned))
     return g.made(RUN_EXN if throws else RUN, operands, owned)
 
 
@@ -146,10 +158,10 @@ def begin_wasm(g: Draft) -> None:
 # --- callbacks
 
 
-def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool) -> int:
+def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: int = -1) -> int:
     """A run with a callback; its result, or -1."""
     place = g.place
-    operands = (instance(g), body, g.builder.next_value, *arguments, SELECTORS[g.upto(8)])
+    operands = (at if at >= 0 else instance(g), body, g.builder.next_value, *arguments, SELECTORS[g.upto(8)])
     throws = bool(features_of(g.builder.config.bodies[body]))
     if len(g.scopes) >= MAX_DEPTH or g.add(CALL_EXN if throws else CALL, operands) is None:
         return -1
@@ -193,8 +205,29 @@ def _inside(g: Draft) -> None:
         g.add(RET, (given if given >= 0 else NULL,))
     elif way < 190:
         g.add(RET, (argument(g, EXTERN),))
-    elif way < 210:
+    elif way < 200:
         g.add(RAISE, (0,))
+    elif way < THROWN:
+        throw(g)
+
+
+def throw(g: Draft) -> None:
+    """The callback throws: an exception of the host's, one that Wasm left, or what is pending."""
+    way = g.byte()
+    if way < 60:
+        g.add(RAISE_EXN, (NULL,))
+        return
+    handle = g.made(EXN_TAKE, (g.place.slot, 1), True) if way < 120 else g.typed(EXN, 4)
+    if handle < 0:
+        tag = g.upto(len(TAGS))
+        types = (*(REF_TYPES.index(field.storage) for field in TAGS[tag].fields), NULL, NULL)[:2]
+        payload = (NULL if type_ == NULL else argument(g, type_) for type_ in types)
+        handle = g.made(EXN_NEW, (g.place.slot, tag, *payload, 1), True)
+    g.add(RAISE_EXN, (handle,))
+    if g.byte() < 100:
+        g.drop(handle)
+    if g.byte() < 60:
+        g.add(GC, (g.place.slot,))
 
 
 def argument_of_callback(g: Draft) -> int:
@@ -371,6 +404,23 @@ def another_instance(g: Draft) -> None:
         g.place.instances.append(made[0])
     result = run(g, some_body(g), arguments(g), True)
     run(g, some_body(g), (result if g.byte() < 80 else NULL, argument(g, EXTERN), argument(g, ANY)), False)
+
+
+@motif(WASM, "wasm", 1, "inst", "run", "link")
+def run_linked(g: Draft) -> None:
+    """What is written through one instance is read through one that is linked with it; collections between."""
+    source = instance(g)
+    importer = linked(g) if g.byte() < 150 or len(g.place.instances) < FEW else g.pick(g.place.instances)
+    first = g.ext(True)
+    which = g.upto(len(KIT_GLOBALS))
+    made = g.add(INST_GLOBAL, (source, which))
+    if made:
+        g.add(GLOBAL_SET, (made[0], first if KIT_GLOBALS[which] == "extern" else global_value(g, made[0])))
+    g.drop(first)
+    run(g, some_body(g), (NULL, argument(g, EXTERN), argument(g, ANY)), True, importer)
+    if g.byte() < 130:
+        g.add(GC, (g.place.slot,))
+    read(g, g.made(GLOBAL_GET, (made[0] if made else -1,), False))
 
 
 @motif(WASM, "wasm", 0.08, "inst", "run", "fill")

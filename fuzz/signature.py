@@ -76,8 +76,11 @@ def presignature(identity: Identity) -> str:
 
 
 def signature(identity: Identity, program: Program) -> str:
-    """The signature of a finding whose shrunk program is `program`, like `TH202-5d0a66c1f2`."""
-    text = repr((identity.known, identity.text, shape(program)))
+    """The signature of a finding whose shrunk program is `program`, like `TH202-5d0a66c1f2`.
+
+    A known defect is told by its name, and its program, which is hardly shrunk, says nothing of it.
+    """
+    text = repr((identity.known, identity.text, shape(program) if identity.known is None else ()))
     return f"{identity.code}-{hashlib.sha256(text.encode()).hexdigest()[:SIGNATURE_DIGITS]}"
 
 

@@ -97,6 +97,12 @@ def calls_back(text: str) -> bool:
 
 
 @lru_cache(maxsize=CACHED)
+def reaches_far(text: str) -> bool:
+    """Whether a body has far helpers, which live in another instance."""
+    return any(form == ("far",) for form in forms(parse(text)))
+
+
+@lru_cache(maxsize=CACHED)
 def features_of(text: str) -> frozenset[str]:
     """What a body needs of its target beside references and GC: "exceptions", or nothing."""
     words = {str(word) for form in forms(parse(text)) for word in form if not isinstance(word, tuple)}

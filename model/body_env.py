@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
-from twinheap.model.body_forms import REFERENCE_TYPES, TYPES, subtype
+from twinheap.model.body_forms import NON_NULL, REFERENCE_TYPES, TYPES, subtype
 from twinheap.model.kit import KIT_TABLES
 
 MAIN_PARAMS: Final = ("extern", "extern", "any", "i32")
@@ -22,8 +22,14 @@ MAX_VARIABLES: Final = 100
 """Parameters and locals of a function: more than registers and stack slots; Wasm itself allows 1000 parameters."""
 
 
-_ORDER: Final = {"global": 0, "const": 0, "segment": 1, "active": 1, "func": 2, "main": 3}
-_MAIN: Final = 3
+MAX_TABLES: Final = 2
+"""Private tables of a body: a pool has four for a module, and calls need one."""
+
+MAX_ELEMENTS: Final = 16
+"""Elements of a private table."""
+
+_ORDER: Final = {"table": 0, "table64": 0, "global": 1, "const": 1, "segment": 2, "active": 2, "func": 3, "main": 4}
+_MAIN: Final = 4
 
 
 class Global(msgspec.Struct, frozen=True):
@@ -32,6 +38,20 @@ class Global(msgspec.Struct, frozen=True):
     type: str
     mutable: bool
     value: Tree
+
+
+class PrivateTable(msgspec.Struct, frozen=True):
+    """A table of elements of a type, at least and at most so many, and the expression of what all are at first.
+
+    `strict`: none is null. `wide`: its indexes have 64 bits.
+    """
+
+    type: str
+    strict: bool = False
+    wide: bool = False
+    minimum: int = 0
+    maximum: int = 0
+    value: Tree = ()
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -53,13 +73,17 @@ class Active(msgspec.Struct, frozen=True):
 class Function(msgspec.Struct, frozen=True):
     """A helper or `main`: the types of its parameters, of its result and of its locals, and its statements.
 
-    `parts`: the last one is an expression if there is a result.
+    `parts`: the last one is an expression if there is a result. `far`: it lives in another instance. `strict`: the
+    variables that are never null; `strict_result`: nor is its result.
     """
 
     params: tuple[str, ...]
     result: str | None
     locals: tuple[str, ...]
     parts: tuple[Tree, ...]
+    far: bool = False
+    strict: frozenset[int] = frozenset()
+    strict_result: bool = False
 
     @property
     def statements(self) -> tuple[Tree, ...]:
@@ -70,7 +94,8 @@ class Function(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct, frozen=True):
     """What a form may name: segments and helpers by number, variables, and the result of its own function.
 
-    `globals`: private ones, which are numbered after those of the kit.
+    `globals`, `tables`: private ones, which are numbered after those of the kit. `far`: it is in a far helper, which
+    knows the kit and other far helpers only. `strict_result`: the function's result is never null.
     """
 
     segments: tuple[str, ...]
@@ -78,11 +103,22 @@ class Scope(msgspec.Struct, frozen=True):
     variables: tuple[str, ...]
     result: str | None
     globals: tuple[Global, ...] = ()
+    far: bool = False
+    tables: tuple[PrivateTable, ...] = ()
+    strict_result: bool = False
+
+    def table(self, number: int) -> PrivateTable:
+        """A table of the kit, or after those a private one."""
+        return KIT[number] if number < len(KIT) else self.tables[number - len(KIT)]
+
+
+KIT: Final = tuple(PrivateTable(storage) for storage in KIT_TABLES)
 
 
 class Env(msgspec.Struct, frozen=True):
     """What a body declares."""
 
+    tables: tuple[PrivateTable, ...]
     globals: tuple[Global, ...]
     segments: tuple[Segment, ...]
     active: tuple[Active, ...]
@@ -92,9 +128,21 @@ class Env(msgspec.Struct, frozen=True):
     def scope(self, number: int | None = None) -> Scope:
         """What forms may name in helper `number`, or in `main`: only helpers with smaller numbers are called."""
         function = self.main if number is None else self.functions[number]
-        types = tuple(segment.type for segment in self.segments)
         variables = function.params + function.locals
-        return Scope(types, self.functions[:number], variables, function.result, self.globals)
+        if function.far:
+            return Scope(
+                (), self.functions[:number], variables, function.result, far=True, strict_result=function.strict_result
+            )
+        types = tuple(segment.type for segment in self.segments)
+        return Scope(
+            types,
+            self.functions[:number],
+            variables,
+            function.result,
+            self.globals,
+            tables=self.tables,
+            strict_result=function.strict_result,
+        )
 
 
 def wrong(form: object, why: str) -> NoReturn:
@@ -116,7 +164,11 @@ def env_of(text: str) -> Env:
         )
     if -1 in ranks:
         wrong(parts[0], f"a body is made of {' '.join(_ORDER)}")
+    tables = tuple(_table(part) for part in parts if part[0] in ("table", "table64"))
+    if len(tables) > MAX_TABLES:
+        raise BodyError(f"a body has at most {MAX_TABLES} tables of its own")
     return Env(
+        tables,
         tuple(_global(part) for part in parts if part[0] in ("global", "const")),
         tuple(_segment(part) for part in parts if part[0] == "segment"),
         tuple(_active(part) for part in parts if part[0] == "active"),
@@ -129,6 +181,22 @@ def _global(form: Tree) -> Global:
     if len(form) != 3 or form[1] not in REFERENCE_TYPES or not isinstance(form[2], tuple):
         wrong(form, "a global has a reference type and an expression")
     return Global(str(form[1]), form[0] == "global", form[2])
+
+
+def _table(form: Tree) -> PrivateTable:
+    of, minimum, maximum, value = (*form[1:], None, None, None, None)[:4]
+    name = NON_NULL.get(str(of), str(of))
+    if name not in REFERENCE_TYPES or name == "exn":
+        wrong(form, "a table has a reference type other than exn")
+    if (
+        not isinstance(minimum, int)
+        or not isinstance(maximum, int)
+        or not 0 <= minimum <= maximum <= MAX_ELEMENTS
+        or not isinstance(value, tuple)
+        or len(form) != 5
+    ):
+        wrong(form, f"after its type come how many elements it has at first and at most, 0 to {MAX_ELEMENTS}, and one")
+    return PrivateTable(name, of in NON_NULL, form[0] == "table64", minimum, maximum, value)
 
 
 def _segment(form: Tree, at: int = 1) -> Segment:
@@ -157,13 +225,19 @@ def _active(form: Tree) -> Active:
 def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Function:
     """`params` and `result`: those of `main`, which declares only locals."""
     parts = list(form[1:])
+    far = form[0] == "func" and parts[:1] == [("far",)]
+    del parts[:far]
+    strict_result = False
     if form[0] == "func":
         params = _declared(form, parts, "param")
         results = _declared(form, parts, "result")
         if len(results) > 1:
             wrong(form, "a helper has at most one result")
-        result = results[0] if results else None
+        result = NON_NULL.get(results[0], results[0]) if results else None
+        strict_result = bool(results) and results[0] in NON_NULL
     locals_ = _declared(form, parts, "local")
+    strict = frozenset(at for at, name in enumerate(params + locals_) if name in NON_NULL)
+    params, locals_ = (tuple(NON_NULL.get(name, name) for name in names) for names in (params, locals_))
     if len(params) + len(locals_) > MAX_VARIABLES:
         wrong(form, f"more than {MAX_VARIABLES} parameters and locals")
     forms = tuple(part for part in parts if isinstance(part, tuple))
@@ -171,7 +245,7 @@ def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Functi
         wrong(form, "a function is made of forms")
     if result and not forms:
         wrong(form, f"its last part must be an expression of type {result}")
-    return Function(params, result, locals_, forms)
+    return Function(params, result, locals_, forms, far, strict, strict_result)
 
 
 def _declared(form: Tree, parts: list[str | int | Tree], word: str) -> tuple[str, ...]:
@@ -182,6 +256,6 @@ def _declared(form: Tree, parts: list[str | int | Tree], word: str) -> tuple[str
     assert isinstance(declared, tuple)
     names = [str(name) for name in declared[1:]]
     for name in names:
-        if name not in TYPES:
-            wrong(form, f"{name} is no type; use one of {' '.join(TYPES)}")
+        if name not in TYPES and name not in NON_NULL:
+            wrong(form, f"{name} is no type; use one of {' '.join(TYPES)}, or ref. and one of references")
     return tuple(names)

@@ -28,6 +28,10 @@ _PARENTS: Final[dict[str, str | None]] = (
 REFERENCE_TYPES: Final = tuple(_PARENTS)
 """Every reference type by name; all nullable."""
 
+NON_NULL: Final = {f"ref.{name}": name for name in REFERENCE_TYPES if name != "exn"}
+"""The non-null types of variables, results and tables. What is read there is of the type without `ref.`; what is
+written must not be null, or it traps, where Wasm wants proof."""
+
 TYPES: Final = REFERENCE_TYPES + NUMBER_TYPES
 """Every type that a variable, parameter or expression can have."""
 
@@ -149,7 +153,11 @@ is_null ref -> i32
 ref_eq eq eq -> i32
 test REF like -> i32
 cast REF like -> =REF
+test_null REF like -> i32
+cast_non_null REF like -> =REF
 on_cast REF like =REF -> =REF
+on_cast_null REF like =REF -> =REF
+on_cast_fail_null REF like =REF -> =REF
 on_cast_fail REF like =REF -> =REF
 on_non_null ref same -> =1
 as_non_null ref -> =1

@@ -58,7 +58,7 @@ def types_for(wanted: str, bound: dict[str, str | int], scope: Scope, spare: int
             number = int(bound["K"]) - len(KIT_GLOBALS)
             return [KIT_GLOBALS[number] if number < 0 else scope.globals[number].type]
         case "=T":
-            return [KIT_TABLES[int(bound["T"])]]
+            return [scope.table(int(bound["T"])).type]
         case "=STRUCT" | "=ARRAY" | "=ARRAY2" | "=REF":
             return [str(bound[wanted[1:]])]
         case "=FIELD":
@@ -84,8 +84,8 @@ def _limits(scope: Scope, labels: int) -> dict[str, int]:
         "V": len(scope.variables),
         "V2": len(scope.variables),
         "K": len(KIT_GLOBALS) + len(scope.globals),
-        "T": len(KIT_TABLES),
-        "T2": len(KIT_TABLES),
+        "T": len(KIT_TABLES) + len(scope.tables),
+        "T2": len(KIT_TABLES) + len(scope.tables),
         "S": len(scope.segments),
         "F": len(scope.functions),
         "L": labels,
@@ -111,9 +111,10 @@ def immediates_of(shape: Shape, form: Tree, scope: Scope, labels: int) -> dict[s
         elif value not in range(limits[name]):
             what = _NUMBERED.get(name, "enclosing block")
             wrong(form, f"there is no {what} {value} here, but {limits[name]} of them, numbered from 0")
-    for name in shape.immediates:
-        if name.endswith("!"):
-            _check_mutable(form, bound, scope)
+    if any(name.endswith("!") for name in shape.immediates):
+        _check_mutable(form, bound, scope)
+    if scope.far and "F" in bound and not scope.functions[int(bound["F"])].far:
+        wrong(form, "a far helper calls far ones only")
     return bound
 
 
@@ -148,8 +149,10 @@ def _copied(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
 
 
 def _from_segment(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
-    into = KIT_TABLES[int(bound["T"])] if "T" in bound else _element(bound)
-    _fits(form, into, scope.segments[int(bound["S"])])
+    table = scope.table(int(bound["T"])) if "T" in bound else None
+    if table and table.strict:
+        wrong(form, "the items of a segment may be null, and this table has none")
+    _fits(form, table.type if table else _element(bound), scope.segments[int(bound["S"])])
 
 
 def _from_data(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
@@ -157,14 +160,19 @@ def _from_data(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
         wrong(form, "data segments give numbers, and this array holds references")
 
 
-def _between_tables(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
-    _fits(form, KIT_TABLES[int(bound["T"])], KIT_TABLES[int(bound["T2"])])
+def _between_tables(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    into, from_ = (scope.table(int(bound[name])) for name in ("T", "T2"))
+    if into.strict and not from_.strict:
+        wrong(form, "the elements of one table may be null, and the other one has none")
+    _fits(form, into.type, from_.type)
 
 
 def _tail(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
     result = scope.functions[int(bound["F"])].result
     if (result is None) != (scope.result is None) or (result and scope.result and not subtype(result, scope.result)):
         wrong(form, f"the helper gives {result or 'nothing'}, and this function {scope.result or 'nothing'}")
+    if scope.strict_result and not scope.functions[int(bound["F"])].strict_result:
+        wrong(form, "the helper may give null, and this function may not")
 
 
 def _testable(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
@@ -193,6 +201,10 @@ EXTRA: Final[dict[str, Callable[[Tree, dict[str, str | int], Scope], None]]] = {
     "cast": _testable,
     "on_cast": _testable,
     "on_cast_fail": _testable,
+    "test_null": _testable,
+    "cast_non_null": _testable,
+    "on_cast_null": _testable,
+    "on_cast_fail_null": _testable,
     "struct.get_s": _packed,
     "array.get_s": _packed,
 }

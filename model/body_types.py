@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from twinheap.model.body import CACHED, Tree
+from twinheap.model.body import CACHED, Tree, forms
 from twinheap.model.body_env import Env, Function, Global, Scope, Segment, env_of, wrong
 from twinheap.model.body_forms import (
     CATCHES,
@@ -65,6 +65,10 @@ def type_of(form: Tree, scope: Scope) -> str:
 def check(text: str) -> None:
     """Raises BodyError, which names the form and the reason, for a text that breaks a static rule."""
     env = env_of(text)
+    for table in env.tables:
+        _constant_of(table.value, table.type, ())
+        if table.strict and not _never_null(table.value):
+            wrong(table.value, "it must make an object or an i31, since the table has no nulls")
     for number, each in enumerate(env.globals):
         _constant_of(each.value, each.type, env.globals[:number])
     declared = [(one.type, one.items) for one in env.segments] + [(one.type, one.items) for one in env.active]
@@ -80,11 +84,28 @@ _OPEN: Final = frozenset({"*", "ref", "number"})
 
 
 def _body(function: Function, scope: Scope) -> None:
+    unset = function.strict - frozenset(range(len(function.params)))
+    for part in function.parts:
+        for inner in forms(part) if unset else ():
+            if inner[0] == "get" and inner[1:2] and inner[1] in unset:
+                wrong(inner, "a variable that is never null must be set before, by a statement of the function itself")
+        if part[0] == "set" and len(part) > 1:
+            unset -= {int(str(part[1]))}
     for part in function.statements:
         _statement(part, scope, 0)
     if function.result:
         last = function.parts[-1]
         _operand(last, function.result, last, scope)
+
+
+def _never_null(form: Tree) -> bool:
+    """Whether a constant expression makes something that is not null, as Wasm sees it."""
+    name = str(form[0])
+    return (
+        name == "i31"
+        or name.startswith(("struct.", "array."))
+        or (name in ("to_any", "to_extern") and (len(form) > 1 and isinstance(form[1], tuple) and _never_null(form[1])))
+    )
 
 
 def _constant_of(form: Tree, type_: str, globals_: tuple[Global, ...]) -> None:

@@ -93,42 +93,54 @@ class SegmentState:
 
 
 class BodyState:
-    """What an instance of a body has of its own: private globals and passive segments.
+    """What an instance of a body has of its own: private globals, tables and passive segments.
 
     `points`: the check points that its runs passed. `drifts`: its runs of which nobody knows how far they came.
     """
 
-    __slots__ = ("drifts", "globals", "points", "segments")
+    __slots__ = ("drifts", "globals", "points", "segments", "tables")
 
     def __init__(self) -> None:
         self.points = 0
         self.drifts = 0
         self.globals: list[Cell] = []
         self.segments: list[SegmentState] = []
+        self.tables: list[Table] = []
 
 
 class Instance:
-    """An instance of the kit: its globals and tables, and the instance of each body that ran on it."""
+    """An instance of the kit: its globals and tables, and the instance of each body that ran on it.
 
-    __slots__ = ("bodies", "globals", "store", "tables")
+    `tags`: what stands for its tags: those of other instances, and the host's, are different ones, unless it has them
+    of its `source`. That is the instance which it was linked with, where the far helpers of its bodies live; or itself.
+    """
+
+    __slots__ = ("bodies", "globals", "source", "store", "tables", "tags")
 
     def __init__(self, store: Store, globals_: list[Cell], tables: list[Table]) -> None:
         self.store = store
         self.globals = globals_
         self.tables = tables
         self.bodies: dict[int, BodyState] = {}
+        self.tags = object()
+        self.source = self
 
 
 class Callback:
-    """A callback that runs: the run's store, its argument, a root of what it will return, and the trap it ends in."""
+    """A callback that runs: the run's store, its argument, a root of what it will return, and how else it will end.
 
-    __slots__ = ("arg", "returns", "store", "trap")
+    `ending`: "" (it returns), "trap" or "exn". `exn`: a root of the exception that it will throw; if there is none, it
+    will be what is pending then.
+    """
+
+    __slots__ = ("arg", "ending", "exn", "returns", "store")
 
     def __init__(self, store: Store, arg: Ref) -> None:
         self.store = store
         self.arg = arg
         self.returns: OwnedRoot | None = None
-        self.trap = ""
+        self.ending = ""
+        self.exn: OwnedRoot | None = None
 
 
 Content = None | Handle | Cell | Table | Raw | Error | Fill | Future | Instance

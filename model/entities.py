@@ -33,6 +33,7 @@ class Obj:
     parameter or result: K22), `orphaned` (held by an object that died: K20), `misfit` (an array whose elements had the
     wrong type: K29), `missing` (how many of its holders were not counted: K9, K15,
     K33), `lost` (a collection freed it for that).
+    `tags`: whose tag an exception was made with: those of an instance, or None for the host's.
     `size`: the bytes of an object other than an externref, before rounding.
     """
 
@@ -59,6 +60,7 @@ class Obj:
         "storages",
         "store",
         "tabled",
+        "tags",
         "tainted",
         "taken",
         "type",
@@ -87,6 +89,7 @@ class Obj:
         self.hosted = False
         self.orphaned = False
         self.misfit = False
+        self.tags: object = None
         self.missing = 0
         self.lost = False
         self.size = 0

@@ -7,7 +7,7 @@ sees ends in `Store.harm`, after which verdicts on that store may be the defect'
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Final
 
 from twinheap.model.body import Tree, forms
@@ -15,7 +15,7 @@ from twinheap.model.body_env import Env, env_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.contents import Instance
 from twinheap.model.entities import Obj, Ref, Stored
-from twinheap.model.interpreter import Machine
+from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
 from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
 from twinheap.model.known_waiting import overtaken
@@ -125,21 +125,21 @@ class Watched(Machine):
             self._given(tree, value, frame)
         return value
 
-    def operands_of(self, tree: Tree, start: int = 1) -> list[Stored]:
+    def operands_of(self, tree: Tree, start: int = 1, strict: Container[int] = ()) -> list[Stored]:
         """The values of a form's parts; those that no stack map would hold wait under watch."""
         mark = len(self.operands)
         late = overtaken(tree)
         for at, part in enumerate(tree[start:], start):
-            value = self.value(part)  # type: ignore[arg-type]
+            value = given(self.value(part), at - start in strict)  # type: ignore[arg-type]
             self.operands.append(value)
             if type(value) is Obj:
-                names = unmapped(part) | (late.get(at) or frozenset())  # type: ignore[arg-type]
+                names = unmapped(part) | (late.get(at) or frozenset())
                 if names:
                     self.waiting.append((names, value))
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk()
+            self.heap.limits.bulk(tree)
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)

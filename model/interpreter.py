@@ -7,14 +7,14 @@ Frames are no holders: what only they know may be finalized, unless it is used l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from twinheap.model.body import Tree, forms
-from twinheap.model.body_env import Active, Env, Global
+from twinheap.model.body_env import Active, Env, Global, PrivateTable
 from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
 from twinheap.model.body_types import type_of
-from twinheap.model.contents import BodyState, Cell, Instance, SegmentState
+from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
@@ -61,13 +61,15 @@ class Machine:
 
     def __init__(self, env: Env, instance: Instance, heap: Heap) -> None:
         self.env = env
-        self.instance = instance
+        self.home = instance  # of the body
+        self.instance = instance  # of the function on top
         self.heap = heap
         self.own = BodyState()
         self.unsure = False  # whether the body is instantiated, if the run ends out of memory
         self.variables: list[Stored] = []
         self.operands: list[Stored] = []
         self.scope = env.scope()
+        self.strict: frozenset[int] = frozenset()  # variables that are never null
         self.steps = 0
         heap.on_top = lambda: [*self.variables, *self.operands]
 
@@ -75,7 +77,7 @@ class Machine:
         """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
-            self.heap.limits.begin(self.own)
+            self.heap.limits.begin(self.own, self.heap.show)
             result = self.call(None, args)
             self.heap.limits.over()
         except RecursionError:
@@ -93,6 +95,8 @@ class Machine:
         try:
             for each in self.env.globals:
                 self._own_global(each)
+            for declared in self.env.tables:
+                self._own_table(declared)
             for segment in self.env.segments:
                 state = SegmentState([])
                 self.own.segments.append(state)
@@ -112,6 +116,12 @@ class Machine:
         ref = self.value(declared.value)
         self.own.globals.append(Cell(self.heap.store, 0, declared.mutable, ref))
         self.heap.store.hold(ref)
+
+    def _own_table(self, declared: PrivateTable) -> None:
+        ref = self.value(declared.value)
+        self.own.tables.append(Table(self.heap.store, 0, declared.maximum, [ref] * declared.minimum))
+        for _ in range(declared.minimum):
+            self.heap.store.hold(ref)
 
     def _write(self, active: Active) -> None:
         """Items are made and written one by one, or all are made first: which, shows only out of memory."""
@@ -135,7 +145,8 @@ class Machine:
         del self.instance.bodies[body]
         store = self.heap.store
         store.abandon([*self.heap.loose.values()])
-        for ref in [*(cell.ref for cell in self.own.globals), *(ref for own in self.own.segments for ref in own.refs)]:
+        lists = [*(own.refs for own in self.own.segments), *(own.refs for own in self.own.tables)]
+        for ref in [*(cell.ref for cell in self.own.globals), *(ref for refs in lists for ref in refs)]:
             store.let_go(ref)
 
     def cell(self, number: int) -> Cell:
@@ -143,26 +154,33 @@ class Machine:
         shared = self.instance.globals
         return shared[number] if number < len(shared) else self.own.globals[number - len(shared)]
 
+    def table(self, number: int) -> Table:
+        """A table of the kit, or a private one of the body."""
+        shared = self.instance.tables
+        return shared[number] if number < len(shared) else self.own.tables[number - len(shared)]
+
     def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
         """Runs a helper or `main`, and those that it calls in its place."""
         while True:
             function = self.env.main if helper is None else self.env.functions[helper]
-            before = self.variables, self.operands, self.scope
+            before = self.variables, self.operands, self.scope, self.instance, self.strict
+            self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
+            self.strict = function.strict
             try:
                 self.heap.limits.point()
                 result: Stored = None
                 for part in function.parts:
                     result = self.value(part)
-                return result if function.result else None
+                return given(result, function.strict_result) if function.result else None
             except _Return as left:
                 if left.helper is None:
-                    return left.value
+                    return given(left.value, function.strict_result)
                 helper, args = left.helper, left.args
             finally:
-                self.variables, self.operands, self.scope = before
+                self.variables, self.operands, self.scope, self.instance, self.strict = before
                 self.heap.frames.pop()
 
     def value(self, tree: Tree) -> Stored:
@@ -172,16 +190,24 @@ class Machine:
             raise Lost
         return FORMS[tree[0]](self, tree)  # type: ignore[index]  # the first part of a form is its name
 
-    def operands_of(self, tree: Tree, start: int = 1) -> list[Stored]:
-        """The values of a form's parts from `start` on."""
+    def operands_of(self, tree: Tree, start: int = 1, strict: Container[int] = ()) -> list[Stored]:
+        """The values of a form's parts from `start` on. Raises Trap for null in the places, from 0, of `strict`."""
         mark = len(self.operands)
-        for part in tree[start:]:
-            self.operands.append(self.value(part))  # type: ignore[arg-type]
+        for at, part in enumerate(tree[start:]):
+            self.operands.append(given(self.value(part), at in strict))  # type: ignore[arg-type]
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk()
+            self.heap.limits.bulk(tree)
         return values
+
+    def arguments(self, tree: Tree) -> tuple[Stored, ...]:
+        """The arguments of a call, of which some may have to be there."""
+        return tuple(self.operands_of(tree, 2, self.env.functions[int(tree[1])].strict))  # type: ignore[arg-type]
+
+    def assign(self, variable: int, value: Stored) -> None:
+        """Another value for a variable. Raises Trap for null where that cannot be."""
+        self.variables[variable] = given(value, variable in self.strict)
 
     def type_of(self, tree: Tree) -> str:
         """The type of an expression of the function on top."""
@@ -282,18 +308,18 @@ def _return(m: Machine, tree: Tree) -> None:
 
 @form("call", "call_ref", "call_indirect")
 def _call(m: Machine, tree: Tree) -> Stored:
-    args = m.operands_of(tree, 2)
-    return m.call(int(tree[1]), tuple(args))  # type: ignore[arg-type]
+    return m.call(int(tree[1]), m.arguments(tree))  # type: ignore[arg-type]
 
 
 @form("tail", "tail_ref", "tail_indirect")
 def _tail(m: Machine, tree: Tree) -> None:
-    raise _Return(helper=int(tree[1]), args=tuple(m.operands_of(tree, 2)))  # type: ignore[arg-type]
+    raise _Return(helper=int(tree[1]), args=m.arguments(tree))  # type: ignore[arg-type]
 
 
 @form("throw")
 def _throw(m: Machine, tree: Tree) -> None:
     obj = m.heap.alloc("exn", str(tree[1]), m.operands_of(tree, 2))
+    obj.tags = m.instance.tags
     m.heap.throw(obj)
     raise Thrown(obj)
 
@@ -316,7 +342,7 @@ def _try(m: Machine, tree: Tree) -> None:
         m.block(tree[2:])
     except Thrown as thrown:
         obj = thrown.obj
-        if tagged and object_type(obj) is not TAG_TYPES[str(clause[1])]:
+        if tagged and (obj.tags is not m.instance.tags or object_type(obj) is not TAG_TYPES[str(clause[1])]):
             raise
         assert m.variables is frame
         del m.operands[mark:]
@@ -326,7 +352,14 @@ def _try(m: Machine, tree: Tree) -> None:
             m.heap.read(ref)
         targets = clause[2:] if tagged else clause[1:]
         for target, ref in zip(targets, [*given, obj] if taken else given, strict=True):
-            m.variables[int(target)] = ref  # type: ignore[arg-type]
+            m.assign(int(target), ref)  # type: ignore[arg-type]
+
+
+def given(value: Stored, strict: bool) -> Stored:
+    """A value that goes where null may not. Raises Trap."""
+    if strict and value is None:
+        raise Trap("null_ref")
+    return value
 
 
 def unsigned(number: Stored) -> int:

@@ -113,6 +113,28 @@ def _cast(m: Machine, tree: Tree) -> Stored:
     return ref
 
 
+@form("test_null")
+def _test_null(m: Machine, tree: Tree) -> Stored:
+    ref = m.operands_of(tree, 2)[0]
+    return int(ref is None or is_a(ref, str(tree[1])))
+
+
+@form("cast_non_null")
+def _cast_non_null(m: Machine, tree: Tree) -> Stored:
+    ref = m.operands_of(tree, 2)[0]
+    if ref is None or not is_a(ref, str(tree[1])):
+        raise Trap("cast")
+    return ref
+
+
+@form("on_cast_null", "on_cast_fail_null")
+def _on_cast_null(m: Machine, tree: Tree) -> Stored:
+    ref = m.value(tree[2])  # type: ignore[arg-type]
+    if ref is None or is_a(ref, str(tree[1])):
+        return ref
+    return m.value(tree[3])  # type: ignore[arg-type]
+
+
 @form("on_non_null")
 def _on_non_null(m: Machine, tree: Tree) -> Stored:
     ref = m.value(tree[1])  # type: ignore[arg-type]
@@ -157,15 +179,16 @@ def _get(m: Machine, tree: Tree) -> Stored:
 @form("set", "tee")
 def _set(m: Machine, tree: Tree) -> Stored:
     value = m.operands_of(tree, 2)[0]
-    m.variables[_number(tree)] = value
+    m.assign(_number(tree), value)
     return value
 
 
 @form("set2")
 def _set2(m: Machine, tree: Tree) -> None:
-    one, other = m.operands_of(tree, 3)
-    m.variables[int(tree[2])] = other  # type: ignore[arg-type]
-    m.variables[_number(tree)] = one  # last: it may be the same variable
+    places = _number(tree), int(tree[2])  # type: ignore[arg-type]
+    one, other = m.operands_of(tree, 3, [at for at, place in enumerate(places) if place in m.strict])
+    m.variables[places[1]] = other
+    m.variables[places[0]] = one  # last: it may be the same variable
 
 
 @form("drop")
@@ -192,7 +215,7 @@ def _unreachable(_m: Machine, _tree: Tree) -> None:
 
 # --- host functions
 
-_NOTED: Final = {"ref_eq": "TH103", "is_null": "TH105", "test": "TH104"}
+_NOTED: Final = {"ref_eq": "TH103", "is_null": "TH105", "test": "TH104", "test_null": "TH104"}
 """What a wrong number means if it is the answer of such a form."""
 
 
@@ -233,7 +256,7 @@ def _gc(m: Machine, _tree: Tree) -> None:
 
 @form("clear")
 def _clear(m: Machine, _tree: Tree) -> None:
-    for cell in m.instance.globals:
+    for cell in m.home.globals:
         m.heap.set_global(cell, None)
 
 

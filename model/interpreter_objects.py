@@ -239,7 +239,12 @@ def _elem_drop(m: Machine, tree: Tree) -> None:
 
 
 def _table(m: Machine, tree: Tree, at: int = 1) -> Table:
-    return m.instance.tables[_int(tree, at)]
+    return m.table(_int(tree, at))
+
+
+def _operands(m: Machine, tree: Tree, place: int) -> list[Stored]:
+    """The operands of a form that writes into a table; that at `place` must not be null if its elements are not."""
+    return m.operands_of(tree, 2, (place,) if m.scope.table(_int(tree, 1)).strict else ())
 
 
 def _replace(m: Machine, table: Table, start: int, refs: Sequence[Ref]) -> None:
@@ -257,7 +262,7 @@ def _table_get(m: Machine, tree: Tree) -> Stored:
 
 @form("table.set")
 def _table_set(m: Machine, tree: Tree) -> None:
-    index, ref = m.operands_of(tree, 2)
+    index, ref = _operands(m, tree, 1)
     table = _table(m, tree)
     _within(unsigned(index), 1, len(table.refs), "table_oob")
     m.heap.set_element(table, unsigned(index), ref)
@@ -276,7 +281,7 @@ def _offered(ref: Stored) -> None:
 
 @form("table.grow")
 def _table_grow(m: Machine, tree: Tree) -> Stored:
-    ref, delta = m.operands_of(tree, 2)
+    ref, delta = _operands(m, tree, 0)
     table = _table(m, tree)
     size = len(table.refs)
     if not delta or size + unsigned(delta) > table.maximum:
@@ -289,7 +294,7 @@ def _table_grow(m: Machine, tree: Tree) -> Stored:
 
 @form("table.fill")
 def _table_fill(m: Machine, tree: Tree) -> None:
-    index, ref, count = m.operands_of(tree, 2)
+    index, ref, count = _operands(m, tree, 1)
     table = _table(m, tree)
     if unsigned(index) + unsigned(count) > len(table.refs):
         _offered(ref)

@@ -90,6 +90,14 @@ TABLE_MINIMUM: Final = 4
 TABLE_MAXIMUM: Final = 16
 """Elements of an instance's tables at first, all null, and at most."""
 
+SHARES: Final = {
+    "all": ("g", "t", "tag"),
+    "globals": ("g",),
+    "tables": ("t",),
+    "tags": ("tag",),
+}
+"""What an instance may have of another one, by the kinds of exports; the rest is its own."""
+
 HIERARCHY: Final = {"extern": "extern", "exn": "exn"} | dict.fromkeys(
     ("any", "eq", "i31", "struct", "array", "node"), "any"
 )

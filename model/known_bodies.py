@@ -39,7 +39,7 @@ _WRITES: Final = frozenset({"active", "table.fill", "table.copy", "table.init", 
 _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"})
 """Forms whose runtime functions read references out of raw values."""
 
-_DECLARED: Final = frozenset({"segment", "active", "global", "const"})
+_DECLARED: Final = frozenset({"segment", "active", "global", "const", "table", "table64"})
 """What is made of constant expressions."""
 
 SMALLEST: Final = "empty"

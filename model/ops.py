@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from twinheap.model.engines import ENGINES
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS
 
 Op = tuple[int, ...]
 """`(code, *operands, *results)`; see `OpSpec`."""
@@ -97,6 +97,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "upper": IntKind(ANY, EQ, REF_TYPES, (ANY, EQ)),
     "form": _enum("lifo", "owned"),
     "raise": _enum("trap"),
+    "shares": _enum(*SHARES),
     "way": _enum("call", "wrap", "give"),
     "wasm_type": _enum(*WASM_TYPES),
     "answer": _enum("limit", "no", "error"),
@@ -250,6 +251,8 @@ wasm     result           form:form                                             
 stores   store_new_in     engine:engine limit:limit limiter:limiter                 -> store:S
 limits   set_fuel         store:S fuel:fuel                                         ->
 limits   set_epoch_deadline store:S ticks:ticks                                     ->
+exceptions raise_exn      exn:H?                                                    ->
+wasm     link             inst:I shares:shares                                      -> inst:I
 typed    typed_pass       store:S way:way to:wasm_type nullable:nullable handle:L?  -> handle:L
 typed    typed_pass_owned store:S way:way to:wasm_type nullable:nullable owned:O?   -> owned:O
 typed    typed_i31        store:S way:way nullable:nullable i31:i31                 ->

@@ -172,6 +172,12 @@ def inst(b: Builder, store: int) -> Outs | None:
     return (b.new("I", store),)
 
 
+@precondition
+def link(b: Builder, instance: int, shares: int) -> Outs | None:
+    slot = b.usable(instance, "I")
+    return inst(b, slot.store) if slot else None
+
+
 def _export(b: Builder, instance: int, kind: str, storage: str) -> Outs | None:
     slot = b.usable(instance, "I")
     return (b.new(kind, slot.store, REF_TYPES.index(storage)),) if slot else None
@@ -253,6 +259,14 @@ def ret(b: Builder, value: int) -> Outs | None:
 
 
 TABLE["raise"] = lambda b, how: () if b.callbacks else None
+
+
+@precondition
+def raise_exn(b: Builder, exn: int) -> Outs | None:
+    store = _calling(b)
+    if not b.ready(store) or not _values(b, store, (exn,), 1):
+        return None
+    return () if exn == NULL or b.slots[exn].type == EXN else None
 
 
 @precondition

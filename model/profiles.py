@@ -84,6 +84,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K32", "copying: a constant global is not read again after a move", 45, 46, FRAME_CODES),
         KnownDefect("K33", "table.init writes without counting", OLDEST, 37, FRAME_CODES),
         KnownDefect("K34", "the value before of a variable is missing from stack maps", 32, 46, FRAME_CODES),
+        KnownDefect("K37", "an array that a limit stops half-made is traced", 37, 48, FRAME_CODES),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""

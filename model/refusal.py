@@ -55,7 +55,7 @@ def _about_limits(builder: Builder, spec: OpSpec, operands: Sequence[int]) -> st
     return f"the store's engine has no {wanted}; give it one by engine={wanted}, or remove this line"
 
 
-_INSIDE: Final = frozenset({"arg", "ret", "raise"})
+_INSIDE: Final = frozenset({"arg", "ret", "raise", "raise_exn"})
 _OUTSIDE: Final = frozenset(
     {
         *("store_new", "store_new_in", "store_drop", "store_drop_race", "set_limiter", "wrong_store"),

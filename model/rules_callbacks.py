@@ -16,11 +16,14 @@ from twinheap.model.program import closing
 from twinheap.model.roots import Stale
 from twinheap.model.rules_objects import rooted
 from twinheap.model.rules_wasm import Error, instance_at, performed
-from twinheap.model.run_heap import Trap
+from twinheap.model.run_heap import Thrown, Trap
 from twinheap.model.world import Broken, World, rule
 
 HOST: Final = "host"
 """The code of a trap that the host makes."""
+
+TRAPS: Final = "trap"
+THROWS: Final = "exn"
 
 
 class _Call:
@@ -51,9 +54,22 @@ class _Call:
             assert not isinstance(found, Stale)
             given = found
             store.drop_token(callback.returns)
-        if callback.trap:
-            raise Trap(callback.trap)
+        if callback.ending == TRAPS:
+            raise Trap(HOST)
+        if callback.ending == THROWS:
+            self._throw(callback)
         return given
+
+    def _throw(self, callback: Callback) -> None:
+        """What the callback throws, or what is pending. Raises Thrown, unless there is nothing at all."""
+        store = callback.store
+        if callback.exn:
+            found = callback.exn.ref()
+            assert not isinstance(found, Stale)
+            store.throw(found)
+            store.drop_token(callback.exn)
+        if isinstance(store.exception, Obj):
+            raise Thrown(store.exception)
 
     def close(self) -> None:
         """Ops of a callback that did not run do nothing."""
@@ -83,9 +99,9 @@ def _call(
 
 
 # Which trap ended a call is the business of `run`: but for the host's own, they count as one behaviour (`lumped`).
-_CASES = "ok/null ok/i31 ok/object err:unrooted/stale err:oom/oom skip/empty trap:host/code trap:any/code"
-rule("call", _CASES)(_call)
-rule("call_exn", f"{_CASES} exn/uncaught")(_call)
+_CASES = "ok/null ok/i31 ok/object err:unrooted/stale err:oom/oom skip/empty trap:host/code trap:any/code exn/uncaught"
+for _name in ("call", "call_exn"):  # a callback may throw also where the body has nothing to do with exceptions
+    rule(_name, _CASES)(_call)
 
 
 @rule("arg", "ok/object ok/i31 ok/null")
@@ -119,7 +135,30 @@ def raise_(w: World, obs: Observation, _how: int) -> None:
     """The callback will end in a trap."""
     w.case = "trap"
     w.require(obs, OK, "a callback may trap")
-    w.callbacks[-1].trap = HOST
+    _ends(w, TRAPS)
+
+
+def _ends(w: World, ending: str, exn: Ref = None) -> None:
+    """How the callback will end, whatever was said before. An exception is rooted until then."""
+    callback = w.callbacks[-1]
+    before, callback.exn = callback.exn, None if exn is None else callback.store.own(exn)
+    callback.ending = ending
+    if before:
+        callback.store.drop_token(before)
+
+
+@rule("raise_exn", "ok/object ok/pending err:unrooted/stale skip/empty")
+def raise_exn(w: World, obs: Observation, source: int) -> None:
+    """The callback will throw: an exception, or what is pending at its end."""
+    if w.empty(obs, source):
+        return
+    w.acting = w.callbacks[-1].store
+    ref = w.checked_value(obs, source)
+    if isinstance(ref, Stale):
+        return
+    w.require(obs, OK, "the handle is rooted")
+    w.case = "pending" if source == NULL else "object"
+    _ends(w, THROWS, ref)
 
 
 @rule("result", "ok/object ok/i31 ok/null skip/empty")

@@ -10,7 +10,7 @@ from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.hazards import machine_for
 from twinheap.model.interpreter import Machine
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MAXIMUM, TABLE_MINIMUM
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, SHARES, TABLE_MAXIMUM, TABLE_MINIMUM
 from twinheap.model.observation import EXN, NONNULL, OK, STOPPED, TRAP, UNROOTED, Observation
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import STALE, Stale
@@ -36,6 +36,21 @@ def inst(w: World, obs: Observation, slot: int, result: int) -> None:
     cells = [Cell(store, REF_TYPES.index(storage), True, None) for storage in KIT_GLOBALS]
     tables = [Table(store, REF_TYPES.index(name), TABLE_MAXIMUM, [None] * TABLE_MINIMUM) for name in KIT_TABLES]
     w.slots[result] = Instance(store, cells, tables)
+
+
+@rule("link", "ok/all ok/globals ok/tables ok/tags skip/empty")
+def link(w: World, obs: Observation, source: int, shares: int, result: int) -> None:
+    """An instance that imports what it shares from another one of its store: both see the same (wasm-ops.md 6.3)."""
+    if w.empty(obs, source):
+        return
+    exporter = instance_at(w, source)
+    inst(w, obs, exporter.store.slot, result)
+    made = instance_at(w, result)
+    w.case, kinds = list(SHARES.items())[shares]
+    made.source = exporter
+    made.globals = exporter.globals if "g" in kinds else made.globals
+    made.tables = exporter.tables if "t" in kinds else made.tables
+    made.tags = exporter.tags if "tag" in kinds else made.tags
 
 
 @rule("inst_global", "ok/export")

@@ -8,8 +8,11 @@ after it changed something, the state is not known and judging ends (`Lost`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from twinheap.model.body import Tree
+from twinheap.model.body_forms import OBJECT_TYPES
 from twinheap.model.contents import BodyState
 from twinheap.model.engines import ENGINES
 from twinheap.model.observation import STOPPED, TRAP
@@ -46,12 +49,17 @@ class RunLimits:
         self.changes = 0
         self._body = BodyState()
         self._start = (0, 0)
+        self._half_made = False  # a form that makes an array of references may be where it is stopped (K37)
         self._doubt: tuple[int, int] | None = None  # entries of the trace and changes before the first doubtful form
 
-    def begin(self, body: BodyState) -> None:
-        """The function `main` of a body's instance is called. Raises Stopped if there is nothing left to use."""
+    def begin(self, body: BodyState, show: Callable[[], None]) -> None:
+        """The function `main` of a body's instance is called. Raises Stopped if there is nothing left to use.
+
+        `show` says that the body was instantiated, and raises what ended that.
+        """
         self._body, self._start, self._doubt = body, (body.points, body.drifts), None
         if self.store.budget is Budget.NOTHING:
+            show()
             raise Stopped(self.outcome)
 
     def point(self) -> None:
@@ -61,10 +69,12 @@ class RunLimits:
             self._check_doubt()
             self._stop()
         body.points += 1
-        self._doubt = None
+        self._doubt, self._half_made = None, False
 
-    def bulk(self) -> None:
+    def bulk(self, tree: Tree) -> None:
         """A form that may have been stopped inside begins: its operands are there."""
+        makes = str(tree[0]).startswith("array.new") and OBJECT_TYPES[str(tree[1])].fields[0].is_reference
+        self._half_made = self._half_made or makes
         if not self._doubted:
             self._doubt = self.trace.at, self.changes
 
@@ -95,4 +105,6 @@ class RunLimits:
     def _stop(self) -> None:
         if self.store.budget is Budget.PLENTY:
             raise Broken("TH106", f"the run goes on: the store has plenty, and {self.trace.obs.outcome} came")
+        if self._half_made and self.store.profile.collector == "drc":  # elsewhere what is not reachable is not traced
+            self.store.harm("K37")
         raise Stopped(self.outcome)

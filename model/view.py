@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from twinheap.model.body import reaches_far
 from twinheap.model.builder import Builder
 from twinheap.model.engines import DEFAULT, FEATURES, feature
 from twinheap.model.ops import BRACKETS, CALLS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
@@ -34,6 +35,9 @@ OWNED_FORM: Final = {
     "global_get": "global_get_owned",
     "table_get": "table_get_owned",
 }
+NO_BODY: Final = "(body (main (null extern)))"
+"""What a target without linked instances gets for a body with far helpers; the other bodies keep their numbers."""
+
 _LEND: Final = CODE["lend"]
 _WRONG: Final = CODE["wrong_store"]
 _USE_OWN: Final = INT_KINDS["use"].names.index("own")  # a use of `wrong_store` that only LIFO handles have
@@ -189,6 +193,8 @@ def _possible(config: Config, supported: frozenset[str]) -> Config:
         config = replace(config, limiter=0)
     if config.bodies and "run" not in supported:
         config = replace(config, bodies=())
+    if "link" not in supported and any(map(reaches_far, config.bodies)):
+        config = replace(config, bodies=tuple(NO_BODY if reaches_far(text) else text for text in config.bodies))
     engine = possible_engine(config.engine, supported)
     return config if engine == config.engine else replace(config, engine=engine)
 

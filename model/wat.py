@@ -7,20 +7,43 @@ docs/spec/program-ir.md 8.1 (bodies).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from twinheap.model.body import Tree, parse
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MAXIMUM, TABLE_MINIMUM, TAGS, Field
+from twinheap.model.kit import (
+    ARRAYS,
+    KIT_GLOBALS,
+    KIT_TABLES,
+    SHARES,
+    STRUCTS,
+    TABLE_MAXIMUM,
+    TABLE_MINIMUM,
+    TAGS,
+    Field,
+)
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program
-from twinheap.model.wat_code import TAG_TYPES, Uses, heap_type, params, signature, value_type
+from twinheap.model.wat_code import (
+    NON_NULL,
+    TAG_TYPES,
+    WIDE,
+    Uses,
+    heap_type,
+    not_null,
+    params,
+    signature,
+    value_type,
+)
 from twinheap.model.wat_control import FullFunction
 
-_INST: Final = CODE["inst"]
+_INST, _LINK = CODE["inst"], CODE["link"]
 
 DATA_BYTES: Final = 64
 """Bytes of the data segment of a body: byte i is i."""
 
+HEADS: Final = frozenset({"far", "param", "result", "local"})
+"""What a function begins with, before its forms."""
 POINTS: Final = "points"
 """The export that counts the check points which an instance of a body has passed: an i32 (docs/bodies.md)."""
 
@@ -29,22 +52,60 @@ MAIN: Final = ("extern", "extern", "any", "i32")
 
 
 def module(text: str, counted: bool = False) -> str:
-    """The module of a body: it imports what it uses of "kit" and "host", and exports "main".
+    """The module of a body: it imports what it uses of "kit", "host" and "far", and exports "main".
 
-    `counted`: it also counts the check points that it passes, and exports how many as POINTS.
+    `counted`: it also counts the check points that it passes, those of far helpers included, and exports how many as
+    POINTS.
     """
     parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
     helpers = [part for part in parts if part[0] == "func"]
     own = [part for part in parts if part[0] in ("global", "const")]
-    types_of = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
-    uses = Uses(types_of, [str(part[1]) for part in own], counted)
-    code = [f'(global $points (export "{POINTS}") (mut i32) (i32.const 0))'] if counted else []
+    tables = [part for part in parts if part[0] in ("table", WIDE)]
+    uses = _uses(helpers, [str(part[1]) for part in own], tables, counted)
+    if counted and any(map(_is_far, helpers)):
+        uses.imports["$points"] = f'(global $points (export "{POINTS}") (import "far" "{POINTS}") (mut i32))'
+        code = []
+    else:
+        code = _counter(counted)
+    code += [_table(uses, f"$q{at}", part) for at, part in enumerate(tables, len(KIT_TABLES))]
     code += [_global(uses, f"$p{at}", part) for at, part in enumerate(own, len(KIT_GLOBALS))]
     code += [_segment(uses, f"$s{at}", part) for at, part in enumerate(part for part in parts if part[0] == "segment")]
     code += [_active(uses, part) for part in parts if part[0] == "active"]
-    for at, (helper, (taken, result)) in enumerate(zip(helpers, uses.helpers, strict=True)):
-        code.append(_function(uses, f"$h{at} (type $f{at})", helper, taken, result))
+    for at, helper in enumerate(helpers):
+        if _is_far(helper):
+            uses.imports[f"$h{at}"] = f'(import "far" "h{at}" (func $h{at} (type $f{at})))'
+        else:
+            code.append(_function(uses, f"$h{at} (type $f{at})", helper, *uses.helpers[at]))
     code += [_function(uses, '$main (export "main")', part, MAIN, "extern") for part in parts if part[0] == "main"]
+    return _with_extras(uses, code)
+
+
+def _counter(counted: bool) -> list[str]:
+    return [f'(global $points (export "{POINTS}") (mut i32) (i32.const 0))'] if counted else []
+
+
+def far_module(text: str, counted: bool = False) -> str | None:
+    """The module of the far helpers of a body, which exports them as "h0" and so on; None if it has none."""
+    helpers = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "func"]
+    uses = _uses(helpers, [], [], counted)
+    uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
+    if not uses.listed:
+        return None
+    heads = [(at, f'$h{at} (export "h{at}") (type $f{at})') for at in uses.listed]
+    functions = [_function(uses, head, helpers[at], *uses.helpers[at]) for at, head in heads]
+    return _with_extras(uses, [*_counter(counted), *functions])
+
+
+def _is_far(helper: Tree) -> bool:
+    return ("far",) in helper
+
+
+def _uses(helpers: list[Tree], globals_: list[str], tables: list[Tree], counted: bool) -> Uses:
+    types = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
+    return Uses(types, globals_, tables, counted)
+
+
+def _with_extras(uses: Uses, code: list[str]) -> str:
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
     return _module([*_types(), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
 
@@ -52,24 +113,44 @@ def module(text: str, counted: bool = False) -> str:
 def modules(program: Program) -> dict[str, str]:
     """What a program makes instances of: the kit, and each body by its name; nothing if it has no Wasm code.
 
+    Behind them come the modules of far helpers, and of instances that share what others have.
+
     The kit has tags if a body uses one, as where the target knows exceptions.
     """
     bodies = {f"B{at}": module(body) for at, body in enumerate(program.config.bodies)}
     if not bodies and all(op[0] != _INST for op in program.ops):
         return {}
-    return {"kit": kit_module(any("(tag" in body for body in bodies.values())), **bodies}
+    texts = {f"B{at}.far": far_module(body) for at, body in enumerate(program.config.bodies)}
+    far = {name: text for name, text in texts.items() if text is not None}
+    exceptions = any("(tag" in text for text in (*bodies.values(), *far.values()))
+    shares = list(SHARES)
+    linked = sorted({shares[op[2]] for op in program.ops if op[0] == _LINK})
+    links = {f"link.{share}": kit_module(exceptions, SHARES[share]) for share in linked}
+    return {"kit": kit_module(exceptions), **bodies, **far, **links}
 
 
-def kit_module(exceptions: bool) -> str:
-    """The module of an instance of the kit: exports globals "g0", tables "t0" and, if wanted, tags "tag0" and so on."""
-    lines = _types()
+def kit_module(exceptions: bool, imported: tuple[str, ...] = ()) -> str:
+    """The module of an instance of the kit: exports globals "g0", tables "t0" and, if wanted, tags "tag0" and so on.
+
+    `imported`: the kinds of exports that it imports of "kit", another instance, instead of making its own.
+    """
+    imports, made = [], []
+    for kind, at, sort, of, more in _exports(exceptions):
+        if kind in imported:
+            imports.append(f'({sort} (export "{kind}{at}") (import "kit" "{kind}{at}"){of})')
+        else:
+            made.append(f'({sort} (export "{kind}{at}"){of}{more})')
+    return _module([*_types(), *imports, *made])
+
+
+def _exports(exceptions: bool) -> Iterator[tuple[str, int, str, str, str]]:
+    """Each export of an instance of the kit: the kind, number, sort and type of it, and what it is at first."""
     for at, of in enumerate(KIT_GLOBALS):
-        lines.append(f'(global (export "g{at}") (mut {value_type(of)}) (ref.null {heap_type(of)}))')
+        yield "g", at, "global", f" (mut {value_type(of)})", f" (ref.null {heap_type(of)})"
     for at, of in enumerate(KIT_TABLES):
-        lines.append(f'(table (export "t{at}") {TABLE_MINIMUM} {TABLE_MAXIMUM} {value_type(of)})')
+        yield "t", at, "table", f" {TABLE_MINIMUM} {TABLE_MAXIMUM} {value_type(of)}", ""
     if exceptions:
-        lines += [f'(tag (export "tag{at}"){params(TAG_TYPES[tag.name])})' for at, tag in enumerate(TAGS)]
-    return _module(lines)
+        yield from (("tag", at, "tag", params(TAG_TYPES[tag.name]), "") for at, tag in enumerate(TAGS))
 
 
 def types_module() -> str:
@@ -109,6 +190,12 @@ def _global(uses: Uses, name: str, declared: Tree) -> str:
     return f"(global {name} {f'(mut {of})' if declared[0] == 'global' else of} {value})"
 
 
+def _table(uses: Uses, name: str, declared: Tree) -> str:
+    wide, of, minimum, maximum, value = declared
+    init = FullFunction(uses, ()).code(value)[0]
+    return f"(table {name}{' i64' * (wide == WIDE)} {minimum} {maximum} {value_type(str(of))} {init})"
+
+
 def _segment(uses: Uses, head: str, segment: Tree) -> str:
     items = "".join(f" (item {FullFunction(uses, ()).code(item)[0]})" for item in segment[2:])
     return f"(elem {head} {value_type(str(segment[1]))}{items})"
@@ -123,8 +210,12 @@ def _active(uses: Uses, active: Tree) -> str:
 def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], result: str) -> str:
     variables = _names(function, "local")
     made = FullFunction(uses, taken + variables)
-    forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in ("param", "result", "local")]
-    code = "".join(f"\n  {made.code(form)[0]}" for form in forms)
+    forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in HEADS]
+    made.strict_result = result.startswith(NON_NULL)
+    texts = [made.code(form)[0] for form in forms]
+    if result and texts:
+        texts[-1] = not_null(texts[-1], made.strict_result)
+    code = "".join(f"\n  {text}" for text in texts)
     declared = "".join(f" (local {value_type(of)})" for of in variables)
     counters = "".join(f" (local $c{at} i32)" for at in range(made.counters))
     return f"(func {head}{signature(taken, result)}{declared}{counters}{uses.passed}{code})"
@@ -133,7 +224,7 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
 def _extras(uses: Uses) -> list[str]:
     extras = []
     if uses.references:  # helpers by number, which also lets `ref.func` name them
-        names = " ".join(f"$h{at}" for at in range(len(uses.helpers)))
+        names = " ".join(f"$h{at}" for at in uses.listed)
         extras.append(f"(table $helpers funcref (elem {names}))")
     if uses.data:
         content = "".join(f"\\{byte:02x}" for byte in range(DATA_BYTES))

@@ -30,6 +30,12 @@ HOST: Final = {
 TAG_TYPES: Final = {tag.name: tuple(field.storage for field in tag.fields) for tag in TAGS}
 """The types of each tag's payload, by the tag's name."""
 
+NON_NULL: Final = "ref."
+"""How the names of non-null types begin."""
+
+WIDE: Final = "table64"
+"""The declaration of a table whose indexes have 64 bits."""
+
 _TAGS: Final = tuple(TAG_TYPES)
 _NUMBERS: Final = ("i32", "i64", "f32", "f64")
 _PACKED: Final = ("i8", "i16")
@@ -69,7 +75,6 @@ array.copy array.copy yy -
 array.init_elem array.init_elem ys -
 array.len array.len - i32
 drop drop - -
-return return - -
 unreachable unreachable - -
 throw throw g -
 throw_ref throw_ref - -
@@ -86,6 +91,9 @@ to_extern extern.convert_any - extern
     )
 }
 
+_ELEMENTS: Final = {"table.set": 1, "table.fill": 1, "table.grow": 0}
+"""The operands that become elements of a table."""
+
 _TO_I32: Final = {"i32": "", "i64": "i32.wrap_i64", "f32": "i32.trunc_sat_f32_s", "f64": "i32.trunc_sat_f64_s"}
 
 Code = tuple[str, str]
@@ -100,8 +108,15 @@ def heap_type(name: str) -> str:
 
 
 def value_type(name: str) -> str:
-    """A type's name in the text format; references are nullable."""
+    """A type's name in the text format; references are nullable but for those that begin with `ref.`."""
+    if name.startswith(NON_NULL):
+        return f"(ref {heap_type(name.removeprefix(NON_NULL))})"
     return name if name in _NUMBERS else f"(ref null {heap_type(name)})"
+
+
+def not_null(text: str, strict: bool) -> str:
+    """A value that goes where null may not."""
+    return f"(ref.as_non_null {text})" if strict else text
 
 
 def params(names: tuple[str, ...]) -> str:
@@ -117,18 +132,36 @@ def signature(names: tuple[str, ...], result: str) -> str:
 class Uses:
     """What the functions of a module use of what is outside them."""
 
-    def __init__(self, helpers: list[tuple[tuple[str, ...], str]], globals_: list[str], counted: bool = False) -> None:
+    def __init__(
+        self,
+        helpers: list[tuple[tuple[str, ...], str]],
+        globals_: list[str],
+        tables: list[Tree] | None = None,
+        counted: bool = False,
+    ) -> None:
         self.passed = " (global.set $points (i32.add (global.get $points) (i32.const 1)))" if counted else ""
         """What comes right after a check point: at the beginning of a function, and of each turn of a loop."""
         self.helpers = helpers
         """The types of the helpers' parameters and of their results."""
         self.globals = (*KIT_GLOBALS, *globals_)
         """The types of all globals: those of the kit, then private ones."""
+        self.tables = tables or []
+        """Private tables, as they are declared."""
         self.imports: dict[str, str] = {}
         """Names with `$`, and the import."""
         self.data = False
         self.references = False
         """Whether a helper is called by reference or through the table."""
+        self.listed: list[int] = list(range(len(helpers)))
+        """The helpers in that table."""
+
+    def table_type(self, number: int) -> str:
+        """The type of a table's elements, of the kit's or after those of private ones."""
+        return KIT_TABLES[number] if number < len(KIT_TABLES) else str(self.tables[number - len(KIT_TABLES)][1])
+
+    def wide(self, number: int) -> bool:
+        """Whether a table has indexes of 64 bits."""
+        return number >= len(KIT_TABLES) and self.tables[number - len(KIT_TABLES)][0] == WIDE
 
     def kit(self, kind: str, number: int, of: str) -> str:
         """The name of a global, table or tag of the kit; `of` is its type, with a `$` where its name goes."""
@@ -147,7 +180,8 @@ class Function:
 
     def __init__(self, uses: Uses, variables: tuple[str, ...]) -> None:
         self._uses = uses
-        self._variables = variables
+        self._strict = {at for at, name in enumerate(variables) if name.startswith(NON_NULL)}
+        self._variables = tuple(name.removeprefix(NON_NULL) for name in variables)
         self._labels: list[str] = []  # of the language's blocks, the innermost last
         self._made = 0  # labels so far
         self._depth = 0  # enclosing repeats
@@ -186,7 +220,7 @@ class Function:
         elif of == "k":
             type_ = self._uses.globals[_number(parts[0])]
         elif of == "t":
-            type_ = KIT_TABLES[_number(parts[0])]
+            type_ = self._uses.table_type(_number(parts[0])).removeprefix(NON_NULL)
         elif of == "y":
             type_ = str(parts[0])
         elif of == "0":
@@ -195,7 +229,30 @@ class Function:
             storage = TYPES[str(parts[0])].fields[_number(parts[1]) if of == "f" else 0].storage
             type_ = "i32" if storage in _PACKED else storage
             instruction += "_u" if storage in _PACKED else ""
-        return _folded(instruction, *immediates, *(text for text, _ in operands)), type_
+        texts = [text for text, _ in operands]
+        if kinds == "v" and texts:
+            texts = [not_null(texts[0], parts[0] in self._strict)]
+        if kinds[:1] == "t":
+            texts = self._for_tables(instruction, [_number(part) for part in parts[: kinds.count("t")]], texts)
+        made = _folded(instruction, *immediates, *texts)
+        if instruction in ("table.size", "table.grow") and self._uses.wide(_number(parts[0])):
+            made = f"(i32.wrap_i64 {made})"
+        return made, type_
+
+    def _for_tables(self, instruction: str, tables: list[int], texts: list[str]) -> list[str]:
+        """Operands of the types that the tables want: indexes and counts of 64 bits, elements that are not null."""
+        wide = [self._uses.wide(table) for table in tables]
+        element = _ELEMENTS.get(instruction)
+        if element is not None:
+            strict = self._uses.table_type(tables[0]).startswith(NON_NULL)
+            texts[element] = not_null(texts[element], strict)
+        if instruction == "table.copy":
+            numbers = [wide[0], wide[1], all(wide)]
+        elif instruction == "table.init":
+            numbers = [wide[0], False, False]
+        else:
+            numbers = [wide[0] and at != element for at in range(len(texts))]
+        return [f"(i64.extend_i32_s {text})" if is_wide else text for text, is_wide in zip(texts, numbers, strict=True)]
 
     def _immediate(self, kind: str, part: Form) -> str:
         if kind == "k":
@@ -210,7 +267,9 @@ class Function:
         return {"s": "$s", "y": "$"}.get(kind, "") + str(part)
 
     def table(self, number: int) -> str:
-        """The name of a table of the kit."""
+        """The name of a table of the kit, or after those of a private one."""
+        if number >= len(KIT_TABLES):
+            return f"$q{number}"
         return self._uses.kit("t", number, f"table $0 {value_type(KIT_TABLES[number])}")
 
     def _tag(self, name: str) -> str:
@@ -227,9 +286,14 @@ class Function:
     def _array_get_s(self, of: str, *operands: Form) -> Code:
         return f"(array.get_s ${of}{self._texts(operands)})", "i32"
 
+    def _type(self, variable: int) -> str:
+        return NON_NULL * (variable in self._strict) + self._variables[variable]
+
     def _set2(self, one: int, other: int, *values: Form) -> Code:
-        results = "".join(f" (result {value_type(self._variables[at])})" for at in (one, other))
-        return f"(block{results}{self._texts(values)}) (local.set {other}) (local.set {one})", ""
+        results = "".join(f" (result {value_type(self._type(at))})" for at in (one, other))
+        pairs = zip((one, other), values, strict=True)
+        texts = [not_null(self.code(part)[0], at in self._strict) for at, part in pairs]
+        return f"(block{results} {' '.join(texts)}) (local.set {other}) (local.set {one})", ""
 
     # --- numbers, types, segments
 
@@ -247,16 +311,28 @@ class Function:
     def _cast(self, of: str, value: Form) -> Code:
         return f"(ref.cast (ref null {heap_type(of)}){self._texts((value,))})", of
 
-    def _on_cast(self, of: str, value: Form, other: Form) -> Code:
+    def _test_null(self, of: str, value: Form) -> Code:
+        return f"(ref.test (ref null {heap_type(of)}){self._texts((value,))})", "i32"
+
+    def _cast_non_null(self, of: str, value: Form) -> Code:
+        return f"(ref.cast (ref {heap_type(of)}){self._texts((value,))})", of
+
+    def _on_cast(self, of: str, value: Form, other: Form, null: str = "") -> Code:
         label, top = self._label(), "any" if of in TYPES else HIERARCHY[of]
-        branch = f"(br_on_cast {label} (ref null {top}) (ref {heap_type(of)}){self._texts((value,))})"
+        branch = f"(br_on_cast {label} (ref null {top}) (ref {null}{heap_type(of)}){self._texts((value,))})"
         return f"(block {label} (result {value_type(of)}) (drop {branch}){self._texts((other,))})", of
 
-    def _on_cast_fail(self, of: str, value: Form, other: Form) -> Code:
+    def _on_cast_fail(self, of: str, value: Form, other: Form, null: str = "") -> Code:
         label, failed, top = self._label(), self._label(), "any" if of in TYPES else HIERARCHY[of]
-        branch = f"(br_on_cast_fail {failed} (ref null {top}) (ref {heap_type(of)}){self._texts((value,))})"
+        branch = f"(br_on_cast_fail {failed} (ref null {top}) (ref {null}{heap_type(of)}){self._texts((value,))})"
         inner = f"(block {failed} (result (ref null {top})) (br {label} {branch}))"
         return f"(block {label} (result {value_type(of)}) (drop {inner}){self._texts((other,))})", of
+
+    def _on_cast_null(self, of: str, value: Form, other: Form) -> Code:
+        return self._on_cast(of, value, other, "null ")
+
+    def _on_cast_fail_null(self, of: str, value: Form, other: Form) -> Code:
+        return self._on_cast_fail(of, value, other, "null ")
 
     def _on_non_null(self, value: Form, other: Form) -> Code:
         label = self._label()

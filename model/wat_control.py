@@ -7,11 +7,14 @@ polymorphic in Wasm: it is valid whenever it would be valid elsewhere.
 from __future__ import annotations
 
 from twinheap.model.body import Tree
-from twinheap.model.wat_code import TAG_TYPES, Code, Form, Function, value_type
+from twinheap.model.wat_code import NON_NULL, TAG_TYPES, Code, Form, Function, not_null, value_type
 
 
 class FullFunction(Function):
     """Everything that a form can be."""
+
+    strict_result = False
+    """Whether the function's result is never null."""
 
     def _block(self, *statements: Form) -> Code:
         label = self._label()
@@ -69,7 +72,19 @@ class FullFunction(Function):
     # --- calls
 
     def _call(self, helper: int, *operands: Form) -> Code:
-        return f"(call $h{helper}{self._texts(operands)})", self._uses.helpers[helper][1]
+        return f"(call $h{helper}{self._arguments(helper, operands)})", self._result(helper)
+
+    def _arguments(self, helper: int, operands: tuple[Form, ...]) -> str:
+        params = self._uses.helpers[helper][0]
+        texts = zip(params, (self.code(part)[0] for part in operands), strict=True)
+        return "".join(" " + not_null(text, of.startswith(NON_NULL)) for of, text in texts)
+
+    def _result(self, helper: int) -> str:
+        return self._uses.helpers[helper][1].removeprefix(NON_NULL)
+
+    def _return(self, *value: Form) -> Code:
+        texts = [not_null(self.code(part)[0], self.strict_result) for part in value]
+        return f"(return{''.join(' ' + text for text in texts)})", ""
 
     def _call_ref(self, helper: int, *operands: Form) -> Code:
         return self._by_reference("call_ref", helper, operands)
@@ -78,7 +93,7 @@ class FullFunction(Function):
         return self._through_table("call_indirect", helper, operands)
 
     def _tail(self, helper: int, *operands: Form) -> Code:
-        return f"(return_call $h{helper}{self._texts(operands)})", ""
+        return f"(return_call $h{helper}{self._arguments(helper, operands)})", ""
 
     def _tail_ref(self, helper: int, *operands: Form) -> Code:
         return self._by_reference("return_call_ref", helper, operands)[0], ""
@@ -88,13 +103,14 @@ class FullFunction(Function):
 
     def _by_reference(self, instruction: str, helper: int, operands: tuple[Form, ...]) -> Code:
         self._uses.references = True
-        text = f"({instruction} $f{helper}{self._texts(operands)} (ref.func $h{helper}))"
-        return text, self._uses.helpers[helper][1]
+        text = f"({instruction} $f{helper}{self._arguments(helper, operands)} (ref.func $h{helper}))"
+        return text, self._result(helper)
 
     def _through_table(self, instruction: str, helper: int, operands: tuple[Form, ...]) -> Code:
         self._uses.references = True
-        text = f"({instruction} $helpers (type $f{helper}){self._texts(operands)} (i32.const {helper}))"
-        return text, self._uses.helpers[helper][1]
+        place = self._uses.listed.index(helper)
+        text = f"({instruction} $helpers (type $f{helper}){self._arguments(helper, operands)} (i32.const {place}))"
+        return text, self._result(helper)
 
     # --- exceptions
 
@@ -108,5 +124,8 @@ class FullFunction(Function):
         after, caught = self._label(), self._label()
         results = "".join(f" (result {value_type(of)})" for of in payload)
         inner = f"(try_table ({kind} {tag}{caught}){self._texts(statements)}) (br {after})"
-        stores = "".join(f" (local.set {variable})" for variable in reversed(clause[2 if named else 1 :]))
+        stores = "".join(self._taken(variable) for variable in reversed(clause[2 if named else 1 :]))
         return f"(block {after} (block {caught}{results} {inner}){stores})", ""
+
+    def _taken(self, variable: Form) -> str:
+        return f"{' (ref.as_non_null)' * (variable in self._strict)} (local.set {variable})"

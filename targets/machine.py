@@ -15,7 +15,7 @@ from twinheap.model.observation import MAX_TEXT, OK, PANIC, SKIP, Observation
 from twinheap.model.ops import OPS, Op
 from twinheap.model.program import Program, closing
 from twinheap.targets.modules import modules_of
-from twinheap.targets.wire import WireProgram
+from twinheap.targets.wire import WireBody, WireProgram
 
 Raw = tuple[Any, ...]
 """An observation as it is sent: outcome, values, finalized, limiter, needed; trailing empty fields left out."""
@@ -30,6 +30,11 @@ NULL_REF: Final[Raw] = (OK, ("null",))
 NONE: Final[Raw] = (OK, (None,))
 
 
+# How callbacks end that do not return.
+TRAPS: Final = "trap"
+THROWS: Final = "exn"
+
+
 class UnsupportedOp(Exception):
     """The parent sent an op that the handshake did not offer."""
 
@@ -41,10 +46,11 @@ class Over(Exception):
 class Callback:
     """A call under way: its place, that of its `end`, and what its callback does.
 
-    `arg`, `returns`: the argument and what will be returned, in the machine's own form. `trap`: it will end in a trap.
+    `arg`, `returns`: the argument and what will be returned, in the machine's own form. `ending`: how it will end if it
+    does not return, "trap" or "exn"; `exn`: what it will throw, also in the machine's own form, or what is pending.
     """
 
-    __slots__ = ("arg", "at", "end", "reached", "returns", "store", "trap")
+    __slots__ = ("arg", "at", "end", "ending", "exn", "reached", "returns", "store")
 
     def __init__(self, at: int, end: int) -> None:
         self.at = at
@@ -53,7 +59,8 @@ class Callback:
         self.store: Any = None
         self.arg: Any = None
         self.returns: Any = None
-        self.trap = False
+        self.ending = ""
+        self.exn: Any = None
 
 
 class PythonMachine:
@@ -93,7 +100,7 @@ class PythonMachine:
             program.slots,
             program.values,
             program.all_ops,
-            modules_of(program),
+            tuple(WireBody(*body) for body in modules_of(program)),
             config.engine,
         )
         try:

@@ -78,11 +78,18 @@ class ParentHello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     body: Request
 
 
+class WireBody(msgspec.Struct, frozen=True, array_like=True):
+    """A body as an executor gets it: its text, its module, and that of its far helpers, left out if it has none."""
+
+    text: str
+    module: bytes
+    far: bytes = b""
+
+
 class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     """A program as an executor gets it: `ops` is `Program.all_ops`, each a flat tuple as in `twinheap.model.ops`.
 
-    `bodies`, left out where a program has none: for each its text, for executors that interpret it, and the module
-    made of it, in the binary format. `engine`, left out if 0: the engine configuration.
+    `bodies`, left out where a program has none. `engine`, left out if 0: the engine configuration.
     """
 
     number: int
@@ -91,7 +98,7 @@ class WireProgram(msgspec.Struct, frozen=True, array_like=True):
     slots: int
     values: int
     ops: tuple[Op, ...]
-    bodies: tuple[tuple[str, bytes], ...] = ()
+    bodies: tuple[WireBody, ...] = ()
     engine: int = 0
 
 
@@ -152,7 +159,7 @@ def program_frame(program: Program, number: int, ops: tuple[Op, ...] | None = No
     sent = (number, config.limit, config.limiter, program.slots, program.values, chosen)
     if not config.bodies and not config.engine:
         return _ENCODER.encode(sent)
-    bodies = modules_of(program)
+    bodies = [body if body[2] else body[:2] for body in modules_of(program)]
     return _ENCODER.encode((*sent, bodies, config.engine) if config.engine else (*sent, bodies))
 
 

@@ -230,7 +230,7 @@ def _new_engine(library: Library, configure: Callable[[int], None] | None) -> in
     """An engine with every proposal that references need, and the collector the release chooses by itself."""
     config = library.bound("wasm_config_new")()
     wanted = ["wasm_reference_types", "wasm_function_references", "wasm_gc", "wasm_exceptions", "wasm_tail_call"]
-    for name in (*wanted, "gc_support"):
+    for name in (*wanted, "wasm_memory64", "gc_support"):
         setter = f"wasmtime_config_{name}_set"
         if library.knows(setter):
             library.bound(setter)(config, True)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field
 from twinheap.model.observation import ABSENT, EXN
-from twinheap.model.ops import OPS, REF_TYPES, Op
+from twinheap.model.ops import NULL, OPS, REF_TYPES, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_slots import MISSING
@@ -21,7 +21,7 @@ from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
 from twinheap.targets.capi.outcomes import failure_of
 from twinheap.targets.capi.shapes import VAL_HANDLE
-from twinheap.targets.machine import DONE, NULL_REF, SKIPPED, Raw
+from twinheap.targets.machine import DONE, NULL_REF, SKIPPED, THROWS, Callback, Raw
 
 _GROUPS: Final = frozenset({"structs", "arrays", "exceptions"})
 _NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
@@ -226,6 +226,37 @@ class ObjectOps(WasmOps):
             return SKIPPED
         self._objects(held[0]).throw(held[0].context, held[1])
         return (EXN,)
+
+    def op_raise_exn(self, op: Op) -> Raw:
+        if op[1] == NULL:
+            return self._ends(THROWS, None)
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        out = self._api.memory.take_exn()
+        self._api.library.bound("wasmtime_exnref_clone")(held[1], out)
+        return self._ends(THROWS, out)
+
+    def _release_exn(self, call: Callback) -> None:
+        if call.exn is not None:
+            self._api.library.bound("wasmtime_exnref_unroot")(call.exn)
+            self._api.memory.give_exn(call.exn)
+            call.exn = None
+
+    def _thrown(self, call: Callback) -> int | None:
+        """What is pending is taken and thrown once more: C makes no other trap of it."""
+        if call.ending != THROWS:
+            return None
+        context = call.store.context
+        if call.exn is None:
+            call.exn = self._api.memory.take_exn()
+            if not self._objects(call.store).take(context, call.exn):
+                self._api.memory.give_exn(call.exn)
+                call.exn = None
+                return None
+        trap = self._objects(call.store).thrown(context, call.exn)
+        self._release_exn(call)
+        return trap
 
     def op_exn_take(self, op: Op) -> Raw:
         _, at, _, result = op

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twinheap.model.engines import DEFAULT, ENGINES
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES
+from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES, SHARES
 from twinheap.model.observation import IS_NULL, OOM, PASSED, STOPPED, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
@@ -22,9 +22,9 @@ from twinheap.targets.capi.memory import is_null
 from twinheap.targets.capi.outcomes import HOST_TRAP
 from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, KIND_I32, VAL_HANDLE
 from twinheap.targets.capi.wasm import Body, Instance, Wasm
-from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Raw
+from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, TRAPS, Callback, Raw
 from twinheap.targets.modules import module_of
-from twinheap.targets.wire import MAX_OBSERVED, WireProgram
+from twinheap.targets.wire import MAX_OBSERVED, WireBody, WireProgram
 
 _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of main's parameters
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
@@ -42,11 +42,12 @@ _FAILED: Final = "a host function failed"
 class InstanceState:
     """An instance of the program, and those of its bodies, each made when it first runs."""
 
-    __slots__ = ("bodies", "clear", "made", "store")
+    __slots__ = ("bodies", "clear", "made", "source", "store")
 
-    def __init__(self, store: StoreState, made: Instance) -> None:
+    def __init__(self, store: StoreState, made: Instance, source: Instance | None = None) -> None:
         self.store = store
         self.made = made
+        self.source = source or made  # where far helpers live
         self.bodies: dict[int, Body] = {}
         self.clear: Body | None = None
 
@@ -78,7 +79,7 @@ class WasmOps(SlotOps):
         self._host = {name: self._guarded(function) for name, function in host.items()}
         self._by_engine = {DEFAULT: Wasm(api, self._host)}
         self._wasm = self._by_engine[DEFAULT]
-        self._bodies: tuple[tuple[str, bytes], ...] = ()
+        self._bodies: tuple[WireBody, ...] = ()
         self._instances: list[InstanceState] = []
         self._run: Run | None = None
         self._returned: tuple[StoreState, int] | None = None  # by the call closed last: a handle, or 0 for null
@@ -111,13 +112,21 @@ class WasmOps(SlotOps):
     # --- instances
 
     def op_inst(self, op: Op) -> Raw:
-        _, at, result = op
-        store = self.slots[at]
+        return self._instance(self.slots[op[1]], None, (), op[2])
+
+    def op_link(self, op: Op) -> Raw:
+        _, at, shares, result = op
+        exporter = self.slots[at]
+        if exporter is None:
+            return SKIPPED
+        return self._instance(exporter.store, exporter.made, tuple(SHARES.values())[shares], result)
+
+    def _instance(self, store: StoreState, source: Instance | None, shares: tuple[str, ...], result: int) -> Raw:
         with self._limits.lifted(store):
-            made = self._wasm_of(store).instance(store.context)
+            made = self._wasm_of(store).instance(store.context, source, shares)
         if not isinstance(made, Instance):
             return made
-        self.slots[result] = instance = InstanceState(store, made)
+        self.slots[result] = instance = InstanceState(store, made, source)
         if self._api.shape.major < TYPED_NULLS:
             code = module_of(CLEAR, ENGINES[store.engine].limits_runs)
             clear = self._wasm_of(store).body(store.context, made, code)
@@ -237,8 +246,21 @@ class WasmOps(SlotOps):
         return DONE
 
     def op_raise(self, op: Op) -> Raw:
-        self._calls[-1].trap = True
+        return self._ends(TRAPS, None)
+
+    def _ends(self, ending: str, exn: int | None) -> Raw:
+        """The callback will end so. `exn`: a handle that is the machine's own."""
+        call = self._calls[-1]
+        self._release_exn(call)
+        call.ending, call.exn = ending, exn
         return DONE
+
+    def _release_exn(self, call: Callback) -> None:
+        """Lets go of what a callback was to throw: releases without exceptions of the host's have none."""
+
+    def _thrown(self, call: Callback) -> int | None:
+        """The trap by which a callback throws; none if it does not."""
+        return None
 
     def op_result(self, op: Op) -> Raw:
         _, _, result = op
@@ -274,8 +296,10 @@ class WasmOps(SlotOps):
         assert self._run is not None
         body = instance.bodies.get(number)
         if body is None:
+            sent = self._bodies[number]
+            far = (instance.source, sent.far) if sent.far else None
             with self._limits.lifted(store):
-                made = wasm.body(context, instance.made, self._bodies[number][1])
+                made = wasm.body(context, instance.made, sent.module, far)
             if not isinstance(made, Body):
                 return made
             body = instance.bodies[number] = made
@@ -381,9 +405,10 @@ class WasmOps(SlotOps):
             return None
         call.store, call.arg = run.instance.store, given + VAL_HANDLE
         self._call_back(call)
-        if call.trap or self._over:
+        trap = self._wasm.new_trap(HOST_TRAP) if call.ending == TRAPS or self._over else self._thrown(call)
+        if trap is not None:
             self._release_return(call)
-            return self._wasm.new_trap(HOST_TRAP)
+            return trap
         size = self._api.shape.val_size
         if call.returns is None:
             ctypes.memmove(results, self._nulls[0] - VAL_HANDLE, size)

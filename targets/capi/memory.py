@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXTERNREF, VAL_HANDLE, Shape
+from twinheap.targets.capi.shapes import KIND_ANYREF, KIND_EXNREF, KIND_EXTERNREF, VAL_HANDLE, Shape
 
 # Cells are allocated this many at a time: a program of average size needs one block of each kind.
 _BLOCK = 256
@@ -53,6 +53,7 @@ class Memory:
     def __init__(self, shape: Shape) -> None:
         self._externs = _Cells(shape.val_size, bytes([KIND_EXTERNREF]))
         self._anys = _Cells(shape.val_size, bytes([KIND_ANYREF]))
+        self._exns = _Cells(shape.val_size, bytes([KIND_EXNREF]))
         self._items = _Cells(shape.item_size)
 
     def take_extern(self) -> int:
@@ -70,6 +71,14 @@ class Memory:
     def give_any(self, handle: int) -> None:
         """Take back the memory of an anyref handle."""
         self._anys.give(handle - VAL_HANDLE)
+
+    def take_exn(self) -> int:
+        """Return the address of a null wasmtime_exnref_t; its wasmtime_val_t begins VAL_HANDLE bytes before."""
+        return self._exns.take() + VAL_HANDLE
+
+    def give_exn(self, handle: int) -> None:
+        """Take back the memory of an exnref handle."""
+        self._exns.give(handle - VAL_HANDLE)
 
     def take_item(self) -> int:
         """Return the address of memory for one wasmtime_global_t or wasmtime_table_t."""

@@ -118,8 +118,13 @@ class Objects:
         return self._failed(self._exn_new(context, tag_at, values, len(TAGS[number].fields), out))
 
     def throw(self, context: int, handle: int) -> None:
-        """Makes an exception the pending one. The trap is for callbacks."""
-        self._delete_trap(self._throw(context, handle))
+        """Makes an exception the pending one."""
+        self._delete_trap(self.thrown(context, handle))
+
+    def thrown(self, context: int, handle: int) -> int:
+        """Makes an exception the pending one: the trap by which a callback throws it."""
+        trap: int = self._throw(context, handle)
+        return trap
 
     def get(self, kind: int, context: int, handle: int, index: int, value: int) -> str | None:
         """Reads a field of a struct (0) or exception (2), or an element (1)."""

@@ -141,6 +141,7 @@ _ALWAYS: dict[str, Prototype] = {
     "wasmtime_trap_new": (_PTR, (_STR, _SIZE)),
     "wasmtime_caller_context": (_PTR, (_PTR,)),
     "wasmtime_config_wasm_tail_call_set": (None, (_PTR, _BOOL)),
+    "wasmtime_config_wasm_memory64_set": (None, (_PTR, _BOOL)),
     "wasmtime_linker_new": (_PTR, (_PTR,)),
     "wasmtime_linker_clone": (_PTR, (_PTR,)),
     "wasmtime_linker_delete": (None, (_PTR,)),

@@ -86,7 +86,7 @@ class Wasm:
         self._api = api
         self._compile, self._delete_module = bound("wasmtime_module_new"), bound("wasmtime_module_delete")
         self._link, self._clone_linker = bound("wasmtime_linker_instantiate"), bound("wasmtime_linker_clone")
-        self._define_kit, self._delete_linker = (
+        self._define, self._delete_linker = (
             bound("wasmtime_linker_define_instance"),
             bound("wasmtime_linker_delete"),
         )
@@ -96,7 +96,7 @@ class Wasm:
         self.caller_context: Callable[[int], int] = bound("wasmtime_caller_context")
         """(caller) -> context."""
         self._modules: OrderedDict[bytes, int] = OrderedDict()
-        self._kit = 0
+        self._kits: dict[tuple[str, ...], int] = {}  # by what they import
         self._extern_size = EXTERN_ITEM + max(api.shape.item_size, _INSTANCE_BYTES)
         self._instance = ctypes.create_string_buffer(_INSTANCE_BYTES)
         self._instance_at = ctypes.addressof(self._instance)
@@ -169,21 +169,21 @@ class Wasm:
             self._delete_module(self._modules.popitem(last=False)[1])
         return compiled
 
-    def _kit_module(self) -> int:
-        if not self._kit:
-            made = self._compiled(binary(kit_module(self.exceptions)))
+    def _kit_module(self, shares: tuple[str, ...]) -> int:
+        if shares not in self._kits:
+            made = self._compiled(binary(kit_module(self.exceptions, shares)))
             if isinstance(made, str):
                 raise LibraryError(f"{self._api.library.path} refuses the kit: {made}")
-            self._kit = made
-        return self._kit
+            self._kits[shares] = made
+        return self._kits[shares]
 
     # --- instances
 
-    def instance(self, context: int) -> Instance | Raw:
-        """A new instance of the kit, or the outcome of the attempt."""
+    def instance(self, context: int, exporter: Instance | None = None, shares: tuple[str, ...] = ()) -> Instance | Raw:
+        """A new instance of the kit, which `shares` what another one of its store exports; or the outcome."""
         linker: int = self._clone_linker(self._host)
-        failed = self._instantiate(linker, context, self._kit_module())
-        error = None if failed else self._define_kit(linker, context, b"kit", 3, self._instance_at)
+        failed = self._instantiate(exporter.linker if exporter else linker, context, self._kit_module(shares))
+        error = None if failed else self._define(linker, context, b"kit", 3, self._instance_at)
         if error:
             failed = failure_of(self._api.failed(error))
         if failed:
@@ -199,10 +199,17 @@ class Wasm:
         """Frees what is not the store's."""
         self._delete_linker(instance.linker)
 
-    def body(self, context: int, instance: Instance, code: bytes) -> Body | Raw:
-        """An instance of a body, or the outcome of the attempt."""
-        module = self._module(code)
-        failed = (OTHER,) if module is None else self._instantiate(instance.linker, context, module)
+    def body(
+        self, context: int, instance: Instance, code: bytes, far: tuple[Instance, bytes] | None = None
+    ) -> Body | Raw:
+        """An instance of a body, or the outcome. `far`: where its far helpers live, and their module."""
+        linker = instance.linker
+        if far is not None:
+            linker = self._clone_linker(linker)
+        failed = far and self._with_far(linker, context, *far)
+        failed = failed or self._linked(linker, context, code)
+        if far is not None:
+            self._delete_linker(linker)
         if failed:
             return failed
         made = Body(self._extern_size)
@@ -210,6 +217,16 @@ class Wasm:
         if self._engine.limits_runs:
             self._take_export(context, POINTS, made.counter)
         return made
+
+    def _linked(self, linker: int, context: int, code: bytes) -> Raw | None:
+        module = self._module(code)
+        return (OTHER,) if module is None else self._instantiate(linker, context, module)
+
+    def _with_far(self, linker: int, context: int, exporter: Instance, code: bytes) -> Raw | None:
+        """Adds far helpers to a linker."""
+        failed = self._linked(exporter.linker, context, code)
+        error = None if failed else self._define(linker, context, b"far", 3, self._instance_at)
+        return failure_of(self._api.failed(error)) if error else failed
 
     def _take_export(self, context: int, name: str, out: int) -> None:
         if not self._export(context, self._instance_at, name.encode(), len(name), out):

@@ -54,11 +54,15 @@ KIT_OF: Final[dict[HeapObjectType, ObjectType]] = {
 
 
 def kit_tag(store: "Store", number: int) -> Tag:
-    """A store's tag of the kit, the same for the host and for Wasm: all are made with the first."""
-    if not store.tags:
-        for ty in TAGS:
-            Tag(store, TAG_TYPES[ty.name])
-    return store.tags[number]
+    """A tag of the host's own in a store, which is no instance's: all are made with the first."""
+    if not store.host_tags:
+        store.host_tags = [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
+    return store.host_tags[number]
+
+
+def tag_number(tag: Tag) -> int:
+    """Which of the kit's tags it is, whoever made it."""
+    return next(number for number, ty in enumerate(TAGS) if TAG_TYPES[ty.name] is tag.ty)
 
 
 def number_value(storage: str, number: int) -> Val:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from twinheap.model.kit import SHARES
 from twinheap.model.observation import EXN, OK, PASSED, STOPPED, TRAP
 from twinheap.model.ops import CODE, RUN_VALUES, Op
 from twinheap.targets.heap import (
@@ -24,7 +25,7 @@ from twinheap.targets.heap.wasm_frames import Trap
 from twinheap.targets.heap.wasm_host import HostFunctions
 from twinheap.targets.heap.wasm_instance import Instance
 from twinheap.targets.heap.wasm_run import interpreter
-from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Callback, Over, Raw
+from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, THROWS, TRAPS, Callback, Over, Raw
 from twinheap.targets.wire import MAX_OBSERVED, WireProgram
 
 RESULT: Final = CODE["result"]
@@ -38,7 +39,7 @@ class WasmOps(ExceptionOps):
     _returned: tuple[Store, OwnedRooted[ExternRef] | None] | None = None
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
-        self._bodies = [text for text, _ in program.bodies]
+        self._bodies = [body.text for body in program.bodies]
         self._returned = None
         return super().begin(program)
 
@@ -46,6 +47,15 @@ class WasmOps(ExceptionOps):
         _, at, result = op
         store = self.slots[at]
         self.slots[result] = store, Instance(store)
+        return DONE
+
+    def op_link(self, op: Op) -> Raw:
+        _, at, shares, result = op
+        held = self.slots[at]
+        if held is None:
+            return SKIPPED
+        store, source = held
+        self.slots[result] = store, Instance(store, source, tuple(SHARES.values())[shares])
         return DONE
 
     def op_inst_global(self, op: Op) -> Raw:
@@ -157,9 +167,20 @@ class WasmOps(ExceptionOps):
         else:
             returned = given.to_rooted(store)
             given.drop()
-        if call.trap:
+        if call.ending == TRAPS:
             raise Trap(HOST)
+        if call.ending == THROWS:
+            self._throw(call)
         return returned
+
+    def _throw(self, call: Callback) -> None:
+        """What the callback throws, or what is pending; nothing if there is neither."""
+        if call.exn is not None:
+            rooted = call.exn.to_rooted(call.store)
+            call.exn.drop()
+            call.store.throw(rooted)
+        if call.store.has_pending_exception():
+            raise ThrownException
 
     def _take_returned(self) -> tuple[Store, OwnedRooted[ExternRef] | None] | None:
         """What the call returned that was closed last, if it returned; its root is dropped."""
@@ -188,16 +209,33 @@ class WasmOps(ExceptionOps):
         if value is MISSING:
             return SKIPPED
         call = self._calls[-1]
-        owned = None
-        if value is not None:
-            owned = value.clone() if isinstance(value, OwnedRooted) else value.to_owned_rooted(call.store)
+        owned = self._owned(call.store, value)
         if call.returns is not None:
             call.returns.drop()
         call.returns = owned
         return DONE
 
+    @staticmethod
+    def _owned(store: Store, value: Any) -> OwnedRooted[Any] | None:
+        """Another root for an operand, which is the machine's own."""
+        if value is None:
+            return None
+        return value.clone() if isinstance(value, OwnedRooted) else value.to_owned_rooted(store)
+
     def op_raise(self, op: Op) -> Raw:
-        self._calls[-1].trap = True
+        return self._ends(TRAPS, None)
+
+    def op_raise_exn(self, op: Op) -> Raw:
+        value = self._value(op[1])
+        if value is MISSING:
+            return SKIPPED
+        return self._ends(THROWS, self._owned(self._calls[-1].store, value))
+
+    def _ends(self, ending: str, exn: OwnedRooted[Any] | None) -> Raw:
+        call = self._calls[-1]
+        if call.exn is not None:
+            call.exn.drop()
+        call.ending, call.exn = ending, exn
         return DONE
 
     def op_result(self, op: Op) -> Raw:

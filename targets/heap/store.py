@@ -64,6 +64,7 @@ class Store:
         "globals",
         "heap",
         "host_data",
+        "host_tags",
         "id",
         "limiter",
         "live_bytes",
@@ -104,6 +105,7 @@ class Store:
         self.segments: list[list[int]] = []  # passive element segments of instances (45 and later)
         self.pending: list[int] = [0]  # the pending exception, a slot as any other
         self.tags: list[Tag] = []  # by the number that exceptions carry
+        self.host_tags: list[Tag] = []  # those that the host makes exceptions with
         self.budget = Budget()
         self.frames: list[list[int]] = []  # references in Wasm frames, innermost last
         self.live_bytes = 0  # in use after the last collection; no collection yet counts as 0
@@ -235,7 +237,7 @@ class Store:
         self.heap = None
         self.roots = RootSet()
         self.globals, self.tables, self.segments, self.frames = [], [], [], []
-        self.pending, self.tags = [0], []
+        self.pending, self.tags, self.host_tags = [0], [], []
         self.host_data.drop_all()
         if self.verifying:
             self.verify()

@@ -12,16 +12,36 @@ Form = tuple[Any, ...]
 """A form of a body: its name and its parts."""
 
 MAIN_PARAMS: Final = 4
+NON_NULL: Final = "ref."
+"""How the names of types begin that have no null."""
+
 NUMBERS: Final = {name: Val(Storage(name), 0) for name in ("i32", "i64", "f32", "f64")}
 """The first value of each numeric variable; references are null."""
 
 
 class Function(NamedTuple):
-    """What a function does: its locals at first, its statements, and the expression at its end, if it has a result."""
+    """What a function does: its locals at first, its statements, and the expression at its end, if it has a result.
+
+    `far`: it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
+    `strict_result`: nor is its result.
+    """
 
     locals: tuple[WasmValue, ...]
     statements: tuple[Form, ...]
     result: Form | None
+    far: bool = False
+    strict: frozenset[int] = frozenset()
+    strict_result: bool = False
+
+
+class PrivateTable(NamedTuple):
+    """A table of the body's own: its type, how many elements it has at first and at most, and what makes them."""
+
+    type: str
+    strict: bool
+    minimum: int
+    maximum: int
+    value: Form
 
 
 class Segment(NamedTuple):
@@ -41,6 +61,7 @@ class Active(NamedTuple):
 class Body(NamedTuple):
     """All of a body. `globals`: the expressions of what private ones are at first."""
 
+    tables: tuple[PrivateTable, ...]
     globals: tuple[Form, ...]
     active: tuple[Active, ...]
     segments: tuple[Segment, ...]
@@ -58,6 +79,7 @@ def body_of(text: str) -> Body:
     """
     forms: list[Form] = [form for form in parse(text)[1:] if isinstance(form, tuple)]
     return Body(
+        tuple(_table(form) for form in forms if form[0] in ("table", "table64")),
         tuple(form[2] for form in forms if form[0] in ("global", "const")),
         tuple(Active(form[1], form[2], form[4:]) for form in forms if form[0] == "active"),
         tuple(Segment(form[2:]) for form in forms if form[0] == "segment"),
@@ -66,11 +88,20 @@ def body_of(text: str) -> Body:
     )
 
 
+def _table(form: Form) -> PrivateTable:
+    _, name, minimum, maximum, value = form
+    return PrivateTable(name.removeprefix(NON_NULL), name.startswith(NON_NULL), minimum, maximum, value)
+
+
 def _function(form: Form, is_main: bool) -> Function:
-    heads = {"param", "result", "local"}
+    heads = {"far", "param", "result", "local"}
     declared = {name: [word for part in form[1:] if part[0] == name for word in part[1:]] for name in heads}
     parts = tuple(part for part in form[1:] if part[0] not in heads)
     variables = tuple(NUMBERS.get(name, 0) for name in declared["local"])
+    far = ("far",) in form
+    names = [*([""] * MAIN_PARAMS if is_main else declared["param"]), *declared["local"]]
+    strict = frozenset(at for at, name in enumerate(names) if name.startswith(NON_NULL))
+    strict_result = any(name.startswith(NON_NULL) for name in declared["result"])
     if is_main or declared["result"]:
-        return Function(variables, parts[:-1], parts[-1])
-    return Function(variables, parts, None)
+        return Function(variables, parts[:-1], parts[-1], far, strict, strict_result)
+    return Function(variables, parts, None, far, strict)

@@ -36,7 +36,8 @@ class Core:
     """
 
     def __init__(self, instance: Instance, body: Body, host: HostFunctions) -> None:
-        self.instance = instance
+        self.home = instance
+        self.instance = instance  # of the function that runs
         self.store = instance.store
         self.heap = instance.store.require_heap()
         self.body = body
@@ -44,6 +45,7 @@ class Core:
         self.own = Own()
         self.constant = False  # whether a constant expression is evaluated
         self.frame = Frame(())
+        self.strict: frozenset[int] = frozenset()  # variables of the function that runs
         self.methods: dict[str, Callable[[Form], Any]] = {}
 
     def eval(self, form: Form) -> Any:
@@ -73,6 +75,21 @@ class Core:
         """The values of operands of which none is needed once something can collect again."""
         return self.pop(self.push(forms))
 
+    def given(self, form: Form, strict: bool) -> Any:
+        """The value of an expression. Traps on null where that cannot be."""
+        value = self.eval(form)
+        if strict and not value:
+            raise Trap(NULL_REF)
+        return value
+
+    def arguments(self, form: Form) -> list[Any]:
+        """The arguments of a call."""
+        strict = self.body.helpers[form[1]].strict
+        depth = len(self.frame.refs)
+        for at, part in enumerate(form[2:]):
+            self.frame.push(self.given(part, at in strict))
+        return self.pop(depth)
+
     def number(self, form: Form) -> int:
         """The value of an i32, signed."""
         value: Val = self.eval(form)
@@ -88,20 +105,24 @@ class Core:
     def invoke(self, function: Function, arguments: list[WasmValue]) -> WasmValue | None:
         """Run a function, and those that are called in its place, each in a frame of its own."""
         while True:
-            caller = self.frame
+            caller = self.frame, self.instance, self.strict
+            self.strict = function.strict
             self.frame = Frame((*arguments, *function.locals))
+            self.instance = self.home.source if function.far else self.home
             self.store.frames.append(self.frame.refs)  # mutant w20: self.store.frames.append(self.frame.refs[:])
             try:
                 self.point()
                 self.run_all(function.statements)
-                return None if function.result is None else self.eval(function.result)
+                return None if function.result is None else self.given(function.result, function.strict_result)
             except Returned as left:
+                if function.strict_result and not left.value:
+                    raise Trap(NULL_REF) from None
                 return left.value
             except TailCall as left:
                 function, arguments = self.body.helpers[left.function], left.arguments
             finally:
                 self.store.frames.pop()  # mutant w21: pass
-                self.frame = caller
+                self.frame, self.instance, self.strict = caller
 
     def point(self) -> None:
         """A check point: here a run ends that has used up what its store may use."""
@@ -111,12 +132,12 @@ class Core:
         self.own.points += 1
 
     def _call(self, form: Form) -> WasmValue | None:
-        return self.invoke(self.body.helpers[form[1]], self.values(form[2:]))
+        return self.invoke(self.body.helpers[form[1]], self.arguments(form))
 
     _call_ref = _call_indirect = _call
 
     def _tail(self, form: Form) -> None:
-        raise TailCall(form[1], self.values(form[2:]))
+        raise TailCall(form[1], self.arguments(form))
 
     _tail_ref = _tail_indirect = _tail
 
@@ -129,14 +150,17 @@ class Core:
         return self.frame.at(form[1])
 
     def _set(self, form: Form) -> None:
-        self.frame.set(form[1], self.eval(form[2]))
+        self.frame.set(form[1], self.given(form[2], form[1] in self.strict))
 
     def _tee(self, form: Form) -> WasmValue:
         self._set(form)
         return self.frame.at(form[1])
 
     def _set2(self, form: Form) -> None:
-        one, other = self.values(form[3:])
+        depth = len(self.frame.refs)
+        for place, part in zip(form[1:3], form[3:], strict=True):
+            self.frame.push(self.given(part, place in self.strict))
+        one, other = self.pop(depth)
         self.frame.set(form[2], other)  # as on the operand stack: the last one first
         self.frame.set(form[1], one)
 

@@ -5,10 +5,13 @@ as compiled code has them through its stack maps, except that a variable counts 
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twinheap.targets.heap.errors import HeapError
 from twinheap.targets.heap.values import Val
+
+if TYPE_CHECKING:
+    from twinheap.targets.heap.table import Table
 
 WasmValue = int | Val
 """A raw reference (0 is null), or a number."""
@@ -58,12 +61,13 @@ class Own:
     The list of a segment is empty once it was dropped. `points`: how many check points its runs have passed.
     """
 
-    __slots__ = ("globals", "points", "segments")
+    __slots__ = ("globals", "points", "segments", "tables")
 
     def __init__(self) -> None:
         self.points = 0
         self.globals: list[list[int]] = []
         self.segments: list[list[int]] = []
+        self.tables: list[Table[Any]] = []
 
 
 class Frame:

@@ -9,12 +9,12 @@ from twinheap.model.kit import TAGS
 from twinheap.targets.heap.errors import ThrownException
 from twinheap.targets.heap.exnref import HOST_TAG_INDEX
 from twinheap.targets.heap.externref import ExternRef
-from twinheap.targets.heap.kit_types import kit_tag
 from twinheap.targets.heap.object_layout import StructLayout
 from twinheap.targets.heap.rooted import Rooted, make_rooted
 from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_arrays import Arrays
 from twinheap.targets.heap.wasm_code import Form, body_of
+from twinheap.targets.heap.wasm_frames import NULL_REF, Trap
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.handle import Handle
@@ -54,7 +54,7 @@ class Interpreter(Arrays):
     # --- exceptions
 
     def _exn_layout(self, tag: int) -> StructLayout:
-        layout = self.heap.layout(kit_tag(self.store, tag).ty)
+        layout = self.heap.layout(self.instance.tags[tag].ty)
         assert isinstance(layout, StructLayout)
         return layout
 
@@ -65,7 +65,7 @@ class Interpreter(Arrays):
         ref = self.allocate(layout, layout.size)
         bits = [self.bits(*pair) for pair in zip(layout.fields, self.pop(depth), strict=True)]
         start = ref + self.heap.header.header_bytes
-        layout.packer.pack_into(self.heap.data, start, kit_tag(self.store, number).instance, HOST_TAG_INDEX, *bits)
+        layout.packer.pack_into(self.heap.data, start, self.instance.tags[number].instance, HOST_TAG_INDEX, *bits)
         self._raise(self.adopted(ref))
 
     def _throw_ref(self, form: Form) -> None:
@@ -88,12 +88,17 @@ class Interpreter(Arrays):
         except ThrownException:
             clause, *places = form[1]
             ref = self.store.pending[0]
-            tag = self._tag_of(ref)
-            # mutant w22 below: if clause in ("catch", "catch_ref") and not places.pop(0):
-            if clause in ("catch", "catch_ref") and places.pop(0) != TAGS[tag].name:
+            tag = TAG_NUMBERS[str(places.pop(0))] if clause in ("catch", "catch_ref") else -1
+            # mutant w22 below: if tag == -2:
+            if tag >= 0 and self._tag_of(ref) != self.instance.tags[tag].instance:
                 raise
             self.frame.cut(depth)
             self._catch(ref, tag, clause, places)
+
+    def _take(self, place: int, value: Any) -> None:
+        if not value and place in self.strict:
+            raise Trap(NULL_REF)
+        self.frame.set(place, value)
 
     def _tag_of(self, ref: int) -> int:
         return self.heap.words[(ref + self.heap.header.header_bytes) >> 2]
@@ -104,7 +109,7 @@ class Interpreter(Arrays):
         if clause in ("catch", "catch_ref"):
             for field, place in zip(self._exn_layout(tag).fields, places, strict=False):
                 # mutant w23 below: self.frame.set(place, self.heap.words[(ref + field.offset) >> 2])
-                self.frame.set(place, self.read(ref, field, field.offset))
+                self._take(place, self.read(ref, field, field.offset))
         if clause in ("catch_ref", "catch_all_ref"):
             self.frame.set(places[-1], ref)
         if "k2" in self.store.defects:

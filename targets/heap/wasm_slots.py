@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from twinheap.targets.heap.anyref import AnyRef
 from twinheap.targets.heap.errors import OutOfBounds
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
 from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT
@@ -63,6 +64,25 @@ class Slots(Core):
             raise Trap(CAST)  # mutant w07: return 0
         return ref
 
+    def _test_null(self, form: Form) -> Val:
+        ref = self.eval(form[2])
+        return Val.i32(ref == 0 or self.is_a(ref, form[1]))
+
+    def _cast_non_null(self, form: Form) -> int:
+        ref: int = self.eval(form[2])
+        if not ref or not self.is_a(ref, form[1]):
+            raise Trap(CAST)
+        return ref
+
+    def _on_cast_null(self, form: Form) -> int:
+        ref: int = self.eval(form[2])
+        if not ref or self.is_a(ref, form[1]):
+            return ref
+        other: int = self.eval(form[3])
+        return other
+
+    _on_cast_fail_null = _on_cast_null
+
     def _on_cast(self, form: Form) -> int:
         ref: int = self.eval(form[2])
         if ref and self.is_a(ref, form[1]):
@@ -103,7 +123,17 @@ class Slots(Core):
     # --- tables
 
     def _table(self, number: int) -> Table[Any]:
-        return self.instance.tables[number]
+        shared = self.instance.tables
+        return shared[number] if number < len(shared) else self.own.tables[number - len(shared)]
+
+    def _elements(self, form: Form, place: int) -> list[Any]:
+        """The operands of a form that writes into a table; that at `place` becomes an element."""
+        number = form[1] - len(self.instance.tables)
+        strict = number >= 0 and self.body.tables[number].strict
+        depth = len(self.frame.refs)
+        for at, part in enumerate(form[2:]):
+            self.frame.push(self.given(part, strict and at == place))
+        return self.pop(depth)
 
     def _table_get(self, form: Form) -> int:
         elements, index = self._table(form[1]).elements, self.number(form[2]) & U32
@@ -112,7 +142,7 @@ class Slots(Core):
         return self.barrier(elements[index])
 
     def _table_set(self, form: Form) -> None:
-        index, ref = self.values(form[2:])
+        index, ref = self._elements(form, 1)
         elements = self._table(form[1]).elements
         if index.number & U32 >= len(elements):
             raise Trap(TABLE_OOB)
@@ -122,11 +152,11 @@ class Slots(Core):
         return Val.i32(len(self._table(form[1]).elements))
 
     def _table_grow(self, form: Form) -> Val:
-        ref, delta = self.values(form[2:])
+        ref, delta = self._elements(form, 0)
         return Val.i32(self._table(form[1]).grow_by(self.store, delta.number & U32, ref))
 
     def _table_fill(self, form: Form) -> None:
-        start, ref, count = self.values(form[2:])
+        start, ref, count = self._elements(form, 1)
         table, first, length = self._table(form[1]), start.number & U32, count.number & U32
         check_range(first, length, len(table.elements), TABLE_OOB)
         table.write(self.store, range(first, first + length), [ref] * length)
@@ -170,6 +200,7 @@ class Slots(Core):
         self.constant = True
         try:
             self._make_globals()
+            self._make_tables()
             self.own.segments = [self._segment_of(segment.items) for segment in self.body.segments]
             for active in self.body.active:
                 self._write_active(active)
@@ -184,6 +215,13 @@ class Slots(Core):
             self.own.globals.append(cell)
             self.store.globals.append(cell)  # mutant w28: pass
             self.heap.write_ref(cell, 0, self.eval(value))  # mutant w29: cell[0] = self.eval(value)
+
+    def _make_tables(self) -> None:
+        for declared in self.body.tables:
+            ref: int = self.eval(declared.value)
+            made: Table[Any] = Table(self.store, AnyRef, declared.minimum, maximum=declared.maximum)
+            self.own.tables.append(made)
+            made.write(self.store, range(declared.minimum), [ref] * declared.minimum)
 
     def _write_active(self, active: Active) -> None:
         """All items are made, then written; nothing of a segment that does not fit (6.2)."""

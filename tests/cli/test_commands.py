@@ -292,9 +292,7 @@ def test_bench_mutants(tmp_path: Path, twinheap) -> None:  # type: ignore[no-unt
 def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", workers]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    time.sleep(4)
-    children = descendants(process.pid)
-    assert children
+    children = at_work(process.pid, int(workers))
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -306,12 +304,22 @@ def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_pa
 def test_kill_leaves_nobody_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", "2"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
-    time.sleep(4)
-    children = descendants(process.pid)
-    assert len(children) == 4
+    children = at_work(process.pid, 4)
     process.kill()
     process.wait()
     wait_for_the_end_of(children)
+
+
+def at_work(pid: int, count: int) -> list[int]:
+    """The `count` processes that a run starts, once they are there, and have had time to begin."""
+    deadline = time.monotonic() + 60
+    while len(descendants(pid)) < count:
+        assert time.monotonic() < deadline, descendants(pid)
+        time.sleep(0.05)
+    time.sleep(4)
+    children = descendants(pid)
+    assert len(children) >= count
+    return children
 
 
 def descendants(pid: int) -> list[int]:

@@ -63,6 +63,51 @@ def test_a_callback_may_trap_at_its_end() -> None:
     assert shown["L3 = result lifo"] == "skip"
 
 
+CATCHES = "(body (main (local extern) (set 4 (get 1)) (try ({}) (set 4 (cb (get 0)))) (see (get 4)) (get 4)))"
+THROWS = "(body (main (throw one (new)) (null extern)))"
+
+
+def thrown(catch: str, callback: str, collector: str = "drc") -> str:
+    """How a call ends whose body catches so what its callback throws; B1 throws an exception that nobody catches."""
+    text = "".join(f"  {line}\n" for line in callback.splitlines())
+    head = f"twinheap program 1\nB0: {CATCHES.format(catch)}\nB1: {THROWS}\nI1 = inst S0\nI2 = inst S0\n"
+    made = loads(f"{head}O3 = ext_new_owned S0 v0\ncall_exn I1 0 v1 O3 null null 0:\n{text}").program
+    observed = HeapMachine(collector).run(made)
+    assert judge(made, observed, profile_of(collector)) == []
+    return str(observed[3]).split(" finalized")[0]
+
+
+WASM = "O4 = run_exn I{} 1 v9 null null null 0 owned\n"
+
+
+@pytest.mark.parametrize("collector", ["drc", "null", "copying"])
+@pytest.mark.parametrize(
+    ("catch", "callback", "ended"),
+    [
+        (
+            "catch one 4",
+            "O4 = exn_new S0 one O3 null owned\nraise_exn O4\nodrop O4\ngc S0\n",
+            "exn(cb)",
+        ),  # the host's own
+        ("catch one 4", WASM.format(1) + "raise_exn null\n", "ok(cb, 9, nonnull)"),
+        ("catch one 4", WASM.format(2) + "raise_exn null\n", "exn(cb)"),  # another instance's
+        ("catch one 4", WASM.format(1) + "O5 = exn_take S0 owned\nraise_exn O5\ngc S0\n", "ok(cb, 9, nonnull)"),
+        ("catch nothing", WASM.format(1) + "raise_exn null\n", "exn(cb)"),
+        ("catch_all", "O4 = exn_new S0 one O3 null owned\nraise_exn O4\nodrop O4\ngc S0\n", "ok(cb, null, null)"),
+        ("catch_all", WASM.format(2) + "raise_exn null\n", "ok(cb, null, null)"),
+        ("catch one 4", "raise_exn null\nret O3\n", "ok(cb, 0, nonnull)"),  # nothing is pending
+        (
+            "catch one 4",
+            "raise trap\n" + WASM.format(1) + "raise_exn null\n",
+            "ok(cb, 9, nonnull)",
+        ),  # the last one counts
+        ("catch one 4", WASM.format(1) + "raise_exn null\nraise trap\n", "trap:host(cb)"),
+    ],
+)
+def test_what_a_callback_throws(catch: str, callback: str, ended: str, collector: str) -> None:
+    assert thrown(catch, callback, collector) == ended
+
+
 def test_callbacks_nest() -> None:
     inner = ""
     text = ""
@@ -106,6 +151,7 @@ RUN = Observation("ok", ("cb", 1, "null", "null"))
         ("TH105", "  L3 = arg lifo\n", [RUN, Observation("ok", ("null",)), OK]),
         ("TH101", "  L3 = arg lifo\n  data L3\n", [RUN, Observation("ok", ("nonnull",)), Observation("ok", (1, 0)), OK]),
         ("TH106", "  raise trap\n", [RUN, OK, OK]),
+        ("TH106", "  O3 = exn_new S0 nothing null null owned\n  raise_exn O3\n", [RUN, OK, OK, OK]),
         ("TH101", "  ret O2\n", [Observation("ok", ("cb", 1, 1, "nonnull")), OK, OK]),
         ("TH106", "  ret O2\n", [Observation("trap:host", ("cb",)), OK, OK]),
         ("TH110", "  gc S0\n", [RUN, Observation("skip"), OK]),

@@ -228,6 +228,8 @@ def test_an_array_copied_is_short_of_counts() -> None:
     assert harmed("31", copy) is None
     assert harmed("31", copy + use) == "K15"
     assert harmed("33", copy + use) is None
+    overwritten = "(array.set nodes (array.new_elem nodes 0 (i32 0) (i32 1)) (i32 0) (null node))"
+    assert harmed("31", overwritten, "(segment node (struct.new_default node))") == "K15"
     assert harmed("31", copy.replace(boxes, "(array.new_fixed anys (i31 (i32 1)))") + use) is None
 
 

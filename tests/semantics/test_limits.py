@@ -94,6 +94,15 @@ def test_a_store_that_was_stopped_runs_nothing_until_it_is_given_more() -> None:
     assert verdicts(PLAIN, "set_fuel S0 20", stopped(2, "n:1"), OK, whole, after=f"set_fuel S0 none\n{again}") == []
 
 
+def test_a_body_is_instantiated_whatever_is_left() -> None:
+    """So it may run out of memory before it is stopped."""
+    large = "(global longs (array.new longs (i64 0) (i32 100)))" * 100
+    text = f"twinheap program 1\nS0: limit=65536 limiter=plain engine=fuel\nB0: (body {large} (main (get 0)))\nI1 = inst S0\nset_fuel S0 0\n"
+    made = loads(f"{text}O2 = run I1 0 v0 null null null 7 owned\n").program
+    assert codes(judge(made, [OK, OK, Observation("err:oom"), OK, OK, OK], FIXED)) == []
+    assert heap(f"{text}O2 = run I1 0 v0 null null null 7 owned\n")[2] == "err:oom"
+
+
 def test_a_form_of_many_elements_may_be_stopped_inside() -> None:
     new = "(main (local externs) (set 4 (array.new externs (new) (i32 3))) (note (i32 1)) (get 0))"
     assert verdicts(new, "set_fuel S0 20", stopped(1)) == []
@@ -102,6 +111,29 @@ def test_a_form_of_many_elements_may_be_stopped_inside() -> None:
     fill = "(main (table.fill 0 (i32 0) (new) (i32 2)) (get 0))"
     gone = (stopped(1, finalized=(0,)), stopped(1))
     assert [verdicts(fill, "set_fuel S0 20", seen) for seen in gone] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("release", "collector", "of", "known"),
+    [
+        ("47", "drc", "externs", "K37"),
+        ("37", "drc", "externs", "K37"),
+        ("48", "drc", "externs", None),
+        ("36", "drc", "externs", None),
+        ("46", "copying", "externs", None),
+        ("47", "drc", "longs", None),  # there is nothing to trace in it
+    ],
+)
+def test_an_array_that_was_stopped_half_made_explains_what_breaks_later(
+    release: str, collector: str, of: str, known: str | None
+) -> None:
+    body = f"(body (main (drop (array.new_default {of} (i32 3))) (null extern)))"
+    text = f"twinheap program 1\nS0: limit=none limiter=plain engine=fuel\nB0: {body}\nI1 = inst S0\nset_fuel S0 2\n"
+    made = loads(f"{text}O2 = run I1 0 v0 null null null 0 owned\ngc S0\n").program
+    broken = Observation("panic:range start index 2818572288 out of range for slice of length 65536")
+    profile = profile_for("wasmtime", release, collector, exact=False)
+    for passed, expected in ((1, known), (0, None)):  # stopped inside, and before main
+        assert [v.known for v in judge(made, [OK, OK, stopped(passed), broken], profile)] == [expected]
 
 
 def test_only_stores_of_such_engines_have_limits() -> None:

@@ -270,3 +270,46 @@ def test_wasm_takes_what_the_host_made_for_its_own(executors: Callable[[str], Ex
     ops: list[Step] = [("inst", 0), ("ext_new_owned", 0, 0), ("struct_new", 0, 1, 3, 2, NULL, NULL, NULL, 1)]
     seen = shown(executors(release), *ops, run(NULL, NULL, 3, value=1), ("struct_get_number", 3, 1), bodies=(body,))
     assert seen[3:] == ["ok(n:1, n:1, n:0, 0, nonnull)", "ok(3)"]
+
+
+OLD = {"default", "fuel", "epochs", "unoptimized", "moving"}
+ENGINES_FROM = {"29": OLD, "36": OLD | {"pooling"}, "37": OLD | {"pooling", "pulley"}}
+NEWEST = OLD | {"pooling", "pulley", "explicit", "fibers", "single_pass"}
+
+
+def test_the_handshake_lists_the_engines_of_a_release(executors: Callable[[str], Executor]) -> None:
+    for release in ("29.0.0", "36.0.0", "37.0.0"):
+        assert executors(release).hello.engines == ENGINES_FROM[release[:2]], release
+    assert executors("43.0.0").hello.engines == NEWEST - {"single_pass"}
+    assert executors("50.0.1").hello.engines == NEWEST
+
+
+LIMITED = (
+    "(body (func (param extern) (result extern) (gc) (get 0))"
+    " (main (local extern) (set 4 (new)) (note (i32 1))"
+    " (repeat 3 (global.set 0 (call 0 (get 4))) (note (i32 2))) (get 4)))"
+)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_runs_are_stopped_where_functions_and_turns_of_loops_begin(
+    executors: Callable[[str], Executor], release: str
+) -> None:
+    seen = {}
+    for engine, op, amounts in ((7, "set_fuel", (0, 4, 12, 30)), (8, "set_epoch_deadline", (0, 1, 3, 5))):
+        builder = Builder(Config(bodies=(LIMITED,), engine=engine))
+        builder.add(CODE["inst"], (0,))
+        for amount in amounts:
+            builder.add(CODE[op], (0, amount))
+            builder.add(CODE["run"], (1, 0, builder.next_value, NULL, NULL, NULL, 0, 1))
+        builder.add(CODE[op], (0, -1))
+        builder.add(CODE["run"], (1, 0, builder.next_value, NULL, NULL, NULL, 0, 1))
+        program = builder.finish()
+        (ran,) = executors(release).run([program])
+        runs = [one for asked, one in zip(program.ops, ran.observations, strict=False) if asked[0] == CODE["run"]]
+        seen[op] = [f"{one.outcome} {one.values[-1]}" for one in runs]
+        assert runs[-1].values.count("n:2") == 3
+    passed = [int(one.split(" p:")[1]) for one in seen["set_fuel"][:4]]
+    assert passed == sorted(passed)
+    assert passed[0] == 0 < passed[-1]
+    assert seen["set_epoch_deadline"][:4] == [f"trap:interrupt p:{at}" for at in (0, 1, 3, 5)]

@@ -6,6 +6,7 @@ Programs come from random profiles, so many of them meet known defects: panics a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 
 import msgspec
 import pytest
@@ -15,14 +16,20 @@ from twinheap.fuzz.profiles import PROFILES
 from twinheap.model.builder import Builder
 from twinheap.model.engines import ENGINES
 from twinheap.model.observation import Observation
-from twinheap.model.ops import CODE, INT_KINDS
+from twinheap.model.ops import CODE, INT_KINDS, OPS
 from twinheap.model.program import Program
+from twinheap.model.text import loads
 from twinheap.model.view import view
 from twinheap.targets.executor import Executor
 from twinheap.targets.ran import Ran
 from twinheap.targets.registry import parse
 from twinheap.targets.rust import native
 
+SEEDS = [
+    loads(entry.read_text()).program
+    for entry in files("twinheap.corpus").joinpath("seeds").iterdir()
+    if entry.name.endswith(".twin")
+]
 RELEASES = ["29.0.0", "36.0.0", "43.0.0", "50.0.1"]
 """One of each shape of handles and releases, and the one with objects of the host."""
 PROGRAMS = 64
@@ -59,7 +66,7 @@ def comparable(asked: Program, ran: Ran) -> tuple[str | None, list[Observation]]
 def agree(pair: Pair, programs: Sequence[Program]) -> int:
     """Runs programs on both; how many ops were observed."""
     python, other = pair
-    views = [view(program, python.hello.ops) for program in programs]
+    views = [view(program, python.hello.supported) for program in programs]
     observed = 0
     for asked, one, two in zip(views, python.run(views), other.run(views), strict=True):
         assert comparable(asked, two) == comparable(asked, one), asked
@@ -76,16 +83,25 @@ def test_they_say_the_same_of_themselves(pair: Pair) -> None:
 
 @pytest.mark.parametrize("profile", ["default", "bodies"])
 def test_they_observe_the_same(pair: Pair, profile: str) -> None:
-    ops = pair[0].hello.ops
+    ops = pair[0].hello.supported
     assert agree(pair, [generate(SEED, at, PROFILES[profile], ops) for at in range(PROGRAMS)]) > 20 * PROGRAMS
 
 
 @pytest.mark.parametrize("engine", range(1, len(ENGINES)))
 def test_they_have_the_same_engines(pair: Pair, engine: int) -> None:
-    made = [generate(SEED + engine, at, PROFILES["default"], pair[0].hello.ops) for at in range(8)]
+    made = [generate(SEED + engine, at, PROFILES["wasm"], pair[0].hello.supported) for at in range(8)]
     agree(
         pair, [msgspec.structs.replace(one, config=msgspec.structs.replace(one.config, engine=engine)) for one in made]
     )
+
+
+def test_the_seeds_use_every_op(pair: Pair) -> None:
+    python, other = pair
+    views = [view(seed, python.hello.supported) for seed in SEEDS]
+    assert {OPS[op[0]].name for one in views for op in one.all_ops} == python.hello.ops
+    stopped = {str(seen.outcome) for ran in other.run(views) for seen in ran.observations}
+    assert stopped >= {"trap:fuel", "trap:interrupt"}
+    agree(pair, SEEDS)
 
 
 @pytest.mark.parametrize("use", ["data", "to_raw", "global"])
@@ -97,6 +113,6 @@ def test_the_wrong_store_ends_both_alike(pair: Pair, use: str) -> None:
     program = builder.finish()
     pids = [executor.pid for executor in pair]
     agree(pair, [program])
-    (ran,) = pair[1].run([view(program, pair[1].hello.ops)])
+    (ran,) = pair[1].run([view(program, pair[1].hello.supported)])
     assert any(str(seen).startswith(("panic:", "dead:")) for seen in ran.observations)
     assert [executor.pid for executor in pair] == pids

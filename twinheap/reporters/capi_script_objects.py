@@ -184,6 +184,23 @@ class ObjectApi(WasmApi):
         self.call("wasm_trap_delete", None, PTR(trap))
         self.say("exn")
 
+    def raise_exn(self, exception: Handle | None) -> None:
+        """The callback will throw it, or what is pending then."""
+        run, store = self.runs[-1], self.runs[-1].inst.store
+        kept = self._clone(exception) if exception else None
+
+        def throw() -> int | None:
+            handle = kept or self._handle(store, EXN)
+            place = PTR(handle.at)
+            if not kept and not self.call("wasmtime_context_take_exception", ctypes.c_bool, PTR(run.context), place):
+                return None
+            trap: int = self.call("wasmtime_context_set_exception", PTR, PTR(run.context), place)
+            self._unroot(handle)
+            return trap
+
+        run.trap, run.throw = False, throw
+        self.say("ok")
+
     def exn_take(self, store: Store) -> Handle | None:
         handle = self._handle(store, EXN)
         if not self.call("wasmtime_context_take_exception", ctypes.c_bool, PTR(store.context), PTR(handle.at)):

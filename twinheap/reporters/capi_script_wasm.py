@@ -53,6 +53,7 @@ class Run:
         self.given = 0
         self.returns: Handle | None = None
         self.trap = False
+        self.throw: Callable[[], int | None] | None = None
 
 
 class WasmApi(Api):
@@ -233,7 +234,7 @@ class WasmApi(Api):
         self.say("ok")
 
     def raise_(self, _: int) -> None:
-        self.runs[-1].trap = True
+        self.runs[-1].trap, self.runs[-1].throw = True, None
         self.say("ok")
 
     # --- host functions: they get addresses of parameters and results, and give a trap or nothing
@@ -288,10 +289,11 @@ class WasmApi(Api):
             return self.host_pass(run, given, results)
         run.given = given + 8
         callback()
-        if run.trap:
+        trap = self._trap(HOST_TRAP) if run.trap else run.throw() if run.throw else None
+        if trap:
             if run.returns:
                 self._unroot(run.returns)
-            return self._trap(HOST_TRAP)
+            return trap
         made = run.returns or self._handle(run.inst.store, EXTERN)
         ctypes.memmove(results, made.val, self.val_size)
         return None

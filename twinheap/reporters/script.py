@@ -24,7 +24,7 @@ from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
 _WASM = ("inst", "run", "call_back")
-_OBJECTS = re.compile("struct|array|exn_|throw|chain")
+_OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain")
 _ENGINES = frozenset(
     feature(number)
     for number, engine in enumerate(ENGINES)

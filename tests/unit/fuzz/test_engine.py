@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from twinheap.fuzz import engine
 from twinheap.fuzz.engine import Engine, Run
 from twinheap.fuzz.events import Ended, Event, FindingMade, Progress, Started, Summary, Warned
-from twinheap.fuzz.messages import Setup
+from twinheap.fuzz.messages import Setup, Suspect, TriageJob
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.oracle import Opener
 from twinheap.fuzz.store import FindingStore, StoreError
@@ -95,6 +96,18 @@ def test_known_defects_are_counted_and_reported_once() -> None:
     assert summary.statistics.known["K1"] >= 1
     assert not [made for made in summary.findings if made.finding.code == "TH202"]
     assert [event for event in events if isinstance(event, FindingMade) and event.expected] == [first]
+
+
+def test_known_defects_are_shrunk_for_a_short_time_if_strict_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float | None] = []
+
+    def ask(suspect: Suspect, start: int, seconds: float | None) -> TriageJob:
+        asked.append(seconds)
+        return TriageJob(suspect, start, seconds)
+
+    monkeypatch.setattr(engine, "TriageJob", ask)
+    run(opener_for(frozenset({"K1"})), programs=60, targets=("heap,defects=k1",), strict=True)
+    assert set(asked) == {engine.KNOWN_SECONDS}
 
 
 def test_strict_makes_findings_of_known_defects() -> None:

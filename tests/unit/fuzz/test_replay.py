@@ -167,3 +167,10 @@ def test_the_corpus_takes_each_program_once_and_drops_what_adds_nothing(tmp_path
     assert same.path in kept.keep
     assert bug.path in kept.drop
     assert replay(one, "heap", opener_for()).status == "FIXED"
+
+
+def test_a_program_is_not_replayed_on_another_engine_than_its_own() -> None:
+    program = loads("twinheap program 1\nS0: engine=pulley\nS1 = store_new_in fuel none plain\n").program
+    everything = frozenset({"gc", "sync", "store_drop", "store_new_in"})
+    assert inexpressible(program, everything) == ["engine=pulley", "engine=fuel"]
+    assert inexpressible(program, everything | {"engine=pulley", "engine=fuel"}) == []

@@ -62,3 +62,10 @@ def test_identity_keeps_what_shrinking_must_not_change() -> None:
     assert leak == Identity("TH202", "K1", "", "")
     assert identity_of(Verdict("TH401", 1, "", ""), some, "panic:boom").text == "panic:boom"
     assert identity_of(Verdict("TH404", 99, "", ""), some, None).op == ""
+
+
+def test_a_known_defect_has_one_name_whatever_is_left_of_its_program() -> None:
+    known = Identity("TH202", "K1", "", "")
+    one = program("O1 = ext_new_owned S0 v0", "odrop O1")
+    two = program("O1 = ext_new_owned S0 v0", "O2 = ext_new_owned S0 v1", "odrop O2")
+    assert signature(known, one) == signature(known, two) != signature(LEAK, one)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twinheap.fuzz.generate import generate
+from twinheap.model.engines import FEATURES
 from twinheap.model.ops import CODE
 from twinheap.model.program import Config, Program
 from twinheap.model.text import dumps, loads
@@ -122,7 +123,7 @@ def test_a_target_that_supports_everything_is_asked_the_program_itself(number: i
 @pytest.mark.parametrize("number", range(100))
 def test_a_view_is_stable_and_has_only_what_is_supported(number: int) -> None:
     seen = view(generate(19, number), C_OPS)
-    assert {op[0] for op in seen.all_ops} <= {CODE[name] for name in C_OPS if name in CODE}
+    assert {op[0] for op in seen.all_ops} <= {CODE[name] for name in C_OPS - FEATURES}
     assert view(seen, C_OPS) == seen
 
 
@@ -135,3 +136,22 @@ def test_bodies_and_engines_are_for_targets_with_wasm() -> None:
     made = program("S0: engine=pooling\nB0: (body (main (get 0)))\nI1 = inst S0\nrun I1 0 v0 null null null 0 lifo\n")
     assert view(made, ALL_OPS).config == made.config
     assert view(made, frozenset({"gc", "sync", "store_drop"})).config == Config()
+
+
+LIMITED = """S0: engine=fuel
+S1 = store_new_in pulley none plain
+S2 = store_new_in epochs none plain
+set_fuel S0 5
+set_epoch_deadline S2 3
+"""
+
+
+def test_an_engine_that_a_target_lacks_is_replaced_with_what_stands_on_it() -> None:
+    made = program(LIMITED)
+    assert view(made, ALL_OPS) == made
+    seen = dumps(view(made, ALL_OPS - {"engine=pulley"})).removeprefix(HEAD)
+    assert "S1 = store_new_in default none plain" in seen
+    assert "set_fuel S0 5" in seen
+    seen = dumps(view(made, ALL_OPS - FEATURES)).removeprefix(HEAD)
+    assert not [word for word in ("engine", "set_fuel", "set_epoch_deadline") if word in seen]
+    assert seen.count("store_new_in default") == 2

@@ -100,12 +100,23 @@ def test_orders_round_trip(message: ParentHello) -> None:
     "message",
     [
         ExecutorHello(Hello(1, "heap", "42.0.2", "drc", True, frozenset({"gc", "sync"}), "x")),
+        ExecutorHello(Hello(1, "mine", "", "drc", False, frozenset({"gc"}), "x", frozenset({"default", "pulley"}))),
         Result(1, 2, (Observation("ok", (1, "null", None, True), (5,), ((0, 65536),), 32),)),
         Error("out of paper"),
     ],
 )
 def test_answers_round_trip(message: ExecutorHello | Result | Error) -> None:
     assert decode_answer(frame(message)[4:]) == message
+
+
+def test_a_handshake_says_which_engine_configurations_there_are() -> None:
+    said = {"wire": 1, "runtime": "mine", "release": "", "collector": "drc", "exact": False, "ops": ["gc"]}
+    plain = decode_answer(frame(("hello", said))[4:])
+    more = decode_answer(frame(("hello", said | {"engines": ["default", "pulley", "one of tomorrow"]}))[4:])
+    assert isinstance(plain, ExecutorHello)
+    assert isinstance(more, ExecutorHello)
+    assert plain.body.supported == {"gc"}
+    assert more.body.supported == {"gc", "engine=default", "engine=pulley"}
 
 
 def test_trailing_fields_of_observations_may_be_left_out() -> None:

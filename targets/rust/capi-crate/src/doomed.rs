@@ -70,7 +70,7 @@ fn in_the_copy(act: impl FnOnce() -> Outcome, sink: &OwnedFd) -> ! {
 }
 
 /// The canonical outcome of the first panic that standard error tells of.
-fn panic_in(facts: &Facts, stderr: &str) -> Option<Outcome> {
+pub fn panic_in(facts: &Facts, stderr: &str) -> Option<Outcome> {
     let text = &stderr[stderr.find(MARK)? + MARK.len()..];
     let stop = AFTER.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
     let (first, rest) = text[..stop].split_once('\n').unwrap_or((&text[..stop], ""));

@@ -25,6 +25,8 @@ mod process;
 mod references;
 mod roots;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod types;
 mod wasm;
 #[path = "../../crate/src/wire.rs"]

@@ -18,6 +18,15 @@ pub struct Effects {
     pub limiter: Vec<(usize, usize)>,
 }
 
+impl Effects {
+    /// Both, these first.
+    pub fn then(mut self, later: Effects) -> Effects {
+        self.finalized.extend(later.finalized);
+        self.limiter.extend(later.limiter);
+        self
+    }
+}
+
 impl Log {
     fn effects(&self) -> MutexGuard<'_, Effects> {
         // Nothing panics while it holds the lock; a poisoned log would still be right.

@@ -1,6 +1,7 @@
 //! Engines, one for each configuration that programs ask for, and the kit: Wasm that is compiled once for each.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::atomic::AtomicU64;
@@ -14,6 +15,7 @@ use wasmtime::{
 use crate::compat;
 use crate::crossing::Crossing;
 use crate::kit::{self, Types};
+use crate::outcome::Stop;
 
 /// The identity function, with a nullable and with a non-null reference (docs/spec/semantics.md 3.3).
 const IDENTITY: &str = r#"(module
@@ -90,6 +92,8 @@ pub struct Environment {
     pub instance: Module,
     /// Typed functions on references of every type.
     pub crossing: Crossing,
+    /// The modules of instances that share what others have, by what; made when they are first needed.
+    links: RefCell<HashMap<i64, Module>>,
     identity: Module,
 }
 
@@ -102,8 +106,20 @@ impl Environment {
         let types = Types::new(&engine)?;
         let clock = (name == "epochs").then(Arc::default);
         let (fuelled, fibers) = (name == "fuel", name == "fibers");
-        let crossing = Crossing::default();
-        Ok(Environment { engine, number, clock, fuelled, fibers, types, instance, crossing, identity })
+        let (crossing, links) = (Crossing::default(), RefCell::default());
+        Ok(Environment { engine, number, clock, fuelled, fibers, types, instance, crossing, links, identity })
+    }
+
+    /// The module of an instance that has such a share of another one.
+    pub fn link(&self, share: i64) -> Result<Module, Stop> {
+        if let Some(module) = self.links.borrow().get(&share) {
+            return Ok(module.clone());
+        }
+        let text = usize::try_from(share).ok().and_then(kit::linked);
+        let module =
+            Module::new(&self.engine, text.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?)?;
+        self.links.borrow_mut().insert(share, module.clone());
+        Ok(module)
     }
 
     fn engine(options: Options, name: &str) -> Result<Engine> {
@@ -113,6 +129,7 @@ impl Environment {
             .wasm_function_references(true)
             .wasm_gc(true)
             .wasm_exceptions(true)
+            .wasm_memory64(true)
             .collector(options.collector.1);
         if let Some(every) = options.zeal {
             compat::set_zeal(&mut config, every)?;

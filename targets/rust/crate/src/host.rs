@@ -1,5 +1,8 @@
 //! The host functions that bodies call, and the trace of a run (docs/bodies.md).
 
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use wasmtime::{
     AnyRef, AsContextMut, Caller, Error, ExternRef, Func, GcHeapOutOfMemory, Global, Result, Rooted, StoreContextMut,
     ThrownException, Trap,
@@ -9,37 +12,69 @@ use crate::effects::HostValue;
 use crate::kit;
 use crate::limiter::Limits;
 use crate::outcome::{self, Stop, Value};
+use crate::stores::Back;
 
 /// Entries of a trace that are kept: an observation holds no more values.
 const MAX_TRACE: usize = 255;
 
+/// The trace of a run. Shared, since that of a run whose callback panicked is told after its frames are gone.
+#[derive(Clone, Default)]
+pub struct Trace(Arc<Mutex<Vec<Value>>>);
+
+impl Trace {
+    fn entries(&self) -> MutexGuard<'_, Vec<Value>> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, value: Value) {
+        let mut entries = self.entries();
+        if entries.len() < MAX_TRACE {
+            entries.push(value);
+        }
+    }
+
+    /// The entries so far, which are forgotten.
+    pub fn take(&self) -> Vec<Value> {
+        std::mem::take(&mut self.entries())
+    }
+}
+
+/// A callback ends in a trap.
+#[derive(Debug)]
+pub struct HostTrap;
+
+impl fmt::Display for HostTrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a callback of the host ends in a trap")
+    }
+}
+
+impl std::error::Error for HostTrap {}
+
 /// What the host does in one run of a body. A store carries the one that is under way.
 #[derive(Default)]
 pub struct Activity {
-    pub trace: Vec<Value>,
+    pub trace: Trace,
     /// How many of the op's finalizations have their marks.
     marked: usize,
     /// The values that are left for `new`.
     values: std::ops::Range<u32>,
     /// The globals that `clear` sets to null, with their static types.
     globals: Vec<(Global, i64)>,
+    /// The callback, until it is called.
+    pub callback: Option<Back>,
 }
 
 impl Activity {
     pub fn new(values: std::ops::Range<u32>, globals: Vec<(Global, i64)>) -> Activity {
-        Activity { trace: Vec::new(), marked: 0, values, globals }
-    }
-
-    fn note(&mut self, value: Value) {
-        if self.trace.len() < MAX_TRACE {
-            self.trace.push(value);
-        }
+        Activity { trace: Trace::default(), marked: 0, values, globals, callback: None }
     }
 }
 
 /// The host functions in a store.
 pub struct Host {
-    functions: [(&'static str, Func); 6],
+    functions: [(&'static str, Func); 7],
 }
 
 impl Host {
@@ -51,6 +86,7 @@ impl Host {
             ("clear", Func::wrap(&mut store, clear)),
             ("new", Func::wrap(&mut store, new)),
             ("pass", Func::wrap(&mut store, pass)),
+            ("cb", Func::wrap(&mut store, cb)),
         ];
         Host { functions }
     }
@@ -61,7 +97,7 @@ impl Host {
     }
 }
 
-type External = Option<Rooted<ExternRef>>;
+pub type External = Option<Rooted<ExternRef>>;
 
 /// The clock of the engine, if code looks at one, goes on at every call of a host function.
 fn tick(caller: &Caller<'_, Limits>) {
@@ -77,7 +113,7 @@ fn see(mut caller: Caller<'_, Limits>, reference: External) -> Result<()> {
         None => Value::Text("null"),
         Some(reference) => seen_as(&mut caller, reference)?,
     };
-    caller.data_mut().activity.note(seen);
+    caller.data_mut().activity.trace.note(seen);
     Ok(())
 }
 
@@ -97,7 +133,7 @@ fn seen_as(caller: &mut Caller<'_, Limits>, reference: Rooted<ExternRef>) -> Res
 fn note(mut caller: Caller<'_, Limits>, number: i32) {
     tick(&caller);
     mark(caller.data_mut());
-    caller.data_mut().activity.note(Value::Note(number));
+    caller.data_mut().activity.trace.note(Value::Note(number));
 }
 
 fn gc(mut caller: Caller<'_, Limits>) -> Result<()> {
@@ -123,6 +159,17 @@ fn new(mut caller: Caller<'_, Limits>) -> Result<External> {
     ExternRef::new(caller, value).map(Some)
 }
 
+/// The callback the first time, if the run has one; else what it gets.
+fn cb(mut caller: Caller<'_, Limits>, reference: External) -> Result<External> {
+    tick(&caller);
+    mark(caller.data_mut());
+    let activity = &mut caller.data_mut().activity;
+    activity.trace.note(Value::Text("cb"));
+    let Some(back) = activity.callback.take() else { return Ok(reference) };
+    activity.marked = 0; // what is finalized in the callback belongs to its ops
+    back.call(caller.as_context_mut(), reference)
+}
+
 fn pass(caller: Caller<'_, Limits>, reference: External) -> External {
     tick(&caller);
     reference
@@ -133,7 +180,7 @@ fn mark(limits: &mut Limits) {
     let mut gone = limits.log.finalized_since(limits.activity.marked);
     limits.activity.marked += gone.len();
     gone.sort_unstable();
-    gone.into_iter().for_each(|value| limits.activity.note(Value::Gone(value)));
+    gone.into_iter().for_each(|value| limits.activity.trace.note(Value::Gone(value)));
 }
 
 // --- how a run ends
@@ -148,6 +195,7 @@ pub fn ended(error: &Error, mut trace: Vec<Value>, passed: i32) -> Stop {
     let outcome = match error.downcast_ref::<Trap>() {
         _ if memory.is_some() => "err:oom",
         _ if error.is::<ThrownException>() => "exn",
+        _ if error.is::<HostTrap>() => "trap:host",
         Some(trap) => trap_outcome(*trap),
         None => outcome::outcome_of(error),
     };

@@ -15,6 +15,32 @@ use crate::host::Host;
 /// The module of an instance.
 pub const WAT: &str = include_str!("kit.wat");
 
+/// What an instance may have of another one, by the letters that the names of exports begin with: `SHARES` of
+/// `model/kit.py`.
+const SHARES: [&[&str]; 4] = [&["g", "t", "tag"], &["g"], &["t"], &["tag"]];
+
+/// The module of an instance that imports a share of its exports from another one; none if there is no such share.
+pub fn linked(share: usize) -> Option<String> {
+    let shared = SHARES.get(share)?;
+    let (mut imports, mut made) = (Vec::new(), Vec::new());
+    for line in WAT.lines() {
+        let name = line.split("(export \"").nth(1).and_then(|rest| rest.split('"').next());
+        match name.filter(|name| shared.contains(&name.trim_end_matches(|at: char| at.is_ascii_digit()))) {
+            None => made.push(line.to_owned()),
+            Some(name) => {
+                let import = format!("(export \"{name}\") (import \"kit\" \"{name}\")");
+                let line = line.replace(&format!("(export \"{name}\")"), &import);
+                // An imported global has no value of its own.
+                let head = line.split(" (ref.null").next().unwrap_or(&line);
+                imports.push(if head == line { line } else { format!("{head})") });
+            }
+        }
+    }
+    let types = made.iter().take_while(|line| line.starts_with("(module") || line.starts_with("(type")).count();
+    made.splice(types..types, imports);
+    Some(made.join("\n"))
+}
+
 /// Struct types, array types and tags, as the op table numbers them.
 const STRUCTS: [&str; 8] = ["box", "sub", "pair", "mixed", "nums", "empty", "node", "eqs"];
 const ARRAYS: [&str; 6] = ["externs", "anys", "consts", "bytes", "longs", "nodes"];

@@ -1,6 +1,7 @@
 //! The machine: runs one program after the other and writes the observations of each.
 
 mod bodies;
+mod calls;
 mod dispatch;
 mod exceptions;
 mod futures;
@@ -16,11 +17,15 @@ mod values;
 mod wasm;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use self::bodies::Modules;
+use self::calls::Call;
 use self::operands::Slot;
 use self::wasm::Inst;
+use wasmtime::{ExternRef, OwnedRooted};
+
 use crate::effects::Log;
 use crate::engine::{Environments, Options};
 use crate::limiter::Limits;
@@ -30,7 +35,7 @@ use crate::outcome::{Observer, Outcome, Reply, Stop};
 use crate::panics;
 use crate::process::Progress;
 use crate::stores::{scoped, Stores};
-use crate::wire::{self, Program, Trouble};
+use crate::wire::{self, Body, Program, Trouble};
 
 /// Executes programs, in an environment for each engine configuration.
 pub struct Machine {
@@ -48,12 +53,16 @@ struct Run {
     slots: Vec<Slot>,
     /// By value id: whether it is not with the host.
     given: Vec<bool>,
-    /// The modules of the program's bodies, in the binary format.
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<Body>,
     instances: Vec<Inst>,
     /// The engine configuration of the program.
     engine: usize,
     log: Arc<Log>,
+    ops: Rc<[Op]>,
+    /// The calls under way, the innermost last.
+    calls: Vec<Call>,
+    /// Of the call that ended last, if it returned: its store, and a root of what it gave.
+    returned: Option<(usize, Option<OwnedRooted<ExternRef>>)>,
     /// Index of the op that runs.
     at: usize,
     /// The observations so far, encoded, and their number.
@@ -87,7 +96,8 @@ impl Machine {
     pub fn execute(&mut self, program: &Program, batch: i64, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.progress.program(program.number);
         self.begin(program).map_err(trouble_of)?;
-        let ended = catch_unwind(AssertUnwindSafe(|| self.run_ops(&program.ops, 0)));
+        let ops = Rc::clone(&self.run.ops);
+        let ended = catch_unwind(AssertUnwindSafe(|| self.run_ops(&ops, 0)));
         let finished = match ended {
             Ok(Ok(())) => {
                 self.finish(false);
@@ -118,6 +128,9 @@ impl Machine {
         run.given.resize(program.values, false);
         run.bodies.clone_from(&program.bodies);
         run.instances.clear();
+        run.ops = Rc::from(program.ops.as_slice());
+        run.calls.clear();
+        run.returned = None;
         run.seen.clear();
         run.count = 0;
         run.at = 0;
@@ -147,10 +160,11 @@ impl Machine {
 
     fn panicked(&mut self) {
         let message = panics::take_message();
-        let effects = self.run.log.take();
+        let effects = self.forget_callback().then(self.run.log.take());
         let outcome = panics::outcome(&message);
         self.observer.write_panic(&mut Writer(&mut self.run.seen), &outcome, &effects);
         self.run.count += 1;
+        self.end_calls();
         let dropped = panics::is_harmless(&message) && catch_unwind(AssertUnwindSafe(|| self.finish(true))).is_ok();
         if !dropped {
             panics::forget_message();
@@ -169,6 +183,7 @@ impl Machine {
                 OpKind::End if depth > 0 => return Ok(()),
                 OpKind::End => return Err(Stop::misuse("an end without a scope")),
                 OpKind::Scope => self.run_scope(ops, op, depth)?,
+                OpKind::Call | OpKind::CallExn => self.run_call(ops, op)?,
                 _ => {
                     let outcome = self.dispatch(op);
                     self.observe(outcome)?;

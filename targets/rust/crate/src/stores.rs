@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use wasmtime::{AsContextMut, ExternRef, Result, RootScope, Rooted, Store, StoreContextMut};
 
 use crate::engine::{Environment, Kit};
+use crate::host::External;
 use crate::kit::Makers;
 use crate::limiter::Limits;
 use crate::outcome::Stop;
@@ -189,6 +190,65 @@ impl Stores {
     pub fn cancel(&mut self, store: usize) -> Result<bool, Stop> {
         Ok(self.entry(store)?.pending.take().is_some())
     }
+}
+
+/// What host functions may come back to while Wasm runs.
+pub trait Machine {
+    /// Its table of stores.
+    fn stores(&mut self) -> &mut Stores;
+
+    /// Wasm calls back, in this store, with this argument: what it gets.
+    fn called_back(&mut self, store: usize, given: External) -> Result<External>;
+}
+
+/// The way back into the machine from a host function.
+pub struct Back {
+    machine: *mut (),
+    store: usize,
+    enter: unsafe fn(*mut (), usize, Ctx<'_>, External) -> Result<External>,
+}
+
+// SAFETY: a store is used by one thread, that of its machine; only its data has to be `Send`.
+unsafe impl Send for Back {}
+
+impl Back {
+    /// Calls back. `context`: the store as Wasm's caller has it.
+    pub fn call(self, context: Ctx<'_>, given: External) -> Result<External> {
+        // SAFETY: `open` made it, and the machine is lent to whoever has it as long as `body` runs, which Wasm's frames
+        // do not outlast.
+        unsafe { (self.enter)(self.machine, self.store, context, given) }
+    }
+}
+
+/// Lets `body` use a store, and lets what that calls come back into the machine, which nothing else uses meanwhile.
+///
+/// `body` gets the way back, and keeps it no longer than it runs.
+pub fn open<M: Machine, T>(
+    machine: &mut M,
+    store: usize,
+    body: impl FnOnce(Ctx<'_>, Back) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let machine: *mut M = machine;
+    // SAFETY: it comes from the reference just above. The context that `body` gets is the innermost one of its store;
+    // whoever comes back has one that Wasm made of it, and puts that into the table for as long (`enter`).
+    let context = unsafe { extend((*machine).stores().context(store)?) };
+    body(context, Back { machine: machine.cast(), store, enter: enter::<M> })
+}
+
+/// # Safety
+///
+/// `machine` is the one that `open` lent, and `context` that store's.
+unsafe fn enter<M: Machine>(machine: *mut (), store: usize, context: Ctx<'_>, given: External) -> Result<External> {
+    // SAFETY: the caller's to keep; `open` uses nothing of it before `body` is over.
+    let machine = unsafe { &mut *machine.cast::<M>() };
+    let Ok(entry) = machine.stores().entry(store) else { return Ok(given) };
+    // SAFETY: taken out of the table again below; after a panic the table is good for `close_all` and `forget_all` only.
+    let outer = entry.context.replace(unsafe { extend(context) });
+    let done = machine.called_back(store, given);
+    if let Ok(entry) = machine.stores().entry(store) {
+        entry.context = outer;
+    }
+    done
 }
 
 /// Runs `body` in a scope of a store. `stores` finds the table in the machine that `body` runs.

@@ -248,7 +248,8 @@ fn bodies_come_as_a_text_and_a_module() {
         let Order::Batch { mut programs, .. } = wire::decode_order(&bytes).unwrap() else { panic!("it is a batch") };
         let mut program = Program::default();
         assert!(programs.next_into(&codes(), &mut program).unwrap());
-        assert_eq!(program.bodies, [[7, 8]]);
+        assert_eq!(program.bodies[0].module, [7, 8]);
+        assert!(program.bodies[0].far.is_empty());
     }
     let bytes = body(&|bytes| bytes.push(0xc0));
     let Order::Batch { mut programs, .. } = wire::decode_order(&bytes).unwrap() else { panic!("it is a batch") };

@@ -150,9 +150,17 @@ pub struct Program {
     pub slots: usize,
     pub values: usize,
     pub ops: Vec<Op>,
-    pub bodies: Vec<Vec<u8>>,
+    pub bodies: Vec<Body>,
     /// The engine configuration (model/engines.py).
     pub engine: usize,
+}
+
+/// The modules of a body, in the binary format.
+#[derive(Clone, Default)]
+pub struct Body {
+    pub module: Vec<u8>,
+    /// That of its far helpers, empty if it has none.
+    pub far: Vec<u8>,
 }
 
 impl Program {
@@ -174,11 +182,14 @@ impl Program {
         }
         self.bodies.clear();
         for _ in 0..if fields >= 7 { reader.array()? } else { 0 } {
-            if reader.array()? != 2 {
-                return Err(Trouble::new("a body is a text and a module"));
+            let parts = reader.array()?;
+            if !(2..=3).contains(&parts) {
+                return Err(Trouble::new("a body is a text, a module, and perhaps a module of far helpers"));
             }
             reader.text()?; // for executors that interpret it
-            self.bodies.push(reader.bytes()?.to_vec());
+            let module = reader.bytes()?.to_vec();
+            let far = if parts == 3 { reader.bytes()?.to_vec() } else { Vec::new() };
+            self.bodies.push(Body { module, far });
         }
         self.engine = if fields == 8 { bounded(reader.int()?)? } else { 0 };
         Ok(())

@@ -9,7 +9,14 @@ impl Machine {
     pub(super) fn dispatch(&mut self, op: &Op) -> Outcome {
         let [a, b, c, d, e, f, g, h, i] = op.args;
         match op.kind {
-            OpKind::Scope | OpKind::End => unreachable!("brackets are seen to by run_ops"),
+            OpKind::Scope | OpKind::End | OpKind::Call | OpKind::CallExn => {
+                unreachable!("brackets are seen to by run_ops")
+            }
+            OpKind::Arg => self.arg(a, b),
+            OpKind::Ret => self.ret(a),
+            OpKind::Raise => self.raise(),
+            OpKind::RaiseExn => self.raise_exn(a),
+            OpKind::Result => self.result(a, b),
             OpKind::StoreNew => self.store_new(a, b, c),
             OpKind::StoreNewIn => self.store_new_in(a, b, c, d),
             OpKind::SetFuel => self.set_fuel(a, b),
@@ -80,6 +87,7 @@ impl Machine {
             OpKind::ExnPending => self.exn_pending(a),
             OpKind::Chain => self.chain(a, b, c),
             OpKind::Inst => self.inst(a, b),
+            OpKind::Link => self.link(a, b, c),
             OpKind::InstGlobal => self.inst_global(a, b, c),
             OpKind::InstTable => self.inst_table(a, b, c),
             OpKind::TypedPass => self.typed_pass(a, (b, c, d), e, f),

@@ -5,14 +5,14 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wasmtime::{AnyRef, AsContextMut, Extern, ExternRef, Global, Instance, Rooted, StoreContextMut, TypedFunc};
+use wasmtime::{AnyRef, AsContextMut, Extern, Global, Instance, Rooted, StoreContextMut, TypedFunc};
 
 use super::operands::{handle_at, slot_at, Slot, NULL};
 use super::rooting::rooted_from;
 use super::roots::mistyped;
 use super::Machine;
 use crate::handles::{Lifo, Typed, EXTERN};
-use crate::host::{self, Activity, Host};
+use crate::host::{self, Activity, External, Host};
 use crate::kit;
 use crate::limiter::Limits;
 use crate::outcome::{Outcome, Reply, Stop, Value};
@@ -20,21 +20,22 @@ use crate::outcome::{Outcome, Reply, Stop, Value};
 /// Host values that a run may allocate.
 const RUN_VALUES: i64 = 8;
 
-type External = Option<Rooted<ExternRef>>;
-type Main = TypedFunc<(External, External, Option<Rooted<AnyRef>>, i32), External>;
+pub(super) type Main = TypedFunc<(External, External, Option<Rooted<AnyRef>>, i32), External>;
 
 /// An instance of the kit, and the bodies that ran in it so far: each is instantiated once.
 pub(super) struct Inst {
-    store: usize,
+    pub(super) store: usize,
     instance: Instance,
+    /// Where far helpers live: the instance that it was linked with, or itself.
+    source: Instance,
     bodies: HashMap<usize, Body>,
 }
 
 /// An instance of a body: its main, and how many check points it has passed, if it counts them.
 #[derive(Clone)]
-struct Body {
-    main: Main,
-    points: Option<Global>,
+pub(super) struct Body {
+    pub(super) main: Main,
+    pub(super) points: Option<Global>,
 }
 
 impl Machine {
@@ -44,12 +45,30 @@ impl Machine {
         let instance = self.unlimited(store, |machine| {
             Ok(Instance::new(machine.run.stores.context(store)?, &environment.instance, &[])?)
         })?;
+        self.put_instance(Inst { store, instance, source: instance, bodies: HashMap::new() }, result)
+    }
+
+    /// An instance that imports a share of what another one exports.
+    pub(super) fn link(&mut self, source: i64, share: i64, result: i64) -> Outcome {
+        let Inst { store, instance: source, .. } = self.run.instances[self.inst_at(source)?];
+        let module = self.run.stores.environment(store)?.link(share)?;
+        let instance = self.unlimited(store, |machine| {
+            let mut context = machine.run.stores.context(store)?;
+            let imports = module.imports().map(|import| source.get_export(&mut context, import.name()));
+            let imports: Option<Vec<Extern>> = imports.collect();
+            let imports = imports.ok_or_else(|| Stop::misuse("an instance lacks an export"))?;
+            Ok(Instance::new(context, &module, &imports)?)
+        })?;
+        self.put_instance(Inst { store, instance, source, bodies: HashMap::new() }, result)
+    }
+
+    fn put_instance(&mut self, instance: Inst, result: i64) -> Outcome {
         self.put(result, Slot::Inst(self.run.instances.len()))?;
-        self.run.instances.push(Inst { store, instance, bodies: HashMap::new() });
+        self.run.instances.push(instance);
         Ok(Reply::Done)
     }
 
-    fn inst_at(&self, source: i64) -> Result<usize, Stop> {
+    pub(super) fn inst_at(&self, source: i64) -> Result<usize, Stop> {
         match slot_at(&self.run.slots, source)? {
             Slot::Inst(at) => Ok(*at),
             _ => Err(Stop::misuse("an instance was expected")),
@@ -89,7 +108,7 @@ impl Machine {
         let values = self.give_run(value)?;
         let store = self.run.instances[at].store;
         let activity = Activity::new(values, self.globals_of(at)?);
-        self.run.stores.context(store)?.data_mut().activity = activity;
+        let outer = std::mem::replace(&mut self.run.stores.context(store)?.data_mut().activity, activity);
         let fibers = self.run.stores.environment(store)?.fibers;
         let mut points = None;
         let mut before = 0;
@@ -107,7 +126,8 @@ impl Machine {
             })
         });
         let after = passed(self.run.stores.context(store)?, points);
-        let mut trace = std::mem::take(&mut self.run.stores.context(store)?.data_mut().activity).trace;
+        let activity = std::mem::replace(&mut self.run.stores.context(store)?.data_mut().activity, outer);
+        let mut trace = activity.trace.take();
         let made = match ran {
             Err(Stop::Failed(error)) => return Err(host::ended(&error, trace, after.wrapping_sub(before))),
             ran => ran?,
@@ -118,14 +138,14 @@ impl Machine {
     }
 
     /// The values that a run may allocate: no other op can, whether the run does or not.
-    fn give_run(&mut self, first: i64) -> Result<std::ops::Range<u32>, Stop> {
+    pub(super) fn give_run(&mut self, first: i64) -> Result<std::ops::Range<u32>, Stop> {
         let end = first + RUN_VALUES;
         let given = usize::try_from(first).ok().and_then(|first| self.run.given.get_mut(first..end as usize));
         given.ok_or_else(|| Stop::misuse(format!("there is no value {first}")))?.fill(true);
         Ok(first as u32..end as u32)
     }
 
-    fn globals_of(&mut self, at: usize) -> Result<Vec<(Global, i64)>, Stop> {
+    pub(super) fn globals_of(&mut self, at: usize) -> Result<Vec<(Global, i64)>, Stop> {
         let Inst { store, instance, .. } = self.run.instances[at];
         let mut context = self.run.stores.context(store)?;
         let globals = kit::GLOBALS.iter().enumerate().map(|(number, of)| {
@@ -136,13 +156,32 @@ impl Machine {
     }
 
     /// A body in an instance of the kit.
-    fn body(&mut self, at: usize, body: i64) -> Result<Body, Stop> {
+    pub(super) fn body(&mut self, at: usize, body: i64) -> Result<Body, Stop> {
         let body = body as usize;
         if let Some(made) = self.run.instances[at].bodies.get(&body) {
             return Ok(made.clone());
         }
-        let binary = self.run.bodies.get(body).ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
-        let Inst { store, instance, .. } = self.run.instances[at];
+        let sent = self.run.bodies.get(body).cloned();
+        let sent = sent.ok_or_else(|| Stop::misuse(format!("there is no body {body}")))?;
+        let Inst { store, instance, source, .. } = self.run.instances[at];
+        let far = if sent.far.is_empty() { None } else { Some(self.linked(store, source, &sent.far, None)?) };
+        let instance = self.linked(store, instance, &sent.module, far)?;
+        let mut context = self.run.stores.context(store)?;
+        let main = instance.get_typed_func(&mut context, "main");
+        let main: Main = main.map_err(|error| Stop::misuse(format!("a body has another main: {error:#}")))?;
+        let made = Body { main, points: instance.get_global(&mut context, "points") };
+        self.run.instances[at].bodies.insert(body, made.clone());
+        Ok(made)
+    }
+
+    /// An instance of a module that imports from the kit, from the host and from far helpers.
+    fn linked(
+        &mut self,
+        store: usize,
+        instance: Instance,
+        binary: &[u8],
+        far: Option<Instance>,
+    ) -> Result<Instance, Stop> {
         let environment = self.run.stores.environment(store)?;
         let module = self.modules.compile(&environment, binary)?;
         let makers = self.run.stores.makers(store)?;
@@ -151,6 +190,7 @@ impl Machine {
         for import in module.imports() {
             let found = match import.module() {
                 "kit" => instance.get_export(&mut context, import.name()),
+                "far" => far.and_then(|far| far.get_export(&mut context, import.name())),
                 "host" => {
                     let host = makers.host(|| Host::new(context.as_context_mut()));
                     host.named(import.name()).map(Extern::Func)
@@ -159,22 +199,17 @@ impl Machine {
             };
             imports.push(found.ok_or_else(|| Stop::misuse(format!("a body imports {:?}", import.name())))?);
         }
-        let instance = Instance::new(&mut context, &module, &imports)?;
-        let main = instance.get_typed_func(&mut context, "main");
-        let main: Main = main.map_err(|error| Stop::misuse(format!("a body has another main: {error:#}")))?;
-        let made = Body { main, points: instance.get_global(&mut context, "points") };
-        self.run.instances[at].bodies.insert(body, made.clone());
-        Ok(made)
+        Ok(Instance::new(&mut context, &module, &imports)?)
     }
 }
 
 /// The check points that a body's instance has passed so far, if it counts them.
-fn passed(mut context: StoreContextMut<'_, Limits>, points: Option<Global>) -> i32 {
+pub(super) fn passed(mut context: StoreContextMut<'_, Limits>, points: Option<Global>) -> i32 {
     points.map_or(0, |points| points.get(&mut context).unwrap_i32())
 }
 
 /// Polls a call on a stack of its own to its end.
-fn to_the_end<T>(call: impl Future<Output = T>) -> T {
+pub(super) fn to_the_end<T>(call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     let mut context = Context::from_waker(Waker::noop());
     loop {
@@ -184,7 +219,7 @@ fn to_the_end<T>(call: impl Future<Output = T>) -> T {
     }
 }
 
-fn external(operand: Option<Lifo>) -> Result<External, Stop> {
+pub(super) fn external(operand: Option<Lifo>) -> Result<External, Stop> {
     match operand {
         None => Ok(None),
         Some(Typed::Extern(rooted)) => Ok(Some(rooted)),
@@ -192,7 +227,7 @@ fn external(operand: Option<Lifo>) -> Result<External, Stop> {
     }
 }
 
-fn any(operand: Option<Lifo>) -> Result<Option<Rooted<AnyRef>>, Stop> {
+pub(super) fn any(operand: Option<Lifo>) -> Result<Option<Rooted<AnyRef>>, Stop> {
     operand.map(|handle| handle.to_any().ok_or_else(mistyped)).transpose()
 }
 
