@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from twinheap.model.engines import ENGINES, Engine
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS, ObjectType
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS, ObjectType
 from twinheap.model.observation import MAX_TEXT, PANIC_TEXTS
 from twinheap.model.ops import RUN_VALUES
 from twinheap.model.wat import kit_module, module, types_module
@@ -38,8 +38,10 @@ def facts(assembled: Callable[[str], bytes] = binary) -> bytes:
             outcomes.HOST_TRAP,
             [
                 importing_module(list(RefType)),
-                assembled(kit_module(exceptions=False)),
-                assembled(kit_module(exceptions=True)),
+                *(
+                    [assembled(kit_module(exceptions, shares)) for shares in ((), *SHARES.values())]
+                    for exceptions in (False, True)
+                ),
                 assembled(types_module()),
                 assembled(module(machine_wasm.CLEAR)),
                 assembled(module(machine_wasm.CLEAR, counted=True)),

@@ -52,8 +52,9 @@ impl EngineFacts {
 pub struct Modules {
     /// Imports a global of each of `Facts::ref_types`.
     pub ref_types: Vec<u8>,
-    pub kit: Vec<u8>,
-    pub kit_with_tags: Vec<u8>,
+    /// Instances of the kit that import nothing, and then what another one shares, by number of what that is.
+    pub kit: Vec<Vec<u8>>,
+    pub kit_with_tags: Vec<Vec<u8>>,
     /// Imports a global of each struct type and each array type.
     pub types: Vec<u8>,
     /// A body that does what `clear` does; and the same counting its check points.
@@ -176,16 +177,19 @@ fn shape(reader: &mut Reader<'static>) -> Read<Shape> {
 
 fn modules(reader: &mut Reader<'static>) -> Read<Modules> {
     reader.array()?;
-    let mut next = || reader.bytes().map(<[u8]>::to_vec);
     Ok(Modules {
-        ref_types: next()?,
-        kit: next()?,
-        kit_with_tags: next()?,
-        types: next()?,
-        clear: next()?,
-        clear_counted: next()?,
-        tag: next()?,
+        ref_types: module(reader)?,
+        kit: list(reader, module)?,
+        kit_with_tags: list(reader, module)?,
+        types: module(reader)?,
+        clear: module(reader)?,
+        clear_counted: module(reader)?,
+        tag: module(reader)?,
     })
+}
+
+fn module(reader: &mut Reader<'static>) -> Read<Vec<u8>> {
+    reader.bytes().map(<[u8]>::to_vec)
 }
 
 fn engine(reader: &mut Reader<'static>) -> Read<EngineFacts> {

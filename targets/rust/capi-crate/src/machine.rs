@@ -30,7 +30,7 @@ use crate::ops::{Op, OpKind};
 use crate::other_thread::OtherThread;
 use crate::outcome::{Observation, Reply, Stop, PANIC};
 use crate::process::Progress;
-use crate::wire::{self, Program, Trouble};
+use crate::wire::{self, Body, Program, Trouble};
 
 /// Executes programs on one library: an engine for each configuration, a store for each of the program. A defect of the runtime kills the process.
 pub struct Machine {
@@ -43,7 +43,7 @@ pub struct Machine {
     progress: Progress,
     // What follows is of the program that runs.
     ops: Vec<Op>,
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<Body>,
     slots: Vec<Slot>,
     stores: Vec<StoreState>,
     instances: Vec<Inst>,

@@ -186,13 +186,17 @@ impl Objects {
         api.failed(error).map_or(Ok(length), Err)
     }
 
-    /// Makes an exception the pending one. The trap is for callbacks.
-    pub fn throw(&self, api: &Api, context: Context, mut exception: Val) {
-        // SAFETY: as api.rs says; the trap is ours to free.
-        unsafe {
-            let trap = (self.c.wasmtime_context_set_exception)(context.0, exception.handle_mut());
-            (api.c.wasm_trap_delete)(trap);
-        }
+    /// Makes an exception the pending one.
+    pub fn throw(&self, api: &Api, context: Context, exception: Val) {
+        let trap = self.thrown(context, exception);
+        // SAFETY: the trap is ours to free.
+        unsafe { (api.c.wasm_trap_delete)(trap) };
+    }
+
+    /// Makes an exception the pending one: the trap by which a callback throws it.
+    pub fn thrown(&self, context: Context, mut exception: Val) -> Ptr {
+        // SAFETY: as api.rs says.
+        unsafe { (self.c.wasmtime_context_set_exception)(context.0, exception.handle_mut()) }
     }
 
     /// The pending exception, which it is no longer.

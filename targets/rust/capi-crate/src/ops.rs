@@ -98,6 +98,8 @@ op_kinds! {
     StoreNewIn "store_new_in" 4,
     SetFuel "set_fuel" 2,
     SetEpochDeadline "set_epoch_deadline" 2,
+    RaiseExn "raise_exn" 1,
+    Link "link" 3,
 }
 
 impl OpKind {
@@ -132,6 +134,7 @@ impl OpKind {
                 | Throw
                 | ExnTake
                 | ExnPending
+                | RaiseExn
                 | Chain
         )
     }

@@ -10,13 +10,16 @@ use crate::abi::{ByteVec, Extern, Item, Ptr, KIND_I32};
 use crate::api::{Api, Context};
 use crate::outcome::{Outcome, Stop, OTHER};
 use crate::types::compile;
-use crate::wire::Trouble;
+use crate::wire::{Body, Trouble};
 
 /// Compiled modules that are kept, some 20 KB each: those of a batch, and of the program being shrunk.
 const CACHED: usize = 256;
 
 /// The export that counts the check points which an instance of a body has passed (docs/bodies.md).
 const POINTS: &str = "points";
+
+/// The number of a kit that imports nothing.
+const NOTHING_SHARED: usize = 0;
 
 /// `wasm_valkind_t` of an externref.
 const VALKIND_EXTERNREF: u8 = 128;
@@ -38,9 +41,21 @@ pub enum HostType {
     Externref,
 }
 
+/// The linker of an instance, alive as long as that is.
+#[derive(Clone, Copy)]
+pub struct Linker(Ptr);
+
+/// What an instance shares with another one of its store.
+#[derive(Clone, Copy)]
+pub struct Shared {
+    pub exporter: Linker,
+    /// By number, from 1: see `Modules::kit`.
+    pub what: usize,
+}
+
 /// An instance of the kit: its globals and tables, and the linker that links bodies with it.
 pub struct Instance {
-    linker: Ptr,
+    pub linker: Linker,
     pub globals: Vec<Item>,
     pub tables: Vec<Item>,
 }
@@ -48,13 +63,13 @@ pub struct Instance {
 impl Instance {
     /// Frees what is not the store's.
     pub fn drop_linker(self, api: &Api) {
-        drop_linker(api, self.linker);
+        drop_linker(api, self.linker.0);
     }
 }
 
 /// An instance of a body: its main, and the global that counts check points, if there are limits.
 #[derive(Clone, Copy)]
-pub struct Body {
+pub struct BodyInstance {
     pub main: Item,
     pub points: Option<Item>,
 }
@@ -65,7 +80,8 @@ pub struct Wasm {
     /// By the binary: the module, and when it was last used.
     modules: HashMap<Vec<u8>, (Ptr, u64)>,
     clock: u64,
-    kit: Option<Ptr>,
+    /// By what they import, as the facts number it.
+    kits: HashMap<usize, Ptr>,
     /// Whether bodies may use exceptions.
     pub exceptions: bool,
 }
@@ -78,7 +94,7 @@ impl Wasm {
             define(api, host, function)?;
         }
         let exceptions = api.shape.exceptions && accepts(api, &api.facts.modules.tag);
-        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kit: None, exceptions })
+        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kits: HashMap::new(), exceptions })
     }
 
     /// The compiled module of a body, from the cache or made now; None if the release refuses it.
@@ -100,23 +116,26 @@ impl Wasm {
         Some(compiled)
     }
 
-    fn kit_module(&mut self, api: &Api) -> Result<Ptr, Stop> {
-        if let Some(kit) = self.kit {
-            return Ok(kit);
+    fn kit_module(&mut self, api: &Api, shares: usize) -> Result<Ptr, Stop> {
+        if let Some(kit) = self.kits.get(&shares) {
+            return Ok(*kit);
         }
         let modules = &api.facts.modules;
-        let code = if self.exceptions { &modules.kit_with_tags } else { &modules.kit };
+        let codes = if self.exceptions { &modules.kit_with_tags } else { &modules.kit };
+        let code = codes.get(shares).ok_or_else(|| Stop::misuse(format!("there is no sharing {shares}")))?;
         let made = compile(&api.c, api.engine, code)
             .map_err(|failed| Stop::misuse(format!("the library refuses the kit: {failed}")))?;
-        Ok(*self.kit.insert(made))
+        self.kits.insert(shares, made);
+        Ok(made)
     }
 
-    /// A new instance of the kit; the outcome if the attempt failed.
-    pub fn instance(&mut self, api: &Api, context: Context) -> Result<Instance, Stop> {
-        let kit = self.kit_module(api)?;
+    /// A new instance of the kit, which may share what another one of its store exports; the outcome if that failed.
+    pub fn instance(&mut self, api: &Api, context: Context, shared: Option<Shared>) -> Result<Instance, Stop> {
+        let kit = self.kit_module(api, shared.map_or(NOTHING_SHARED, |shared| shared.what))?;
         // SAFETY: the linker of the host functions is alive; the copy is ours.
         let linker = unsafe { (api.c.wasmtime_linker_clone)(self.host) };
-        let made = link_kit(api, context, linker, kit);
+        let made = instantiate(api, context, shared.map_or(linker, |shared| shared.exporter.0), kit)
+            .and_then(|instance| define_instance(api, context, linker, "kit", &instance).map(|()| instance));
         if made.is_err() {
             drop_linker(api, linker);
         }
@@ -126,16 +145,38 @@ impl Wasm {
         };
         let globals = exports("g", api.facts.globals.len())?;
         let tables = exports("t", api.facts.tables.len())?;
-        Ok(Instance { linker, globals, tables })
+        Ok(Instance { linker: Linker(linker), globals, tables })
     }
 
-    /// A new instance of a body; the outcome if the attempt failed.
-    pub fn body(&mut self, api: &Api, context: Context, instance: &Instance, code: &[u8]) -> Result<Body, Stop> {
-        let module = self.module(api, code).ok_or(Stop::Failed(OTHER.into()))?;
-        let made = instantiate(api, context, instance.linker, module)?;
+    /// A new instance of a body; the outcome if the attempt failed. `source`: the linker of the instance where its far
+    /// helpers live.
+    pub fn body(
+        &mut self,
+        api: &Api,
+        context: Context,
+        (instance, source): (Linker, Linker),
+        code: &Body,
+    ) -> Result<BodyInstance, Stop> {
+        let made = if code.far.is_empty() {
+            self.linked(api, context, instance.0, &code.module)?
+        } else {
+            // SAFETY: the linker of the instance is alive; the copy is ours.
+            let linker = unsafe { (api.c.wasmtime_linker_clone)(instance.0) };
+            let made = self
+                .linked(api, context, source.0, &code.far)
+                .and_then(|far| define_instance(api, context, linker, "far", &far))
+                .and_then(|()| self.linked(api, context, linker, &code.module));
+            drop_linker(api, linker);
+            made?
+        };
         let main = export(api, context, &made, "main")?;
         let points = api.config.limits_runs().then(|| export(api, context, &made, POINTS)).transpose()?;
-        Ok(Body { main, points })
+        Ok(BodyInstance { main, points })
+    }
+
+    fn linked(&mut self, api: &Api, context: Context, linker: Ptr, code: &[u8]) -> Result<Item, Stop> {
+        let module = self.module(api, code).ok_or(Stop::Failed(OTHER.into()))?;
+        instantiate(api, context, linker, module)
     }
 }
 
@@ -152,18 +193,14 @@ pub fn ending(api: &Api, error: Ptr, trap: Ptr) -> Option<Outcome> {
     Some(api.facts.ending_of(&text).unwrap_or_else(|| api.facts.panic_of(&text)))
 }
 
-fn link_kit(api: &Api, context: Context, linker: Ptr, kit: Ptr) -> Result<Item, Stop> {
-    let instance = instantiate(api, context, linker, kit)?;
-    let name = b"kit";
+/// Lets a linker link with what an instance exports.
+fn define_instance(api: &Api, context: Context, linker: Ptr, name: &str, instance: &Item) -> Result<(), Stop> {
     // SAFETY: the linker is alive, and the instance is one of this context's store.
     let error = unsafe {
         let name_at = name.as_ptr() as Ptr;
         (api.c.wasmtime_linker_define_instance)(linker, context.0, name_at, name.len(), instance.get())
     };
-    match api.failed(error) {
-        Some(text) => Err(Stop::Failed(api.facts.failure_of(&text))),
-        None => Ok(instance),
-    }
+    api.failed(error).map_or(Ok(()), |text| Err(Stop::Failed(api.facts.failure_of(&text))))
 }
 
 /// An instance, as a `wasmtime_instance_t`; the outcome if that failed.

@@ -3,7 +3,7 @@
 use super::operands::{Slot, NULL};
 use super::wasm::Operands;
 use super::Machine;
-use crate::abi::{Hierarchy, Val};
+use crate::abi::{Hierarchy, Ptr, Val};
 use crate::ops::OpKind;
 use crate::outcome::{Observation, Reply, Stop};
 use crate::wire::Trouble;
@@ -17,8 +17,15 @@ pub struct Callback {
     arg: Val,
     /// What will be returned: a root of its own.
     returns: Option<Val>,
-    /// It will end in a trap.
-    pub trap: bool,
+    pub ending: Ending,
+}
+
+/// How a callback will end.
+pub enum Ending {
+    Return,
+    Trap,
+    /// By an exception: a root of its own, or what is pending.
+    Throw(Option<Val>),
 }
 
 /// What a call returned: its store, and the handle unless it is null.
@@ -45,7 +52,7 @@ impl Machine {
         let end = self.closing(at);
         self.place = end;
         let arg = Val::null(Hierarchy::Extern);
-        Callback { at, end, store: 0, arg, returns: None, trap: false }
+        Callback { at, end, store: 0, arg, returns: None, ending: Ending::Return }
     }
 
     /// Where the bracket at `at` is closed; the end of the ops if it is not, as in a part of a program.
@@ -119,8 +126,36 @@ impl Machine {
     }
 
     pub(super) fn raise(&mut self) -> Reply {
-        self.innermost()?.trap = true;
+        self.ends(Ending::Trap)
+    }
+
+    pub(super) fn raise_exn(&mut self, source: i64) -> Reply {
+        let exception = match source {
+            NULL => None,
+            slot => Some(self.api.roots.clone_of(self.held(slot)?.0, &self.handle(slot)?.1)),
+        };
+        self.ends(Ending::Throw(exception))
+    }
+
+    /// The callback will end so, whatever was said before.
+    fn ends(&mut self, ending: Ending) -> Reply {
+        let call = self.innermost()?;
+        let (store, before) = (call.store, std::mem::replace(&mut call.ending, ending));
+        if let Ending::Throw(Some(root)) = before {
+            self.release(store, root);
+        }
         Ok(Observation::DONE)
+    }
+
+    /// The trap by which a callback throws; none if there is nothing to throw.
+    ///
+    /// What is pending is taken and thrown once more: C makes no other trap of it.
+    pub(super) fn thrown(&mut self, store: usize, exception: Option<Val>) -> Result<Option<Ptr>, Stop> {
+        let (context, objects, api) = self.within(store)?;
+        let Some(exception) = exception.or_else(|| objects.take(context)) else { return Ok(None) };
+        let trap = objects.thrown(context, exception);
+        api.roots.unroot(context, exception);
+        Ok(Some(trap))
     }
 
     pub(super) fn result(&mut self, result: i64) -> Reply {

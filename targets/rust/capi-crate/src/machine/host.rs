@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::ptr::null_mut;
 
-use super::callbacks::Callback;
+use super::callbacks::{Callback, Ending};
 use super::wasm::{Arguments, CURRENT, PARAMETERS};
 use super::Machine;
 use crate::abi::{Hierarchy, Item, Ptr, Val};
@@ -15,10 +15,19 @@ use crate::outcome::{Value, OOM};
 use crate::wasm::{HostFunction, HostType};
 use crate::wire::Trouble;
 
-/// The text of a trap that ends a run.
-type Trap = Cow<'static, str>;
+/// A trap that ends a run: its text, or one that was made already.
+enum Trap {
+    Text(Cow<'static, str>),
+    Made(Ptr),
+}
 
-const FAILED: Trap = Cow::Borrowed("a host function failed");
+impl<T: Into<Cow<'static, str>>> From<T> for Trap {
+    fn from(text: T) -> Trap {
+        Trap::Text(text.into())
+    }
+}
+
+const FAILED: &str = "a host function failed";
 
 /// The run of a body that is going on: its trace, and what it may still allocate.
 pub struct Activity {
@@ -86,13 +95,14 @@ fn called(
     let machine = unsafe { &mut *CURRENT.get() };
     // SAFETY: the caller is what Wasmtime gave to this function.
     let context = Context(unsafe { (machine.api.c.wasmtime_caller_context)(caller) });
-    let Some(mut activity) = machine.activity.take() else { return machine.api.new_trap(&FAILED) };
+    let Some(mut activity) = machine.activity.take() else { return machine.api.new_trap(FAILED) };
     machine.tick(activity.store);
     let ended = function(machine, &mut activity, &Frame { context, given, results });
     machine.activity = Some(activity);
     match ended {
         Ok(()) => null_mut(),
-        Err(text) => machine.api.new_trap(&text),
+        Err(Trap::Text(text)) => machine.api.new_trap(&text),
+        Err(Trap::Made(trap)) => trap,
     }
 }
 
@@ -146,7 +156,7 @@ impl Machine {
         let left = self.lift_limits(store);
         let ended = self.invoke(store, context, clear, &arguments);
         self.set_limits(store, &left);
-        ended.map(drop)
+        ended.map(drop).map_err(Trap::from)
     }
 }
 
@@ -209,6 +219,18 @@ mod functions {
         Ok(())
     }
 
+    /// How a callback ended that does not return.
+    fn trap_of(machine: &mut Machine, activity: &mut Activity, call: &mut Callback) -> Option<Trap> {
+        match std::mem::replace(&mut call.ending, Ending::Return) {
+            Ending::Throw(exception) if !machine.over => match machine.thrown(activity.store, exception) {
+                Ok(trap) => trap.map(Trap::Made),
+                Err(_) => Some(FAILED.into()),
+            },
+            Ending::Return if !machine.over => None,
+            _ => Some(machine.api.facts.host_trap.into()),
+        }
+    }
+
     /// The first time the callback, if the run has one; else it gives back what it gets.
     pub(super) fn cb(machine: &mut Machine, activity: &mut Activity, frame: &Frame) -> Ended {
         machine.show(activity, Some(Value::Text("cb")));
@@ -218,12 +240,12 @@ mod functions {
             Ok(call) => call,
             Err(trouble) => {
                 activity.trouble = Some(trouble);
-                return Err(FAILED);
+                return Err(FAILED.into());
             }
         };
-        if call.trap || machine.over {
+        if let Some(trap) = trap_of(machine, activity, &mut call) {
             machine.release_return(&mut call);
-            return Err(machine.api.facts.host_trap.into());
+            return Err(trap);
         }
         let returned = machine.returned_by(&mut call);
         machine.give(frame, &returned);

@@ -13,7 +13,7 @@ type Row = Vals<MAX_FIELDS>;
 
 impl Machine {
     /// A store's context, and the types of its engine with the functions that they need.
-    fn within(&mut self, store: usize) -> Result<(Context, &mut Objects, &Api), Stop> {
+    pub(super) fn within(&mut self, store: usize) -> Result<(Context, &mut Objects, &Api), Stop> {
         let context = self.context(store)?;
         let (objects, api) = self.engines.objects(self.stores[store].engine)?;
         Ok((context, objects, api))
