@@ -134,7 +134,7 @@ def put(name: str, built: Path, beside: Mapping[str, bytes]) -> Path:
 
 @contextmanager
 def locked(name: str = ".lock") -> Iterator[None]:
-    """Hold a lock of builders, those of one target folder; the kernel frees it when its holder dies. Raises RustError."""
+    """Hold the lock of the builders in one folder; the kernel frees it when its holder dies. Raises RustError."""
     try:
         root().mkdir(parents=True, exist_ok=True)
         handle = os.open(root() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
