@@ -1,14 +1,15 @@
-//! What there is for each engine configuration, made when it is first asked for: the engine, the modules and host functions
-//! of its instances, the types of its objects, its clock.
+//! What there is for each engine configuration, made when it is first asked for: the engine, the modules and host
+//! functions of its instances, the types of its objects, its clock.
 
 use std::rc::Rc;
 
 use crate::api::Api;
 use crate::facts::{Facts, Shape};
+use crate::imports::HostFunction;
 use crate::library::Library;
 use crate::objects::Objects;
 use crate::outcome::Stop;
-use crate::wasm::{HostFunction, Wasm};
+use crate::wasm::Wasm;
 use crate::wire::Trouble;
 
 /// The number of the configuration that every target has.
