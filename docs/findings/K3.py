@@ -275,6 +275,7 @@ class Run:
         self.given = 0
         self.returns: Handle | None = None
         self.trap = False
+        self.throw: Callable[[], int | None] | None = None
 
 
 class WasmApi(Api):

@@ -271,6 +271,7 @@ class Run:
         self.given = 0
         self.returns: Handle | None = None
         self.trap = False
+        self.throw: Callable[[], int | None] | None = None
 
 
 class WasmApi(Api):
@@ -378,6 +379,12 @@ class ObjectApi(WasmApi):
         error = self.call("wasmtime_arrayref_new", PTR, context, PTR(made), values, U32(length), PTR(handle.at))
         self.call("wasmtime_array_ref_pre_delete", None, PTR(made))
         return self._made(handle, error)
+
+    def throw(self, handle: Handle) -> None:
+        """The trap that it makes is for callbacks."""
+        trap = self.call("wasmtime_context_set_exception", PTR, PTR(handle.store.context), PTR(handle.at))
+        self.call("wasm_trap_delete", None, PTR(trap))
+        self.say("exn")
 
 
 STRUCTS = ('box', 'sub', 'pair', 'mixed', 'nums', 'empty', 'node', 'eqs')

@@ -38,14 +38,13 @@ def facts(assembled: Callable[[str], bytes] = binary) -> bytes:
             outcomes.HOST_TRAP,
             [
                 importing_module(list(RefType)),
-                *(
-                    [assembled(kit_module(exceptions, shares)) for shares in ((), *SHARES.values())]
-                    for exceptions in (False, True)
-                ),
+                assembled(kit_module(exceptions=False)),
+                assembled(kit_module(exceptions=True)),
                 assembled(types_module()),
                 assembled(module(machine_wasm.CLEAR)),
                 assembled(module(machine_wasm.CLEAR, counted=True)),
                 wasm.TAG_MODULE,
+                [[assembled(kit_module(tags, kinds)) for tags in (False, True)] for kinds in SHARES.values()],
             ],
             [_storages(made) for made in STRUCTS],
             [_storages(made) for made in ARRAYS],

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.replay import inexpressible
+from twinheap.model.body import reaches_far
 from twinheap.model.engines import ENGINES, feature
 from twinheap.model.kit import ARRAYS, STRUCTS
 from twinheap.model.observation import Observation
@@ -19,7 +20,7 @@ from twinheap.model.program import Program
 from twinheap.model.view import ALL_OPS, view
 from twinheap.model.wat import kit_module, module, types_module
 from twinheap.reporters.capi_script_objects import ObjectApi
-from twinheap.reporters.script_main import LOWERED, RENAMED, Main
+from twinheap.reporters.script_main import LOWERED, RENAMED, Main, churns_objects
 from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
@@ -51,12 +52,16 @@ class ScriptError(ValueError):
 
 def script(program: Program, meta: Mapping[str, str]) -> str:
     """The script that does what `program` does, op by op. Raises ScriptError."""
-    methods = {name for name in dir(ObjectApi) if name in ALL_OPS}
+    methods = {name for name in dir(ObjectApi) if name in ALL_OPS} - {"link"}  # a method, but of another meaning
     supported = frozenset(methods | LOWERED.keys() | {"raise", "end"}) | _ENGINES
     if missing := inexpressible(program, supported):
         raise ScriptError(f"the C API cannot express {', '.join(missing)}")
+    if any(map(reaches_far, program.config.bodies)):
+        raise ScriptError("a script has no far helpers: show the program as text or wat")
     asked = view(program, supported)
     names = {RENAMED.get(OPS[op[0]].name, OPS[op[0]].name) for op in asked.all_ops}
+    if any(map(churns_objects, asked.ops)):
+        names.add("struct_new")  # its types, and the class that knows objects
     bodies = [module(body) for body in asked.config.bodies]
     main = "\n".join(Main(asked, _expected(asked), bodies).lines()) + "\n"
     used = {"library_from_arguments", "guarded", "CApi", *re.findall(r"\bapi(\.\w+)", main)}

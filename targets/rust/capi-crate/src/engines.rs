@@ -5,11 +5,10 @@ use std::rc::Rc;
 
 use crate::api::Api;
 use crate::facts::{Facts, Shape};
-use crate::imports::HostFunction;
 use crate::library::Library;
 use crate::objects::Objects;
 use crate::outcome::Stop;
-use crate::wasm::Wasm;
+use crate::wasm::{HostFunction, Wasm};
 use crate::wire::Trouble;
 
 /// The number of the configuration that every target has.

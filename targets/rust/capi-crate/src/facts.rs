@@ -52,11 +52,12 @@ impl EngineFacts {
 pub struct Modules {
     /// Imports a global of each of `Facts::ref_types`.
     pub ref_types: Vec<u8>,
-    /// Instances of the kit that import nothing, and then what another one shares, by number of what that is.
-    pub kit: Vec<Vec<u8>>,
-    pub kit_with_tags: Vec<Vec<u8>>,
+    pub kit: Vec<u8>,
+    pub kit_with_tags: Vec<u8>,
     /// Imports a global of each struct type and each array type.
     pub types: Vec<u8>,
+    /// Of instances that import a share of another one's exports, without tags and with them.
+    pub links: Vec<[Vec<u8>; 2]>,
     /// A body that does what `clear` does; and the same counting its check points.
     pub clear: Vec<u8>,
     pub clear_counted: Vec<u8>,
@@ -178,17 +179,21 @@ fn shape(reader: &mut Reader<'static>) -> Read<Shape> {
 fn modules(reader: &mut Reader<'static>) -> Read<Modules> {
     reader.array()?;
     Ok(Modules {
-        ref_types: module(reader)?,
-        kit: list(reader, module)?,
-        kit_with_tags: list(reader, module)?,
-        types: module(reader)?,
-        clear: module(reader)?,
-        clear_counted: module(reader)?,
-        tag: module(reader)?,
+        ref_types: code(reader)?,
+        kit: code(reader)?,
+        kit_with_tags: code(reader)?,
+        types: code(reader)?,
+        clear: code(reader)?,
+        clear_counted: code(reader)?,
+        tag: code(reader)?,
+        links: list(reader, |reader| {
+            reader.array()?;
+            Ok([code(reader)?, code(reader)?])
+        })?,
     })
 }
 
-fn module(reader: &mut Reader<'static>) -> Read<Vec<u8>> {
+fn code(reader: &mut Reader<'static>) -> Read<Vec<u8>> {
     reader.bytes().map(<[u8]>::to_vec)
 }
 

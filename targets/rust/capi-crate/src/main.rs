@@ -12,7 +12,6 @@ mod engines;
 mod facts;
 mod functions;
 mod globals;
-mod imports;
 mod library;
 mod machine;
 #[path = "../../crate/src/msgpack.rs"]

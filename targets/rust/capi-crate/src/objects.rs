@@ -11,9 +11,9 @@ use std::ptr::{from_mut, null_mut};
 use crate::abi::{Hierarchy, Item, Ptr, Val, ValType, Vals, KIND_F32, KIND_F64, KIND_I32, KIND_I64};
 use crate::api::{Api, Context};
 use crate::functions::ObjectFunctions;
-use crate::imports::type_vector;
 use crate::outcome::Stop;
 use crate::types::imported_types;
+use crate::wasm::type_vector;
 
 /// Fields of the largest struct, and more: a row of values is made for any object.
 pub const MAX_FIELDS: usize = 8;

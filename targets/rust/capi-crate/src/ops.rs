@@ -132,9 +132,9 @@ impl OpKind {
                 | ExnNew
                 | ExnGet
                 | Throw
+                | RaiseExn
                 | ExnTake
                 | ExnPending
-                | RaiseExn
                 | Chain
         )
     }

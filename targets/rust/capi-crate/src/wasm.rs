@@ -6,12 +6,11 @@
 use std::collections::HashMap;
 use std::ptr::{from_mut, null_mut};
 
-use crate::abi::{Extern, Item, Ptr};
+use crate::abi::{ByteVec, Extern, Item, Ptr, KIND_I32};
 use crate::api::{Api, Context};
-use crate::imports::{define, HostFunction};
 use crate::outcome::{Outcome, Stop, OTHER};
 use crate::types::compile;
-use crate::wire::{Body, Trouble};
+use crate::wire::Trouble;
 
 /// Compiled modules that are kept, some 20 KB each: those of a batch, and of the program being shrunk.
 const CACHED: usize = 256;
@@ -19,24 +18,29 @@ const CACHED: usize = 256;
 /// The export that counts the check points which an instance of a body has passed (docs/bodies.md).
 const POINTS: &str = "points";
 
-/// The number of a kit that imports nothing.
-const NOTHING_SHARED: usize = 0;
+/// `wasm_valkind_t` of an externref.
+const VALKIND_EXTERNREF: u8 = 128;
 
-/// The linker of an instance, alive as long as that is.
-#[derive(Clone, Copy)]
-pub struct Linker(Ptr);
+/// `wasmtime_func_callback_t`: environment, caller, parameters and results as values with their numbers; gives a trap.
+pub type Callback = extern "C" fn(Ptr, Ptr, Ptr, usize, Ptr, usize) -> Ptr;
 
-/// What an instance shares with another one of its store.
+/// A host function: its name, the kinds of its parameters and results, and what is called.
+pub struct HostFunction {
+    pub name: &'static str,
+    pub params: &'static [HostType],
+    pub results: &'static [HostType],
+    pub callback: Callback,
+}
+
 #[derive(Clone, Copy)]
-pub struct Shared {
-    pub exporter: Linker,
-    /// By number, from 1: see `Modules::kit`.
-    pub what: usize,
+pub enum HostType {
+    I32,
+    Externref,
 }
 
 /// An instance of the kit: its globals and tables, and the linker that links bodies with it.
 pub struct Instance {
-    pub linker: Linker,
+    linker: Ptr,
     pub globals: Vec<Item>,
     pub tables: Vec<Item>,
 }
@@ -44,13 +48,13 @@ pub struct Instance {
 impl Instance {
     /// Frees what is not the store's.
     pub fn drop_linker(self, api: &Api) {
-        drop_linker(api, self.linker.0);
+        drop_linker(api, self.linker);
     }
 }
 
 /// An instance of a body: its main, and the global that counts check points, if there are limits.
 #[derive(Clone, Copy)]
-pub struct BodyInstance {
+pub struct Body {
     pub main: Item,
     pub points: Option<Item>,
 }
@@ -61,8 +65,9 @@ pub struct Wasm {
     /// By the binary: the module, and when it was last used.
     modules: HashMap<Vec<u8>, (Ptr, u64)>,
     clock: u64,
-    /// By what they import, as the facts number it.
-    kits: HashMap<usize, Ptr>,
+    kit: Option<Ptr>,
+    /// Modules of instances that share what others have, by what.
+    links: HashMap<i64, Ptr>,
     /// Whether bodies may use exceptions.
     pub exceptions: bool,
 }
@@ -75,7 +80,7 @@ impl Wasm {
             define(api, host, function)?;
         }
         let exceptions = api.shape.exceptions && accepts(api, &api.facts.modules.tag);
-        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kits: HashMap::new(), exceptions })
+        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kit: None, links: HashMap::new(), exceptions })
     }
 
     /// The compiled module of a body, from the cache or made now; None if the release refuses it.
@@ -97,26 +102,46 @@ impl Wasm {
         Some(compiled)
     }
 
-    fn kit_module(&mut self, api: &Api, shares: usize) -> Result<Ptr, Stop> {
-        if let Some(kit) = self.kits.get(&shares) {
-            return Ok(*kit);
+    fn kit_module(&mut self, api: &Api) -> Result<Ptr, Stop> {
+        if let Some(kit) = self.kit {
+            return Ok(kit);
         }
         let modules = &api.facts.modules;
-        let codes = if self.exceptions { &modules.kit_with_tags } else { &modules.kit };
-        let code = codes.get(shares).ok_or_else(|| Stop::misuse(format!("there is no sharing {shares}")))?;
+        let code = if self.exceptions { &modules.kit_with_tags } else { &modules.kit };
         let made = compile(&api.c, api.engine, code)
             .map_err(|failed| Stop::misuse(format!("the library refuses the kit: {failed}")))?;
-        self.kits.insert(shares, made);
+        Ok(*self.kit.insert(made))
+    }
+
+    fn link_module(&mut self, api: &Api, share: i64) -> Result<Ptr, Stop> {
+        if let Some(module) = self.links.get(&share) {
+            return Ok(*module);
+        }
+        let codes = usize::try_from(share).ok().and_then(|share| api.facts.modules.links.get(share));
+        let [without, with] = codes.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?;
+        let made = compile(&api.c, api.engine, if self.exceptions { with } else { without })
+            .map_err(|failed| Stop::misuse(format!("the library refuses the kit: {failed}")))?;
+        self.links.insert(share, made);
         Ok(made)
     }
 
-    /// A new instance of the kit, which may share what another one of its store exports; the outcome if that failed.
-    pub fn instance(&mut self, api: &Api, context: Context, shared: Option<Shared>) -> Result<Instance, Stop> {
-        let kit = self.kit_module(api, shared.map_or(NOTHING_SHARED, |shared| shared.what))?;
+    /// A new instance of the kit, which may have a share of what another one of its store exports; the outcome if the
+    /// attempt failed.
+    pub fn instance(
+        &mut self,
+        api: &Api,
+        context: Context,
+        source: Option<(&Instance, i64)>,
+    ) -> Result<Instance, Stop> {
+        let kit = match source {
+            None => self.kit_module(api)?,
+            Some((_, share)) => self.link_module(api, share)?,
+        };
         // SAFETY: the linker of the host functions is alive; the copy is ours.
         let linker = unsafe { (api.c.wasmtime_linker_clone)(self.host) };
-        let made = instantiate(api, context, shared.map_or(linker, |shared| shared.exporter.0), kit)
-            .and_then(|instance| define_instance(api, context, linker, "kit", &instance).map(|()| instance));
+        let from = source.map_or(linker, |(source, _)| source.linker);
+        let made = instantiate(api, context, from, kit);
+        let made = made.and_then(|made| named(api, context, linker, b"kit", made));
         if made.is_err() {
             drop_linker(api, linker);
         }
@@ -126,38 +151,37 @@ impl Wasm {
         };
         let globals = exports("g", api.facts.globals.len())?;
         let tables = exports("t", api.facts.tables.len())?;
-        Ok(Instance { linker: Linker(linker), globals, tables })
+        Ok(Instance { linker, globals, tables })
     }
 
-    /// A new instance of a body; the outcome if the attempt failed. `source`: the linker of the instance where its far
-    /// helpers live.
+    /// A new instance of a body; the outcome if the attempt failed. `far`: where its far helpers live, and their
+    /// module.
     pub fn body(
         &mut self,
         api: &Api,
         context: Context,
-        (instance, source): (Linker, Linker),
-        code: &Body,
-    ) -> Result<BodyInstance, Stop> {
-        let made = if code.far.is_empty() {
-            self.linked(api, context, instance.0, &code.module)?
-        } else {
-            // SAFETY: the linker of the instance is alive; the copy is ours.
-            let linker = unsafe { (api.c.wasmtime_linker_clone)(instance.0) };
-            let made = self
-                .linked(api, context, source.0, &code.far)
-                .and_then(|far| define_instance(api, context, linker, "far", &far))
-                .and_then(|()| self.linked(api, context, linker, &code.module));
-            drop_linker(api, linker);
-            made?
+        instance: &Instance,
+        code: &[u8],
+        far: Option<(&Instance, &[u8])>,
+    ) -> Result<Body, Stop> {
+        let Some((source, helpers)) = far else {
+            return self.linked(api, context, instance.linker, code);
         };
-        let main = export(api, context, &made, "main")?;
-        let points = api.config.limits_runs().then(|| export(api, context, &made, POINTS)).transpose()?;
-        Ok(BodyInstance { main, points })
+        let module = self.module(api, helpers).ok_or(Stop::Failed(OTHER.into()))?;
+        let helpers = instantiate(api, context, source.linker, module)?;
+        // SAFETY: the linker of the instance is alive; the copy is ours.
+        let linker = unsafe { (api.c.wasmtime_linker_clone)(instance.linker) };
+        let made = named(api, context, linker, b"far", helpers).and_then(|_| self.linked(api, context, linker, code));
+        drop_linker(api, linker);
+        made
     }
 
-    fn linked(&mut self, api: &Api, context: Context, linker: Ptr, code: &[u8]) -> Result<Item, Stop> {
+    fn linked(&mut self, api: &Api, context: Context, linker: Ptr, code: &[u8]) -> Result<Body, Stop> {
         let module = self.module(api, code).ok_or(Stop::Failed(OTHER.into()))?;
-        instantiate(api, context, linker, module)
+        let made = instantiate(api, context, linker, module)?;
+        let main = export(api, context, &made, "main")?;
+        let points = api.config.limits_runs().then(|| export(api, context, &made, POINTS)).transpose()?;
+        Ok(Body { main, points })
     }
 }
 
@@ -174,14 +198,17 @@ pub fn ending(api: &Api, error: Ptr, trap: Ptr) -> Option<Outcome> {
     Some(api.facts.ending_of(&text).unwrap_or_else(|| api.facts.panic_of(&text)))
 }
 
-/// Lets a linker link with what an instance exports.
-fn define_instance(api: &Api, context: Context, linker: Ptr, name: &str, instance: &Item) -> Result<(), Stop> {
+/// Adds an instance to a linker, by a name.
+fn named(api: &Api, context: Context, linker: Ptr, name: &[u8], instance: Item) -> Result<Item, Stop> {
     // SAFETY: the linker is alive, and the instance is one of this context's store.
     let error = unsafe {
         let name_at = name.as_ptr() as Ptr;
         (api.c.wasmtime_linker_define_instance)(linker, context.0, name_at, name.len(), instance.get())
     };
-    api.failed(error).map_or(Ok(()), |text| Err(Stop::Failed(api.facts.failure_of(&text))))
+    match api.failed(error) {
+        Some(text) => Err(Stop::Failed(api.facts.failure_of(&text))),
+        None => Ok(instance),
+    }
 }
 
 /// An instance, as a `wasmtime_instance_t`; the outcome if that failed.
@@ -237,4 +264,51 @@ fn accepts(api: &Api, code: &[u8]) -> bool {
     // SAFETY: just made, used by nobody.
     unsafe { (api.c.wasmtime_module_delete)(module) };
     true
+}
+
+fn define(api: &Api, linker: Ptr, function: &HostFunction) -> Result<(), Trouble> {
+    let module = b"host";
+    // SAFETY: the vectors are swallowed by the type, the type is copied by the linker and deleted as ours, names are
+    // only read, and the callback has the prototype that the linker calls it by. It has no environment to finalize.
+    let error = unsafe {
+        let (mut params, mut results) = (value_types(api, function.params), value_types(api, function.results));
+        let made = (api.c.wasm_functype_new)(params.get_mut(), results.get_mut());
+        let (name, callback) = (function.name, function.callback as *const () as Ptr);
+        let error = (api.c.wasmtime_linker_define_func)(
+            linker,
+            module.as_ptr() as Ptr,
+            module.len(),
+            name.as_ptr() as Ptr,
+            name.len(),
+            made,
+            callback,
+            null_mut(),
+            null_mut(),
+        );
+        (api.c.wasm_functype_delete)(made);
+        error
+    };
+    let refused = api.failed(error).map(|failed| format!("the host function {} is refused: {failed}", function.name));
+    refused.map_or(Ok(()), |text| Err(Trouble(text)))
+}
+
+/// A `wasm_valtype_vec_t` for a function that swallows it.
+fn value_types(api: &Api, kinds: &[HostType]) -> ByteVec {
+    let kind_of = |kind: &HostType| match kind {
+        HostType::I32 => KIND_I32,
+        HostType::Externref => VALKIND_EXTERNREF,
+    };
+    // SAFETY: the types are swallowed by the vector, which copies the pointers.
+    unsafe { type_vector(api, kinds.iter().map(|kind| (api.c.wasm_valtype_new)(kind_of(kind))).collect()) }
+}
+
+/// A `wasm_valtype_vec_t` that swallows these types.
+///
+/// # Safety
+/// Each is a `wasm_valtype_t*` that is nobody else's.
+pub unsafe fn type_vector(api: &Api, mut types: Vec<Ptr>) -> ByteVec {
+    let mut made = ByteVec::new();
+    // SAFETY: as the caller says.
+    unsafe { (api.c.wasm_valtype_vec_new)(made.get_mut(), types.len(), types.as_mut_ptr().cast()) };
+    made
 }

@@ -17,15 +17,16 @@ pub struct Callback {
     arg: Val,
     /// What will be returned: a root of its own.
     returns: Option<Val>,
-    pub ending: Ending,
+    /// How it will end.
+    ending: Ending,
 }
 
-/// How a callback will end.
-pub enum Ending {
-    Return,
-    Trap,
-    /// By an exception: a root of its own, or what is pending.
-    Throw(Option<Val>),
+/// How a callback ends.
+enum Ending {
+    Returns,
+    Traps,
+    /// It throws this, a root of its own, or what is pending.
+    Throws(Option<Val>),
 }
 
 /// What a call returned: its store, and the handle unless it is null.
@@ -52,7 +53,7 @@ impl Machine {
         let end = self.closing(at);
         self.place = end;
         let arg = Val::null(Hierarchy::Extern);
-        Callback { at, end, store: 0, arg, returns: None, ending: Ending::Return }
+        Callback { at, end, store: 0, arg, returns: None, ending: Ending::Returns }
     }
 
     /// Where the bracket at `at` is closed; the end of the ops if it is not, as in a part of a program.
@@ -126,35 +127,39 @@ impl Machine {
     }
 
     pub(super) fn raise(&mut self) -> Reply {
-        self.ends(Ending::Trap)
+        self.ends(Ending::Traps)
     }
 
     pub(super) fn raise_exn(&mut self, source: i64) -> Reply {
-        let exception = match source {
-            NULL => None,
-            slot => Some(self.api.roots.clone_of(self.held(slot)?.0, &self.handle(slot)?.1)),
-        };
-        self.ends(Ending::Throw(exception))
+        if source == NULL {
+            return self.ends(Ending::Throws(None));
+        }
+        let (store, held) = self.handle(source)?;
+        let kept = self.api.roots.clone_of(self.context(store)?, &held);
+        self.ends(Ending::Throws(Some(kept)))
     }
 
-    /// The callback will end so, whatever was said before.
     fn ends(&mut self, ending: Ending) -> Reply {
         let call = self.innermost()?;
         let (store, before) = (call.store, std::mem::replace(&mut call.ending, ending));
-        if let Ending::Throw(Some(root)) = before {
+        if let Ending::Throws(Some(root)) = before {
             self.release(store, root);
         }
         Ok(Observation::DONE)
     }
 
-    /// The trap by which a callback throws; none if there is nothing to throw.
-    ///
-    /// What is pending is taken and thrown once more: C makes no other trap of it.
-    pub(super) fn thrown(&mut self, store: usize, exception: Option<Val>) -> Result<Option<Ptr>, Stop> {
-        let (context, objects, api) = self.within(store)?;
-        let Some(exception) = exception.or_else(|| objects.take(context)) else { return Ok(None) };
+    /// The trap that a callback ends in, if it does; by one it throws, too.
+    pub(super) fn trap_of(&mut self, call: &mut Callback) -> Result<Option<Ptr>, Stop> {
+        let kept = match std::mem::replace(&mut call.ending, Ending::Returns) {
+            Ending::Returns => return Ok(None),
+            Ending::Traps => return Ok(Some(self.api.new_trap(self.api.facts.host_trap))),
+            Ending::Throws(kept) => kept,
+        };
+        let (context, objects, _) = self.within(call.store)?;
+        // What is pending is taken and thrown once more: C makes no other trap of it.
+        let Some(exception) = kept.or_else(|| objects.take(context)) else { return Ok(None) };
         let trap = objects.thrown(context, exception);
-        api.roots.unroot(context, exception);
+        self.release(call.store, exception);
         Ok(Some(trap))
     }
 

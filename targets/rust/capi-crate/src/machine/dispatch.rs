@@ -61,7 +61,6 @@ impl Machine {
             OpKind::ExnPending => self.exn_pending(a),
             OpKind::Chain => self.chain(a, b, c),
             OpKind::Inst => self.inst(a, b),
-            OpKind::Link => self.link(a, b, c),
             OpKind::InstGlobal => self.inst_global(a, b, c),
             OpKind::InstTable => self.inst_table(a, b, c),
             OpKind::Run | OpKind::RunExn => self.run(a, b, c, ([d, e, f], g), i),
@@ -69,8 +68,9 @@ impl Machine {
             OpKind::Call | OpKind::CallExn => self.call(a, b, c, ([d, e, f], g)),
             OpKind::Arg => self.arg(b),
             OpKind::Ret => self.ret(a),
-            OpKind::RaiseExn => self.raise_exn(a),
             OpKind::Raise => self.raise(),
+            OpKind::RaiseExn => self.raise_exn(a),
+            OpKind::Link => self.link(a, b, c),
             OpKind::Result => self.result(b),
         }
     }

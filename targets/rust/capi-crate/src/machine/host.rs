@@ -5,29 +5,20 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::ptr::null_mut;
 
-use super::callbacks::{Callback, Ending};
+use super::callbacks::Callback;
 use super::wasm::{Arguments, CURRENT, PARAMETERS};
 use super::Machine;
 use crate::abi::{Hierarchy, Item, Ptr, Val};
 use crate::api::{drain, Context};
-use crate::imports::{HostFunction, HostType};
 use crate::objects::hierarchy_of;
 use crate::outcome::{Value, OOM};
+use crate::wasm::{HostFunction, HostType};
 use crate::wire::Trouble;
 
-/// A trap that ends a run: its text, or one that was made already.
-enum Trap {
-    Text(Cow<'static, str>),
-    Made(Ptr),
-}
+/// The text of a trap that ends a run.
+type Trap = Cow<'static, str>;
 
-impl<T: Into<Cow<'static, str>>> From<T> for Trap {
-    fn from(text: T) -> Trap {
-        Trap::Text(text.into())
-    }
-}
-
-const FAILED: &str = "a host function failed";
+const FAILED: Trap = Cow::Borrowed("a host function failed");
 
 /// The run of a body that is going on: its trace, and what it may still allocate.
 pub struct Activity {
@@ -38,6 +29,8 @@ pub struct Activity {
     pub trace: Vec<Value>,
     pub finalized: Vec<u32>,
     pub oom: bool,
+    /// The trap that the host function which is going on ends in, if it made one.
+    trap: Option<Ptr>,
     /// What this executor could not do.
     pub trouble: Option<Trouble>,
 }
@@ -45,7 +38,7 @@ pub struct Activity {
 impl Activity {
     pub fn new(inst: usize, store: usize, values: Range<i64>, callback: Option<Callback>) -> Activity {
         let (trace, finalized) = (Vec::new(), Vec::new());
-        Activity { inst, store, values, callback, trace, finalized, oom: false, trouble: None }
+        Activity { inst, store, values, callback, trace, finalized, oom: false, trap: None, trouble: None }
     }
 }
 
@@ -95,14 +88,15 @@ fn called(
     let machine = unsafe { &mut *CURRENT.get() };
     // SAFETY: the caller is what Wasmtime gave to this function.
     let context = Context(unsafe { (machine.api.c.wasmtime_caller_context)(caller) });
-    let Some(mut activity) = machine.activity.take() else { return machine.api.new_trap(FAILED) };
+    let Some(mut activity) = machine.activity.take() else { return machine.api.new_trap(&FAILED) };
     machine.tick(activity.store);
     let ended = function(machine, &mut activity, &Frame { context, given, results });
+    let trap = activity.trap.take();
     machine.activity = Some(activity);
     match ended {
+        Err(_) if trap.is_some() => trap.unwrap_or(null_mut()),
         Ok(()) => null_mut(),
-        Err(Trap::Text(text)) => machine.api.new_trap(&text),
-        Err(Trap::Made(trap)) => trap,
+        Err(text) => machine.api.new_trap(&text),
     }
 }
 
@@ -156,7 +150,7 @@ impl Machine {
         let left = self.lift_limits(store);
         let ended = self.invoke(store, context, clear, &arguments);
         self.set_limits(store, &left);
-        ended.map(drop).map_err(Trap::from)
+        ended.map(drop)
     }
 }
 
@@ -219,18 +213,6 @@ mod functions {
         Ok(())
     }
 
-    /// How a callback ended that does not return.
-    fn trap_of(machine: &mut Machine, activity: &mut Activity, call: &mut Callback) -> Option<Trap> {
-        match std::mem::replace(&mut call.ending, Ending::Return) {
-            Ending::Throw(exception) if !machine.over => match machine.thrown(activity.store, exception) {
-                Ok(trap) => trap.map(Trap::Made),
-                Err(_) => Some(FAILED.into()),
-            },
-            Ending::Return if !machine.over => None,
-            _ => Some(machine.api.facts.host_trap.into()),
-        }
-    }
-
     /// The first time the callback, if the run has one; else it gives back what it gets.
     pub(super) fn cb(machine: &mut Machine, activity: &mut Activity, frame: &Frame) -> Ended {
         machine.show(activity, Some(Value::Text("cb")));
@@ -240,12 +222,18 @@ mod functions {
             Ok(call) => call,
             Err(trouble) => {
                 activity.trouble = Some(trouble);
-                return Err(FAILED.into());
+                return Err(FAILED);
             }
         };
-        if let Some(trap) = trap_of(machine, activity, &mut call) {
+        let trap = if machine.over {
+            Ok(Some(machine.api.new_trap(machine.api.facts.host_trap)))
+        } else {
+            machine.trap_of(&mut call)
+        };
+        if !matches!(trap, Ok(None)) {
             machine.release_return(&mut call);
-            return Err(trap);
+            activity.trap = trap.unwrap_or_default();
+            return Err(FAILED);
         }
         let returned = machine.returned_by(&mut call);
         machine.give(frame, &returned);

@@ -12,8 +12,8 @@ use crate::abi::{Hierarchy, Item, Ptr, Val, Vals};
 use crate::api::Context;
 use crate::objects::hierarchy_of;
 use crate::outcome::{Observation, Outcome, Reply, Stop, Value, Values, OOM, STOPPED};
-use crate::wasm::{ending, polled, BodyInstance, Instance, Linker, Shared};
-use crate::wire::{Body, Trouble};
+use crate::wasm::{ending, polled, Body, Instance};
+use crate::wire::Trouble;
 
 /// Of main: two externrefs, an anyref and the selector.
 pub const PARAMETERS: usize = 4;
@@ -30,10 +30,10 @@ const HIERARCHIES: [Hierarchy; 3] = [Hierarchy::Extern, Hierarchy::Extern, Hiera
 pub struct Inst {
     pub store: usize,
     pub made: Instance,
-    /// Of the instance where far helpers live.
-    source: Linker,
+    /// The place of the instance that it was linked with, where far helpers live.
+    source: Option<usize>,
     /// By the number of the body.
-    bodies: HashMap<i64, BodyInstance>,
+    bodies: HashMap<i64, Body>,
     /// Clears the globals, where the host cannot.
     pub clear: Option<Item>,
 }
@@ -45,29 +45,24 @@ thread_local! {
 
 impl Machine {
     pub(super) fn inst(&mut self, at: i64, result: i64) -> Reply {
-        let store = self.store(at)?;
-        self.instance(store, None, 0, result)
+        self.instantiate(self.store(at)?, None, result)
     }
 
-    pub(super) fn link(&mut self, at: i64, shares: i64, result: i64) -> Reply {
-        let exporter = self.inst_at(at)?;
-        let what = usize::try_from(shares).map_err(|_| Stop::misuse("what is shared has a number"))? + 1;
-        self.instance(self.instances[exporter].store, Some(exporter), what, result)
+    pub(super) fn link(&mut self, at: i64, share: i64, result: i64) -> Reply {
+        let source = self.inst_at(at)?;
+        self.instantiate(self.instances[source].store, Some((source, share)), result)
     }
 
-    /// `what`: of the exporter's, by number of a kit's module.
-    fn instance(&mut self, store: usize, exporter: Option<usize>, what: usize, result: i64) -> Reply {
+    fn instantiate(&mut self, store: usize, source: Option<(usize, i64)>, result: i64) -> Reply {
         let context = self.context(store)?;
-        let shared = exporter.map(|at| Shared { exporter: self.instances[at].made.linker, what });
         let left = self.lift_limits(store);
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
-        let made = wasm.instance(api, context, shared);
+        let made = wasm.instance(api, context, source.map(|(from, share)| (&self.instances[from].made, share)));
         self.set_limits(store, &left);
         let made = made?;
-        let at = self.instances.len();
-        self.put(result, Slot::Inst(at))?;
+        self.put(result, Slot::Inst(self.instances.len()))?;
         let clear = if self.api.shape.typed_nulls { None } else { Some(self.clearing(store, context, &made)?) };
-        let source = exporter.map_or(made.linker, |at| self.instances[at].made.linker);
+        let source = source.map(|(from, _)| from);
         self.instances.push(Inst { store, made, source, bodies: HashMap::new(), clear });
         Ok(Observation::DONE)
     }
@@ -76,9 +71,8 @@ impl Machine {
     fn clearing(&mut self, store: usize, context: Context, made: &Instance) -> Result<Item, Stop> {
         let modules = &self.api.facts.modules;
         let code = if self.config(store).limits_runs() { &modules.clear_counted } else { &modules.clear };
-        let code = Body { module: code.clone(), far: Vec::new() };
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
-        Ok(wasm.body(api, context, (made.linker, made.linker), &code)?.main)
+        Ok(wasm.body(api, context, made, code, None)?.main)
     }
 
     fn inst_at(&self, at: i64) -> Result<usize, Stop> {
@@ -167,12 +161,12 @@ impl Machine {
     }
 
     /// How many check points an instance of a body has passed.
-    fn passed(&self, context: Context, body: &BodyInstance) -> i32 {
+    fn passed(&self, context: Context, body: &Body) -> i32 {
         let counted = body.points.map(|points| self.api.global_get(context, &points, Hierarchy::Extern));
         counted.map_or(0, |points| points.to_number() as i32)
     }
 
-    fn body(&mut self, inst: usize, number: i64, context: Context) -> Result<BodyInstance, Stop> {
+    fn body(&mut self, inst: usize, number: i64, context: Context) -> Result<Body, Stop> {
         if let Some(body) = self.instances[inst].bodies.get(&number) {
             return Ok(*body);
         }
@@ -180,9 +174,10 @@ impl Machine {
         let left = self.lift_limits(store);
         let code = usize::try_from(number).ok().and_then(|body| self.bodies.get(body));
         let code = code.ok_or_else(|| Stop::misuse(format!("there is no body {number}")))?;
+        let source = &self.instances[self.instances[inst].source.unwrap_or(inst)].made;
+        let far = (!code.far.is_empty()).then_some((source, code.far.as_slice()));
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
-        let linkers = (self.instances[inst].made.linker, self.instances[inst].source);
-        let made = wasm.body(api, context, linkers, code);
+        let made = wasm.body(api, context, &self.instances[inst].made, &code.module, far);
         self.set_limits(store, &left);
         let body = made?;
         self.instances[inst].bodies.insert(number, body);

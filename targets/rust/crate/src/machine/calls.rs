@@ -20,8 +20,6 @@ use crate::stores::{self, open, scoped, Stores};
 /// A call under way.
 pub(super) struct Call {
     at: usize,
-    /// The place of its `end`, or that after the last op of a part of a program.
-    end: usize,
     store: usize,
     /// Where its observation goes, which is told after those of its callback, and how many are before it.
     seen: usize,
@@ -63,7 +61,6 @@ impl Machine {
         self.run.returned = None;
         self.run.calls.push(Call {
             at,
-            end,
             store: 0,
             seen: self.run.seen.len(),
             count: self.run.count,
