@@ -50,8 +50,8 @@ class Measured(NamedTuple):
 class Checked:
     """The whole pipeline of one worker on one target: generate, view, encode, execute, decode, judge, count."""
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+    def __init__(self, target: str, profile: str = PROFILE) -> None:
+        self.target, self.profile = target, profile
         self.failures = 0
         collect_rarely()
         self._core = Core(self._setup(0), opener_for())
@@ -59,7 +59,7 @@ class Checked:
         self.measure(WARM_UP * BLOCK, seed=0)
 
     def _setup(self, seed: int) -> Setup:
-        return Setup(seed=seed, targets=(self.target,), profile=PROFILE)
+        return Setup(seed=seed, targets=(self.target,), profile=self.profile)
 
     def measure(self, programs: int, seed: int) -> Measured:
         """Runs programs 0 to `programs` - 1 of a seed, as `twinheap run` with one worker does."""

@@ -21,11 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from executors import compared
-from measures import Bare, Checked, Measured, state_machine
+from measures import PROFILE, Bare, Checked, Measured, state_machine
 from memory import resident
 
-TARGETS = {"heap": "heap,collector=drc", "capi": "capi"}
-"""Name in the results -> target."""
+from twinheap.fuzz.profiles import profile_named
+
+TARGETS = {
+    "heap": ("heap,collector=drc", PROFILE),
+    "capi": ("capi", PROFILE),
+    "capi wasm": ("capi", "wasm"),
+    "capi bodies": ("capi", "bodies"),
+}
+"""Name in the results -> target, and what the programs are made of: `bodies.py` says more about bodies."""
 MACHINE = "heap state machine"
 
 
@@ -48,8 +55,8 @@ def arguments() -> argparse.Namespace:
 def speed(options: argparse.Namespace) -> dict[str, Any]:
     """Ratios and rates."""
     names = options.target or list(TARGETS)
-    checked = {name: Checked(TARGETS[name]) for name in names}
-    bare = {name: Bare(TARGETS[name], checked[name].supported) for name in names}
+    checked = {name: Checked(*TARGETS[name]) for name in names}
+    bare = {name: Bare(TARGETS[name][0], checked[name].supported, profile_named(TARGETS[name][1])) for name in names}
     rounds: list[dict[str, Measured]] = []
     for at in range(1, options.rounds + 1):
         rounds.append(_round(options, at, checked, bare))

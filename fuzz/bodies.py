@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz import bodies_control, bodies_declared, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
+from twinheap.fuzz import bodies_carry, bodies_control, bodies_declared, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
 from twinheap.fuzz.bodies_exprs import make_array, make_object, object_, value
 from twinheap.fuzz.bodies_frame import ARRAY_OF, HELPER_COST, MAIN_COST, STRUCT_OF, Frame, Helper, Maker
 from twinheap.fuzz.bodies_stmts import some

@@ -97,7 +97,7 @@ def _arguments(m: Maker, helper: Helper) -> list[Tree]:
     ]
 
 
-@statement("calls", 6)
+@statement("calls", 4)
 def call(m: Maker, depth: int) -> Tree | None:
     helpers = [at for at, helper in enumerate(m.helpers) if m.here.cost + helper.cost * m.here.times <= m.here.allowed]
     if not helpers:

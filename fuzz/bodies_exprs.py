@@ -175,7 +175,8 @@ def pause(m: Maker) -> list[Tree]:
 
 def overwritten(m: Maker) -> Tree:
     """A variable gets another value, while the one before may wait on the operand stack."""
-    references = [number for number, type_ in enumerate(m.here.types) if is_reference(type_)]
+    strict = m.here.strict
+    references = [at for at, type_ in enumerate(m.here.types) if is_reference(type_) and at not in strict]
     if not references:
         return ("drop", leaf_object(m, m.pick(m.structs)))
     variable = m.pick(references)

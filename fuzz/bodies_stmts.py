@@ -20,8 +20,6 @@ from twinheap.fuzz.bodies_exprs import (
 )
 from twinheap.fuzz.bodies_frame import (
     ARRAY_OF,
-    MAIN_COST,
-    MOST_TIMES,
     STRUCT_OF,
     TRIES,
     Maker,
@@ -137,38 +135,6 @@ def fresh(m: Maker, type_: str) -> tuple[Tree, int | None]:
     if type_ in STRUCT_OF and m.chance(120):
         return make_object(m, type_, 1), 0
     return exact(m, type_, 2), None
-
-
-@statement("frames", 1.5)
-def carry(m: Maker, depth: int) -> Tree | None:
-    """A variable goes on to its next value, in a loop or not, while the one before waits on the operand stack."""
-    parameters = [number for number in range(m.here.params) if is_reference(m.here.types[number])]
-    if parameters and m.chance(90 if m.here.allowed == MAIN_COST else 210):
-        return _advance(m, m.pick(parameters))
-    times = 2 + m.upto(3)
-    if m.here.times * times > MOST_TIMES:
-        return None
-    type_ = interesting(m)
-    first, _ = fresh(m, type_)
-    variable = m.writable(type_)
-    m.learn(variable, None)
-    m.here.times *= times
-    inner = m.maybe(lambda: _advance(m, variable))
-    m.here.times //= times
-    return ("do", ("set", variable, first), ("repeat", times, inner))
-
-
-def _advance(m: Maker, variable: int) -> Tree:
-    """The next value, a collection, and a look at the one before."""
-    type_ = m.here.types[variable]
-    following: Tree = ("set", variable, fresh(m, type_)[0])
-    m.learn(variable, None)
-    waited = m.writable(type_)
-    m.learn(waited, None)
-    last: Tree = ("then", following, *pause(m), fresh(m, "extern")[0])
-    if waited == variable:
-        return ("do", following, look_at(m, variable))
-    return ("do", ("set2", waited, m.writable("extern"), ("get", variable), last), look_at(m, waited))
 
 
 @statement("frames", 4)

@@ -12,6 +12,7 @@ from twinheap.fuzz.draft import GC, OCLONE, ODROP, OWN, Draft, Place
 from twinheap.fuzz.motif_table import KIND, Registered, motif
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
+    CHURNS,
     GC_FOR,
     NEW_ASYNC,
     OOM_DROP,
@@ -251,4 +252,4 @@ def i31_table(g: Draft) -> None:
 def churn(g: Draft) -> None:
     """More handles made and dropped than any slack hides (`model/rules_resources.py`), heap or not."""
     if g.byte() < 40:  # it takes as long as a thousand ops
-        g.add(CHURN, (g.place.slot, g.upto(4), CHURNED[g.upto(len(CHURNED))]))
+        g.add(CHURN, (g.place.slot, g.upto(len(CHURNS)), CHURNED[g.upto(len(CHURNED))]))

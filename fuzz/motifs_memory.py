@@ -7,7 +7,7 @@ from typing import Final
 
 from twinheap.fuzz.draft import GC, OCLONE, SYNC, Draft
 from twinheap.fuzz.motif_table import Registered, motif, read
-from twinheap.model.ops import CODE, UNLIMITED
+from twinheap.model.ops import CODE, INT_KINDS, UNLIMITED
 
 MEMORY: Final[list[Registered]] = []
 """The motifs on memory, futures and stores."""
@@ -25,6 +25,7 @@ GC_FOR, OOM_TAKE, OOM_DROP = CODE["gc_for"], CODE["oom_take"], CODE["oom_drop"]
 NEW_ASYNC, GC_ASYNC, POLL, CANCEL = CODE["new_async"], CODE["gc_async"], CODE["poll"], CODE["cancel"]
 TO_RAW, FILL, FREE, CHURN = CODE["to_raw"], CODE["fill"], CODE["free"], CODE["churn"]
 WRONG_STORE = CODE["wrong_store"]
+CHURNS: Final = INT_KINDS["churn"].names
 
 
 # --- running out
@@ -168,10 +169,10 @@ def churn(g: Draft) -> None:
     count = (1000, 1500, 2000, 4000)[g.upto(4)]
     if g.byte() < 60:
         g.any_new(g.byte() & 1 == 0)
-    g.add(CHURN, (g.place.slot, g.upto(4), count))
+    g.add(CHURN, (g.place.slot, g.upto(len(CHURNS)), count))
     if g.byte() < 100:
         g.ext(True)
-        g.add(CHURN, (g.place.slot, g.upto(4), count))
+        g.add(CHURN, (g.place.slot, g.upto(len(CHURNS)), count))
 
 
 @motif(MEMORY, "bulk", 0.5, "fill")

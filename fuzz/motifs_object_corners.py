@@ -30,6 +30,8 @@ OBJECT_CORNERS: Final[list[Registered]] = []
 
 LONG_CHAIN: Final = 3500  # structs: more than a page holds
 CHAIN_LIMITS: Final = (PAGE, PAGE, PAGE + 1, 0)
+LARGE: Final = (1000, 4000, 4000, 7000)  # elements: a few such arrays fit into a page
+MOST_STORES: Final = 3  # of a program
 DATA, DATA_SET = CODE["data"], CODE["data_set"]
 EXN_NEW, EXN_GET, THROW, UPCAST, CHAIN = (CODE[name] for name in ("exn_new", "exn_get", "throw", "upcast", "chain"))
 
@@ -108,6 +110,23 @@ def odd_element(g: Draft) -> None:
     elif g.place.stale:
         g.add(ARRAY_NEW, (g.place.slot, ARRAY_NUMBER["externs"], 1, 0, g.pick(g.place.stale), 0))
     g.add(KIND, (array,))
+
+
+@motif(OBJECT_CORNERS, "arrays", 0.15, "array_new", "store_new")
+def refused_for_an_element(g: Draft) -> None:
+    """Arrays that are refused for what they should hold, in a store where few fit; then one that holds nothing."""
+    home = g.place
+    if not home.limited and (len(g.places) >= MOST_STORES or not g.new_place(PAGE)):
+        return
+    place = g.place
+    length = LARGE[g.upto(len(LARGE))]
+    name, value = ("anys", g.ext(True)) if g.byte() & 1 else ("externs", g.i31(True))  # each of the other hierarchy
+    for _ in range(1 + g.upto(5)):
+        g.add(ARRAY_NEW, (place.slot, ARRAY_NUMBER[name], length, 0, value, 0))
+    if g.byte() < 128:
+        g.add(CODE["gc"], (place.slot,))
+    g.made(ARRAY_NEW, (place.slot, ARRAY_NUMBER["externs"], length, 0, NULL, 1), True)
+    g.place = home
 
 
 @motif(OBJECT_CORNERS, "structs", 0.2, "struct_new")

@@ -28,6 +28,7 @@ class Profile(msgspec.Struct, frozen=True):
     heap, which ends the process of releases with K6 (semantics 3.1). `wasm`: share that run Wasm bodies.
     `tight`: share of those that begin with a store in which hardly anything is free. `churn`: share that begin by
     making and dropping thousands of handles. `engines`: share under an engine configuration other than the default.
+    `zeal`: share with a collection between every two steps (`zeal.py`), which take several times as long.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Profile(msgspec.Struct, frozen=True):
     tight: float = 0.04
     churn: float = 0.01
     engines: float = 0.35
+    zeal: float = 0.02
 
     def weight(self, group: str) -> float:
         """The factor on `group`."""
@@ -70,9 +72,11 @@ PROFILES: Final[dict[str, Profile]] = {
         Profile("bodies", (("tables", _SINGLE), ("raw", _SINGLE), ("typed", _SINGLE)), (6, 24), full=0.0, wasm=1.0),
         Profile("small", ops=(3, 14), full=0.01),
         Profile("host", wasm=0.0),
+        Profile("zeal", ops=(8, 30), full=0.0, churn=0.0, wasm=0.6, zeal=1.0),
     )
 }
-"""Every named profile. `host`: programs of host operations only; `bodies`: hardly anything but Wasm."""
+"""Every named profile. `host`: programs of host operations only; `bodies`: hardly anything but Wasm; `zeal`:
+collections everywhere."""
 
 
 def profile_named(name: str) -> Profile:

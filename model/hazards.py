@@ -22,7 +22,7 @@ from twinheap.model.known_waiting import overtaken
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
-WATCHED: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34"})
+WATCHED: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35"})
 """The defects that are looked for; of any other it is enough that a body may meet it."""
 
 _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
@@ -54,6 +54,7 @@ class Watched(Machine):
         self.collections = 0
         self.under: list[_Frame] = []  # the frames below the top, and the one on top
         self.declaring = False
+        self.merging = False  # a variable that branches write may be lost (K35)
         heap.watcher = self.collected
         self.store.watchers.append(heap.watcher)
 
@@ -65,10 +66,10 @@ class Watched(Machine):
         for names, obj in self.waiting:
             self._unlist(obj, names)
         for frame in self.under:
-            if frame.tries:
-                for held in (*frame.operands, *frame.variables):
-                    if type(held) is Obj:
-                        self._unlist(held, ("K28",))
+            lost = (*frame.operands, *frame.variables) if frame.tries else frame.variables if self.merging else ()
+            for held in lost:
+                if type(held) is Obj:
+                    self._unlist(held, [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])])
 
     def _unlist(self, obj: Obj, names: Collection[str]) -> None:
         """The object lives as long as it has a holder; the arguments' are those of the call, which lasts."""
@@ -229,4 +230,8 @@ def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     watched, env = may_hurt(text, heap.w.profile), env_of(text)
     for name in unsafe_in(text) - WATCHED:
         heap.store.harm(name)
-    return Watched(env, instance, heap) if watched else Machine(env, instance, heap)
+    if not watched:
+        return Machine(env, instance, heap)
+    machine = Watched(env, instance, heap)
+    machine.merging = "K35" in unsafe_in(text) & heap.w.profile.defects
+    return machine

@@ -71,7 +71,7 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
             return "K7"
         if "K30" in w.profile.defects and _half_counted(w, w.acting, broken.obj):
             return "K30"
-        return _full_of_leaks(w, w.acting, broken.obj)
+        return _full_of_leaks(w, w.acting, broken.obj) or _full_of_garbage(w, w.acting, broken.obj)
     return None
 
 
@@ -120,3 +120,10 @@ def _full_of_leaks(w: World, store: Store, obj: Obj) -> str | None:
     live = store.most_live
     load = Load(live.objects + len(leaks), live.bytes + sum(size for _, size in leaks))
     return min(leaks, key=lambda leak: int(leak[0][1:]))[0] if leaks and not store.must_fit(obj, load) else None
+
+
+def _full_of_garbage(w: World, store: Store, obj: Obj) -> str | None:
+    """K36: if everything that Wasm ever made in the store takes room, and only then, `obj` does not fit."""
+    live, made = store.most_live, store.wasm_made
+    full = Load(live.objects + made.objects, live.bytes + made.bytes)
+    return "K36" if "K36" in w.profile.defects and made.objects and not store.must_fit(obj, full) else None

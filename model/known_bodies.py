@@ -9,7 +9,7 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, REFERENCES
-from twinheap.model.known_waiting import SEQUENCES, overtakes
+from twinheap.model.known_waiting import SEQUENCES, merges, overtakes
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
@@ -55,10 +55,11 @@ _SAME_VALUE: Final = frozenset(
 
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
-    """The defects K3, K4, K15, K25, K26, K28, K31 to K34 that a body may meet; memory may be used too early after them.
+    """The defects K3, K4, K15, K25, K26, K28, K31 to K35 that a body may meet; memory may be used again after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
     K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`.
+    K35: see `merges`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -86,8 +87,8 @@ def unsafe_in(text: str) -> frozenset[str]:
         for at, part in enumerate(parts):
             if any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
-    if overtakes(text, _may_collect):
-        found.add("K34")
+    found |= {"K34"} if overtakes(text, _may_collect) else set()
+    found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
 
 

@@ -1,4 +1,4 @@
-"""Which bodies let a variable go on to another value while the one before waits on the operand stack (K34)."""
+"""Which bodies write variables so that compiled code loses sight of their values (K34, K35)."""
 
 from __future__ import annotations
 
@@ -75,3 +75,24 @@ def _written(form: Tree) -> set[str]:
         elif str(inner[0]).startswith("catch"):
             found |= {str(word) for word in inner[1:] if not isinstance(word, tuple)}
     return found
+
+
+@lru_cache(maxsize=CACHED)
+def merges(text: str, may_collect: Callable[[Tree], bool]) -> bool:
+    """Whether a function of a body that may collect writes a variable where control may or may not come by.
+
+    >>> always = lambda form: True
+    >>> merges("(body (main (if (get 3) (do (set 0 (new)))) (gc) (get 0)))", always)
+    True
+    >>> merges("(body (main (set 0 (new)) (gc) (if (get 3) (do (gc))) (get 0)))", always)
+    False
+    """
+    functions = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] in ("func", "main")]
+    return any(
+        any(form[0] in _BRANCHING and _written(form) for form in forms(function))
+        for function in functions
+        if may_collect(function)
+    )
+
+
+_BRANCHING: Final = frozenset({"if", "if_else", "block", "repeat", "try", "on_cast", "on_cast_fail", "on_non_null"})

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.model.entities import Obj
+from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OK, Observation
+from twinheap.model.ops import INT_KINDS
 from twinheap.model.rules_memory import begin_allocation
 from twinheap.model.rules_roots import store_at
 from twinheap.model.world import Broken, World, rule
@@ -20,21 +22,29 @@ ENTRY: Final = 64
 """Bytes for each owned root made before: a list that was long is not trimmed until it is twice as long (2.3)."""
 
 
-@rule("churn", "ok/i31 ok/extern ok/clone ok/global")
+_OBJECTS: Final = {"struct": ("node", (None, None)), "array": ("externs", (None,) * 3), "exn": ("one", (None,))}
+"""What is churned of each kind: the object's type, and what is in it."""
+
+
+@rule("churn", "ok/i31 ok/extern ok/clone ok/global ok/struct ok/array ok/exn")
 def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
     """Makes and drops `count` roots; the bytes by which the process grew in the second half are bounded (TH501)."""
     store = store_at(w, slot)
     w.collects(store)
-    name = w.case = ("i31", "extern", "clone", "global")[what]
+    name = w.case = INT_KINDS["churn"].names[what]
     grown = obs.values[0] if len(obs.values) == 1 else None
     if obs.outcome != OK or type(grown) is not int:
         raise Broken("TH109", "ok: a number of bytes")
-    if name == "extern":
+    made: Obj | None = Obj(0, slot) if name == "extern" else None
+    if name in _OBJECTS:
+        type_, cells = _OBJECTS[name]
+        made = build(w, store, name, NUMBER_OF[name][type_], cells)
+    if made:
         begin_allocation(store)
         store.empty = False
     store.forget_exactness()  # the moments of trims and collections inside are not predicted
-    if name == "extern" and w.profile.collector == "null":  # nothing is ever reclaimed
-        store.may_be_left(Obj(0, slot), count)
+    if made and w.profile.collector == "null":  # nothing is ever reclaimed
+        store.may_be_left(made, count)
         return
     allowed = SLACK + SHARE * count + ENTRY * store.owned_made
     if grown > allowed:

@@ -166,6 +166,8 @@ class Heap:
         self._may_fail(obj)
         self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
         self.store.add(obj)
+        made = self.store.wasm_made
+        self.store.wasm_made = Load(made.objects + 1, made.bytes + self.store.block(obj))
         self.read(obj)
         self.loose[obj.value] = obj
         return obj

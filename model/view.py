@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from twinheap.model.body import reaches_far
 from twinheap.model.builder import Builder
 from twinheap.model.engines import DEFAULT, FEATURES, feature
-from twinheap.model.ops import BRACKETS, CALLS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
+from twinheap.model.ops import BRACKETS, CALLS, CHURNED_OBJECTS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
 from twinheap.model.program import Config, Program
 
 ALL_OPS: Final = frozenset(spec.name for spec in OPS) | FEATURES
@@ -40,6 +40,7 @@ NO_BODY: Final = "(body (main (null extern)))"
 
 _LEND: Final = CODE["lend"]
 _WRONG: Final = CODE["wrong_store"]
+_CHURN: Final = CODE["churn"]
 _USE_OWN: Final = INT_KINDS["use"].names.index("own")  # a use of `wrong_store` that only LIFO handles have
 
 
@@ -152,7 +153,7 @@ class _Resolver:
     def _plain(self, op: Op) -> bool:
         """Whether the builder took it."""
         step = self.plan[op[0]]
-        if step is None:
+        if step is None or (op[0] == _CHURN and not self._churns(op[2])):
             return False
         ends = step.ends
         operands = list(op[1:ends])
@@ -180,6 +181,10 @@ class _Resolver:
         if released and made and self.scopes and self.scopes[-1] is not None:
             self.scopes[-1].append(made[0])
         return True
+
+    def _churns(self, what: int) -> bool:
+        needed = CHURNED_OBJECTS.get(INT_KINDS["churn"].names[what])
+        return needed is None or self.plan[CODE[needed]] is not None
 
 
 def view(program: Program, supported: frozenset[str]) -> Program:

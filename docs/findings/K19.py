@@ -382,13 +382,18 @@ class ObjectApi(WasmApi):
         self.say(self.failed(error))
         return None if error else handle
 
-    def exn_new(self, store: Store, *fields: tuple[str, Any]) -> Handle | None:
+    def _tag(self, store: Store, fields: tuple[tuple[str, Any], ...]) -> Any:
+        """A new tag for exceptions with such fields."""
         params, results = ByteVec(), ByteVec()
         types = (PTR * len(fields))(*(self._copy(EXTERN if kind == "extern" else ANY).value for kind, _ in fields))
         self.call("wasm_valtype_vec_new", None, ctypes.byref(params), ctypes.c_size_t(len(fields)), types)
         made = self.call("wasm_functype_new", PTR, ctypes.byref(params), ctypes.byref(results))
         tag, tag_type = ctypes.create_string_buffer(24), self.call("wasm_tagtype_new", PTR, PTR(made))
         self.call("wasmtime_tag_new", PTR, PTR(store.context), PTR(tag_type), tag)
+        return tag
+
+    def exn_new(self, store: Store, *fields: tuple[str, Any]) -> Handle | None:
+        tag = self._tag(store, fields)
         handle, values, size = self._handle(store, EXN), self._fields(store, fields), ctypes.c_size_t(len(fields))
         error = self.call("wasmtime_exnref_new", PTR, PTR(store.context), tag, values, size, PTR(handle.at))
         return self._made(handle, error)

@@ -7,13 +7,19 @@ import ctypes
 from collections.abc import Callable
 from typing import Any, Final
 
-from twinheap.model.ops import INT_KINDS, Op
+from twinheap.model.kit import ARRAYS, STRUCTS, TAGS
+from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, NULL, Op
 from twinheap.targets.capi.limits import StoreState
-from twinheap.targets.capi.machine_slots import SlotOps
+from twinheap.targets.capi.machine_objects import ObjectOps
 from twinheap.targets.capi.valtypes import RefType
 from twinheap.targets.machine import Raw
 
 _CHURNS: Final = INT_KINDS["churn"].names
+_ALLOCATED: Final = frozenset({"extern", *CHURNED_OBJECTS})
+_NODE: Final = next(at for at, made in enumerate(STRUCTS) if made.name == "node")
+_EXTERNS: Final = next(at for at, made in enumerate(ARRAYS) if made.name == "externs")
+_ONE: Final = next(at for at, tag in enumerate(TAGS) if tag.name == "one")
+_LENGTH: Final = 3  # elements of an array
 _COLLECT_EVERY: Final = 256  # externrefs: their host data is released by collections
 
 
@@ -37,7 +43,7 @@ def bytes_in_use() -> int:
     return int(info.uordblks + info.hblkhd)
 
 
-class ResourceOps(SlotOps):
+class ResourceOps(ObjectOps):
     """The op `churn`."""
 
     def op_churn(self, op: Op) -> Raw:
@@ -47,13 +53,17 @@ class ResourceOps(SlotOps):
         root, spare = api.memory.take_any(), api.memory.take_any()
         extern = api.memory.take_extern()
         api.anyref_from_i31(context, 1, root)
-        step = self._step(_CHURNS[what], context, root, spare, extern)
+        churned = _CHURNS[what]
+        if churned in CHURNED_OBJECTS:
+            step = self._object_step(churned, store, spare)
+        else:
+            step = self._step(churned, context, root, spare, extern)
         grown = 0
         for half in (count - count // 2, count // 2):  # the first warms up
             start = bytes_in_use()
             for at in range(half):
                 step(at)
-            if _CHURNS[what] == "extern":
+            if _CHURNS[what] in _ALLOCATED:
                 api.gc(context)
             grown = bytes_in_use() - start
         api.anyref_unroot(context, root)
@@ -61,6 +71,30 @@ class ResourceOps(SlotOps):
             api.memory.give_any(address)
         api.memory.give_extern(extern)
         return ("ok", (max(grown, 0),))
+
+    def _object_step(self, what: str, store: StoreState, spare: int) -> Callable[[int], Any]:
+        """One object with null in it made and dropped."""
+        api, context, objects = self._api, store.context, self._objects(store)
+        values = self._fields(STRUCTS[_NODE].fields, 0, (NULL, NULL)) or 0  # other kinds take the extern in it
+        last = values + api.shape.val_size
+        makers: dict[str, Callable[[], str | None]] = {
+            "struct": lambda: objects.struct_new(store, context, _NODE, values, spare),
+            "array": lambda: objects.array_new(store, context, _EXTERNS, last, _LENGTH, spare),
+            "exn": lambda: objects.exn_new(store, context, _ONE, last, spare),
+        }
+        make = makers[what]
+        unroot = self._exn_unroot if what == "exn" else api.anyref_unroot
+
+        def made(at: int) -> None:
+            if make() is None:
+                unroot(context, spare)
+            if at % _COLLECT_EVERY == _COLLECT_EVERY - 1:
+                api.gc(context)
+
+        return made
+
+    def _exn_unroot(self, _: int, handle: int) -> None:
+        self._api.library.bound("wasmtime_exnref_unroot")(handle)
 
     def _step(self, what: str, context: int, root: int, spare: int, extern: int) -> Callable[[int], Any]:
         """One handle made and dropped."""

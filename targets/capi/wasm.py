@@ -109,7 +109,7 @@ class Wasm:
         self._get_global, self._value = bound("wasmtime_global_get"), ctypes.create_string_buffer(api.shape.val_size)
         self._callbacks = {name: CALLBACK(function) for name, function in host.items()}
         self._host = self._host_linker()
-        self.exceptions = api.shape.major >= EXCEPTIONS_FROM and self._accepts(TAG_MODULE)
+        self.exceptions = api.shape.major >= EXCEPTIONS_FROM and self.compile_once(TAG_MODULE)
         """Whether bodies may use exceptions."""
 
     def _host_linker(self) -> int:
@@ -142,7 +142,8 @@ class Wasm:
 
     # --- modules
 
-    def _accepts(self, code: bytes) -> bool:
+    def compile_once(self, code: bytes) -> bool:
+        """Compiles a module and drops it; whether the release accepts it."""
         made = self._compiled(code)
         if isinstance(made, str):
             return False

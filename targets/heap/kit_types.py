@@ -55,6 +55,7 @@ KIT_OF: Final[dict[HeapObjectType, ObjectType]] = {
 
 def kit_tag(store: "Store", number: int) -> Tag:
     """A tag of the host's own in a store, which is no instance's: all are made with the first."""
+    # mutant f22 below: if number >= 0:
     if not store.host_tags:
         store.host_tags = [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
     return store.host_tags[number]

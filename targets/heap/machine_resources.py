@@ -4,21 +4,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
-from twinheap.model.ops import INT_KINDS, Op
-from twinheap.targets.heap import I31, AnyRef, ExternRef, GcHeapOutOfMemory, Global, RootScope, Store
-from twinheap.targets.heap.machine_memory import MemoryOps
+from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, Op
+from twinheap.targets.heap import (
+    I31,
+    AnyRef,
+    ArrayRef,
+    ExnRef,
+    ExternRef,
+    GcHeapOutOfMemory,
+    Global,
+    RootScope,
+    Store,
+    StructRef,
+)
+from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES, kit_tag
+from twinheap.targets.heap.machine_exceptions import ExceptionOps
 from twinheap.targets.machine import Raw
 
 ENTRY_BYTES: Final = 32
 """What an entry counts for: about what a list entry with its slab slot takes in Wasmtime (semantics 2.3, K8)."""
 
 _CHURNS: Final = INT_KINDS["churn"].names
+_ALLOCATED: Final = frozenset({"extern", *CHURNED_OBJECTS})
+_LENGTH: Final = 3  # elements of an array
 _COLLECT_EVERY: Final = 256  # as on the C API
 
 
-class ResourceOps(MemoryOps):
+class ResourceOps(ExceptionOps):
     """The op `churn`."""
 
     def op_churn(self, op: Op) -> Raw:
@@ -31,7 +46,7 @@ class ResourceOps(MemoryOps):
             start = _entries(store)
             for number in range(half):
                 step(number)
-            if _CHURNS[what] == "extern":
+            if _CHURNS[what] in _ALLOCATED:
                 store.gc()
             grown = _entries(store) - start
         return ("ok", (max(grown, 0) * ENTRY_BYTES,))
@@ -51,6 +66,8 @@ class ResourceOps(MemoryOps):
                     store.gc()
 
             return extern
+        if what in CHURNED_OBJECTS:
+            return lambda number: _made(store, what, number)
         with RootScope(store):
             root = AnyRef.from_i31(store, I31.wrapping_u32(1))
             if what == "global":
@@ -58,6 +75,19 @@ class ResourceOps(MemoryOps):
                 return lambda _: _owned(store, lambda: item.get(store)).drop()
             owned = root.to_owned_rooted(store)
         return lambda _: _clone(store, owned)
+
+
+def _made(store: Store, what: str, number: int) -> None:
+    """An object with null in it, made and dropped."""
+    makers = {
+        "struct": lambda: StructRef.new(store, STRUCT_TYPES["node"], [None, None]),
+        "array": lambda: ArrayRef.new(store, ARRAY_TYPES["externs"], None, _LENGTH),
+        "exn": lambda: ExnRef.new(store, kit_tag(store, 0), [None]),
+    }
+    with suppress(GcHeapOutOfMemory):
+        _owned(store, makers[what]).drop()
+    if number % _COLLECT_EVERY == _COLLECT_EVERY - 1:
+        store.gc()
 
 
 def _owned(store: Store, make: Callable[[], Any]) -> Any:
@@ -75,5 +105,5 @@ def _clone(store: Store, owned: Any) -> None:
 def _entries(store: Store) -> int:
     """Entries of everything that the store keeps beside its heap and that could grow."""
     roots = store.roots
-    lists = (roots.lifo_refs, roots.owned_refs, roots.liveness, store.host_data.entries, store.globals)
+    lists = (roots.lifo_refs, roots.owned_refs, roots.liveness, store.host_data.entries, store.globals, store.tags)
     return sum(len(entries) for entries in lists)

@@ -135,6 +135,10 @@ _OTHERS: Final = (
     _own("t28", DRC, "no collection when growth is refused", "limit 64: 2047 n in a scope, raw of one, exit, 2047 n"),
     _own("t29", ALL, "eq compares handles", "a=n(1), b=conv of a, eq: false"),
     _own("t30", ALL, "no trim in a store without heap (K8)", "3000 x (own(i31), drop): the list has 3000 entries"),
+    _own("t31", DRC, "a host function's result is not exposed", "{a=n(1), typed give(a)}: 1 goes with the scope"),
+    _own("t32", ALL, "a typed call takes any object for any object type", "a=struct, typed(box, a): ok"),
+    _own("t33", ALL, "roots in one place are the same root", "{a=n(1)}, b=n(2), rooted_eq(a, b): true"),
+    _own("t34", ALL, "the heap is made whatever the limiter says", "limiter: no, n(1): out of memory"),
 )
 
 _OBJECTS: Final = (
@@ -168,6 +172,7 @@ _OBJECTS: Final = (
     _own("f19", ALL, "array.fill sets one element", "array of 3, fill 0..3, get 2: null"),
     _own("f20", ALL, "subtypes are not told from other types", "struct(ref node) of a node's subtype: err:type"),
     _own("f21", ALL, "a field of one struct type takes any struct", "node.0 = box: ok, not err:type"),
+    _own("f22", FREEING, "an exception makes the store's tags anew", "churn exn 3000: the store has 9000 tags"),
 )
 
 _WASM: Final = (
@@ -201,6 +206,8 @@ _WASM: Final = (
     _own("w28", COPYING, "private globals of a body are no roots", "run {g=struct()}, gc, run {test struct g}: 0"),
     _own("w29", DRC, "what a private global is at first is not counted", "run {}, gc, run {test struct g}: 0"),
     _own("w30", DRC, "active segments count nothing", "run {}, gc, run {test struct t[0]}: 0"),
+    _own("w31", FREEING, "a selected operand is no root (K3)", "run {v, w = select(new, null, 1), {gc}, see v}: gone"),
+    _own("w32", FREEING, "an array from a segment is no root (K4)", "run {v, w = array.new_data, {gc}, v.length}"),
 )
 
 MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS, *_WASM)}

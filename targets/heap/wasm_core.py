@@ -61,6 +61,8 @@ class Core:
         frame = self.frame
         depth = len(frame.refs)
         for form in forms:
+            # mutant w31: if form[0] == "select": frame.numbers.append(self.eval(form)); frame.refs.append(0); continue
+            # mutant w32: if "data" in form[0]: frame.numbers.append(self.eval(form)); frame.refs.append(0); continue
             frame.push(self.eval(form))
         return depth
 
@@ -157,9 +159,12 @@ class Core:
         return self.frame.at(form[1])
 
     def _set2(self, form: Form) -> None:
-        depth = len(self.frame.refs)
+        frame = self.frame
+        depth = len(frame.refs)
         for place, part in zip(form[1:3], form[3:], strict=True):
-            self.frame.push(self.given(part, place in self.strict))
+            # mutant w31: if part[0] == "select": frame.numbers.append(self.eval(part)); frame.refs.append(0); continue
+            # mutant w32: if "data" in part[0]: frame.numbers.append(self.eval(part)); frame.refs.append(0); continue
+            frame.push(self.given(part, place in self.strict))
         one, other = self.pop(depth)
         self.frame.set(form[2], other)  # as on the operand stack: the last one first
         self.frame.set(form[1], one)

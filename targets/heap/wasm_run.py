@@ -35,8 +35,14 @@ class Interpreter(Arrays):
         Raises `Unrooted` for a stale argument; `Trap`; `ThrownException`, and the exception is pending;
         `GcHeapOutOfMemory`.
         """
-        if sys.getrecursionlimit() < PYTHON_FRAMES:
-            sys.setrecursionlimit(PYTHON_FRAMES)
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, PYTHON_FRAMES))
+        try:
+            return self._run(arguments, selector)
+        finally:
+            sys.setrecursionlimit(limit)  # outside of runs a heap that recurses too deeply must show
+
+    def _run(self, arguments: list[Handle[Any] | None], selector: int) -> Rooted[ExternRef] | None:
         raw = [0 if handle is None else handle.to_raw(self.store) for handle in arguments]
         before = self.own.points
         try:

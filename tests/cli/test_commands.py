@@ -39,6 +39,7 @@ positional arguments:
     corpus        stored programs: ls, add, min
     explain       what a verdict code or a known defect means
     targets       what can be tested here, and what each target supports
+    leaks         does the process grow while a program is repeated?
     check-executor
                   does an executor speak the wire?
     wheels        Wasmtime releases in the cache: ls, fetch, rm
@@ -342,3 +343,11 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_leaks(twinheap, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "one.twin").write_text("twinheap program 1\nO1 = ext_new_owned S0 v0\n")
+    outcome = twinheap("leaks", "-t", "heap", "--repeats", "50", "one.twin")
+    assert outcome == (0, "0 of 1 programs leak on heap\n", "")
+    assert twinheap("leaks", "--repeats", "0").code == 2
+    assert "unknown generator profile" in twinheap("leaks", "-t", "heap", "--profile", "no").err

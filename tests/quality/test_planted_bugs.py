@@ -14,7 +14,7 @@ from twinheap.fuzz.messages import HuntJob
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.profiles import DEFAULT
 from twinheap.fuzz.replay import load
-from twinheap.model.text import dumps
+from twinheap.model.text import dumps, loads
 
 MUTANTS = Path(__file__).resolve().parents[2] / "corpus" / "mutants"
 SEED = 20260101
@@ -42,6 +42,18 @@ AREAS = {
     "out-of-memory errors": "heap,collector=copying,mutant=t26",
     "other stores": "heap,mutant=t07",
 }
+
+
+def test_a_run_of_a_body_leaves_the_depth_of_recursion_as_it_was() -> None:
+    """The cascade of m30 is told by the interpreter's own limit, which bodies need to be higher."""
+    runs = "B0: (body (main (null extern)))\nI1 = inst S0\nL2 = run I1 0 v0 null null null 0 lifo\n"
+    program = loads(f"twinheap program 1\n{runs}O3 = chain S0 1000\nodrop O3\n").program
+    differ = opener_for()("heap,mutant=m30")
+    try:
+        (judged,) = differ.run([program])
+    finally:
+        differ.close()
+    assert [verdict.code for verdict in judged.verdicts] == ["TH401"]
 
 
 def killer_ops(target: str) -> int:

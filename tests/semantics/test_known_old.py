@@ -84,6 +84,9 @@ OVERTAKEN = (
 )
 """K34: a variable goes on to null while its struct waits."""
 
+MERGED = "(set 2 (struct.new_default box)) (if (i32 0) (do (set 2 (null any)))) (gc) (see (to_extern (get 2)))"
+"""K35: a branch may write the variable that alone holds a struct."""
+
 ARRAY = "(array.new_default anys (i32 3))"
 I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
 
@@ -99,6 +102,7 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
         (main(f"(try (catch_all) (set 4 {ARRAY}) (gc) (drop (get 4)))"), HANG, "43", "44", "K28"),
         (main(f"(drop {OVERTAKEN})"), CLASH, "44", "46", "K34"),
         (main(f"(drop {OVERTAKEN})"), CLASH, "32", "31", "K34"),
+        (main(MERGED), CLASH, "31", "32", "K35"),
         ("(body (active 1 0 eq (i31 (i32 1))) (main (null extern)))", CLASH, "45", "46", "K16"),
         (main("(drop (struct.new_default empty)) (gc)"), CLASH, "31", "33", "K25"),
         (main(f"(drop {WAITS})"), HANG, "36", "44", "K3"),
@@ -268,3 +272,18 @@ def test_an_exception_that_something_else_holds(drop: str, name: str | None) -> 
     seen = [OK, OK, Observation("exn"), *([OK] if drop else []), OK, Observation("ok", ("nonnull",)), CLASH]
     assert known("45", text, *seen) == name
     assert known("46", text, *seen) is None
+
+
+def test_a_variable_of_several_branches_that_holds_nothing_alone() -> None:
+    """Of K35."""
+    held = MERGED.replace("(if", "(global.set 2 (get 2)) (if")
+    assert ends("31", main(held), CLASH) is None
+    assert ends("31", main(MERGED.replace("(gc) ", "")), CLASH) is None
+
+
+def test_wasm_that_fills_a_heap_with_garbage() -> None:
+    """K36, and only as much of it as fills the heap of 512 KiB of these releases."""
+    for times, releases, name in ((50, ("29", "30"), "K36"), (50, ("31",), None), (5, ("29", "30"), None)):
+        body = main(f"(repeat {times} (drop (array.new_default longs (i32 4000))))")
+        for release in releases:
+            assert ends(release, body, Observation("err:oom")) == name

@@ -6,9 +6,10 @@ import pytest
 
 from twinheap.model.judge import judge
 from twinheap.model.observation import Observation
-from twinheap.model.ops import INT_KINDS
+from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS
 from twinheap.model.profiles import Profile, profile_for
 from twinheap.model.text import loads
+from twinheap.model.view import ALL_OPS, view
 from twinheap.targets.heap.machine import HeapMachine
 from twinheap.targets.registry import COLLECTORS
 
@@ -38,7 +39,7 @@ def test_nothing_grows(collector: str, what: str, heap: bool) -> None:
 
 
 @pytest.mark.parametrize("collector", COLLECTORS)
-@pytest.mark.parametrize("what", [name for name in CHURNS if name != "extern"])
+@pytest.mark.parametrize("what", ["i31", "clone", "global"])
 def test_without_trims_the_owned_roots_of_a_store_without_heap_pile_up(collector: str, what: str) -> None:
     machine = HeapMachine(collector, defects=frozenset({"k8"}))
     assert codes(machine, f"churn S0 {what} 3000") == ["TH501"]
@@ -63,6 +64,30 @@ def test_what_churn_frees_besides_is_judged() -> None:
     assert judged(text, [*made, Observation("ok", (0,), (0, 1)), *end], DRC) == ["TH201"]
     assert judged(text, [*made, Observation("ok", ()), *end], DRC) == ["TH109"]
     assert judged(text, [*made, Observation("err:oom", (0,)), *end], DRC) == ["TH109"]
+
+
+@pytest.mark.parametrize("what", CHURNED_OBJECTS)
+def test_objects_that_leave_something_beside_the_heap_are_told(what: str) -> None:
+    text = f"churn S0 {what} 1000"
+    end = [Observation("ok")] * 3
+    assert judged(text, [Observation("ok", (500,)), *end], DRC) == []
+    assert judged(text, [Observation("ok", (64_000,)), *end], DRC) == ["TH501"]
+    assert judged(text, [Observation("ok", (64_000,)), *end], NULL) == []  # the heap itself grows, and may
+
+
+@pytest.mark.parametrize("what", CHURNED_OBJECTS)
+def test_objects_are_churned_where_the_host_can_make_them(what: str) -> None:
+    program = loads(f"twinheap program 1\nchurn S0 {what} 1000\nchurn S0 i31 1000\n").program
+    able = view(program, ALL_OPS - {name for name in CHURNED_OBJECTS.values() if name != CHURNED_OBJECTS[what]})
+    unable = view(program, ALL_OPS - {CHURNED_OBJECTS[what]})
+    assert (len(able), len(unable)) == (2, 1)
+
+
+def test_room_that_churned_objects_took_is_not_asked_back_where_nothing_is_collected() -> None:
+    text = "S0: limit=65536\nchurn S0 array 5000\nO1 = ext_new_owned S0 v0"
+    full = [Observation("ok", (0,)), Observation("err:oom", (), (0,)), *[Observation("ok")] * 3]
+    assert judged(text, full, NULL) == []
+    assert judged(text, full, DRC) == ["TH301"]
 
 
 def test_where_nothing_is_collected_churn_takes_room() -> None:

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "corpus": ("corpus", "stored programs: ls, add, min"),
     "explain": ("explain", "what a verdict code or a known defect means"),
     "targets": ("targets", "what can be tested here, and what each target supports"),
+    "leaks": ("leaks", "does the process grow while a program is repeated?"),
     "check-executor": ("check_executor", "does an executor speak the wire?"),
     "wheels": ("wheels", "Wasmtime releases in the cache: ls, fetch, rm"),
     "rust": ("rust", "executors on Wasmtime's Rust API: build, ls"),

@@ -7,6 +7,7 @@ import ctypes
 from typing import Any
 
 from twinheap.reporters.capi_script import ANY, EXN, EXTERN, KINDS, PTR, U32, ByteVec, Handle, Store
+from twinheap.reporters.capi_script_ops import bytes_in_use
 from twinheap.reporters.capi_script_wasm import WasmApi
 
 NUMBERS: dict[int, Any] = {0: ctypes.c_int32, 1: ctypes.c_int64, 2: ctypes.c_float, 3: ctypes.c_double}
@@ -62,13 +63,18 @@ class ObjectApi(WasmApi):
         self.call("wasmtime_array_ref_pre_delete", None, PTR(made))
         return self._made(handle, error)
 
-    def exn_new(self, store: Store, *fields: tuple[str, Any]) -> Handle | None:
+    def _tag(self, store: Store, fields: tuple[tuple[str, Any], ...]) -> Any:
+        """A new tag for exceptions with such fields."""
         params, results = ByteVec(), ByteVec()
         types = (PTR * len(fields))(*(self._copy(EXTERN if kind == "extern" else ANY).value for kind, _ in fields))
         self.call("wasm_valtype_vec_new", None, ctypes.byref(params), ctypes.c_size_t(len(fields)), types)
         made = self.call("wasm_functype_new", PTR, ctypes.byref(params), ctypes.byref(results))
         tag, tag_type = ctypes.create_string_buffer(24), self.call("wasm_tagtype_new", PTR, PTR(made))
         self.call("wasmtime_tag_new", PTR, PTR(store.context), PTR(tag_type), tag)
+        return tag
+
+    def exn_new(self, store: Store, *fields: tuple[str, Any]) -> Handle | None:
+        tag = self._tag(store, fields)
         handle, values, size = self._handle(store, EXN), self._fields(store, fields), ctypes.c_size_t(len(fields))
         error = self.call("wasmtime_exnref_new", PTR, PTR(store.context), tag, values, size, PTR(handle.at))
         return self._made(handle, error)
@@ -89,6 +95,37 @@ class ObjectApi(WasmApi):
         self.call("wasmtime_struct_ref_pre_delete", None, PTR(pre))
         self.say(f"ok({made})")
         return head if made else None
+
+    def churn_objects(self, store: Store, what: str, count: int, most: int) -> None:
+        """Makes and drops `count` objects; the second half may add `most` bytes to what malloc has handed out."""
+        context, handle = PTR(store.context), self._handle(store, EXN if what == "exn" else ANY)
+        fields = [("any", None)] * (what == "struct") + [("extern", None)]
+        values, size, tag = self._fields(store, tuple(fields)), ctypes.c_size_t(len(fields)), PTR()
+        if what == "exn":
+            tag = self._tag(store, tuple(fields))
+        else:
+            of = self.object_type["node" if what == "struct" else "externs"]
+            pre = self.call(f"wasmtime_{what}_ref_pre_new", PTR, context, PTR(of))
+        grown = 0
+        for half in (count - count // 2, count // 2):
+            before = bytes_in_use()
+            for number in range(half):
+                if what == "exn":
+                    error = self.call("wasmtime_exnref_new", PTR, context, tag, values, size, PTR(handle.at))
+                else:
+                    length = size if what == "struct" else U32(3)
+                    error = self.call(f"wasmtime_{what}ref_new", PTR, context, PTR(pre), values, length, PTR(handle.at))
+                if error:
+                    self.failed(error)
+                else:
+                    self._unroot(handle)
+                if number % 256 == 255:
+                    self._collect(store.context)
+            self._collect(store.context)
+            grown = bytes_in_use() - before
+        if what != "exn":
+            self.call(f"wasmtime_{what}_ref_pre_delete", None, PTR(pre))
+        self.say("ok" if grown <= most else f"{grown} bytes")
 
     # --- fields and elements
 

@@ -20,7 +20,7 @@ from twinheap.model.program import Program
 from twinheap.model.view import ALL_OPS, view
 from twinheap.model.wat import kit_module, module, types_module
 from twinheap.reporters.capi_script_objects import ObjectApi
-from twinheap.reporters.script_main import LOWERED, RENAMED, Main
+from twinheap.reporters.script_main import LOWERED, RENAMED, Main, churns_objects
 from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
@@ -60,6 +60,8 @@ def script(program: Program, meta: Mapping[str, str]) -> str:
         raise ScriptError("a script has no far helpers: show the program as text or wat")
     asked = view(program, supported)
     names = {RENAMED.get(OPS[op[0]].name, OPS[op[0]].name) for op in asked.all_ops}
+    if any(map(churns_objects, asked.ops)):
+        names.add("struct_new")  # its types, and the class that knows objects
     bodies = [module(body) for body in asked.config.bodies]
     main = "\n".join(Main(asked, _expected(asked), bodies).lines()) + "\n"
     used = {"library_from_arguments", "guarded", "CApi", *re.findall(r"\bapi(\.\w+)", main)}

@@ -9,7 +9,7 @@ from itertools import pairwise
 from twinheap.model.engines import ENGINES
 from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field, stored_number
 from twinheap.model.observation import OOM, SKIP, Observation
-from twinheap.model.ops import CALLS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
+from twinheap.model.ops import CALLS, CHURNED_OBJECTS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
 from twinheap.model.program import Program, closing, results_of, slots_of
 from twinheap.model.rules_resources import SHARE, SLACK
 from twinheap.model.text import format_op, kinds_of
@@ -19,7 +19,7 @@ LOWERED = {"owned_drop_thread": "odrop", "run_exn": "run", "call": "call_back", 
 
 RENAMED = LOWERED | {"raise": "raise_"}
 
-_RESULT = CODE["result"]
+_RESULT, _CHURN = CODE["result"], CODE["churn"]
 _HOST = re.compile(r'import "host" "(\w+)"')
 _SIGNATURES = {"see": "e:", "note": "i:", "gc": ":", "clear": ":", "new": ":e", "pass": "e:e", "cb": "e:e"}
 
@@ -80,7 +80,7 @@ class Main:
             yield "    api.pooling()"
         yield "    api.start()"
         names = {OPS[op[0]].name for op in self._program.ops}
-        if names & {"struct_new", "array_new", "chain"}:
+        if names & {"struct_new", "array_new", "chain"} or any(map(churns_objects, self._program.ops)):
             yield "    api.object_types(TYPES, STRUCTS, ARRAYS)"
         if "inst" in names:
             yield "    api.link(KIT)"
@@ -150,7 +150,8 @@ class Main:
         spec = OPS[op[0]]
         special: Callable[[int, Op], list[str]] | None = getattr(self, f"_{RENAMED.get(spec.name, spec.name)}", None)
         words = special(at, op) if special else self._words(op)
-        return f"api.{RENAMED.get(spec.name, spec.name)}({', '.join(words)})"
+        name = "churn_objects" if churns_objects(op) else RENAMED.get(spec.name, spec.name)
+        return f"api.{name}({', '.join(words)})"
 
     def _words(self, op: Op) -> list[str]:
         given = zip(OPS[op[0]].params, op[1:], strict=False)
@@ -194,6 +195,11 @@ class Main:
     def _churn(self, _: int, op: Op) -> list[str]:
         what = INT_KINDS["churn"].names[op[2]]
         return [self._slot(op[1]), f'"{what}"', str(op[3]), str(SLACK + SHARE * op[3])]
+
+
+def churns_objects(op: Op) -> bool:
+    """Whether an op makes and drops objects, for which a script needs their types."""
+    return op[0] == _CHURN and INT_KINDS["churn"].names[op[2]] in CHURNED_OBJECTS
 
 
 def _bounds(program: Program, expected: Sequence[Observation]) -> dict[int, tuple[list[int], list[int]]]:

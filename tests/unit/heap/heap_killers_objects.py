@@ -154,6 +154,12 @@ def f20(p):
     p.see(p.heap.StructRef.new(p.store, wrapper, [value]).field(p.store, 0) is None)
 
 
+def f22(p):
+    from twinheap.targets.heap.kit_types import kit_tag
+
+    p.see([kit_tag(p.store, 0) is kit_tag(p.store, 0), len(p.store.tags)])
+
+
 def f21(p):
     this = p.heap.RefType(p.heap.HeapType.STRUCT, concrete=p.heap.This.THIS)
     node = p.heap.StructType([p.heap.FieldType(this)])

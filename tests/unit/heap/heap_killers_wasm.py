@@ -136,3 +136,14 @@ BOX = "(struct.new_default box)"
 w28 = own_object(f"(global any {BOX})", "(global.get 7)")
 w29 = own_object(f"(global any {BOX})", "(global.get 7)")
 w30 = own_object(f"(active 1 0 any {BOX})", "(table.get 1 (i32 0))")
+
+
+def waiting(type_, operand, look):
+    """An operand that waits for collections, after which its block is used again."""
+    return running(
+        f"(main (local {type_} extern) (set2 4 5 {operand} (then (gc) (drop (new)) (gc) (new))) {look} (null extern))"
+    )
+
+
+w31 = waiting("extern", "(select (new) (null extern) (i32 1))", "(see (get 4))")
+w32 = waiting("bytes", "(array.new_data bytes (i32 0) (i32 9))", "(note (array.get bytes (get 4) (i32 8)))")

@@ -9,7 +9,7 @@ use crate::api::{Api, Context};
 use crate::objects::{hierarchy_of, number_for, Kind, Objects, MAX_FIELDS};
 use crate::outcome::{Observation, Reply, Stop};
 
-type Row = Vals<MAX_FIELDS>;
+pub(super) type Row = Vals<MAX_FIELDS>;
 
 impl Machine {
     /// A store's context, and the types of its engine with the functions that they need.

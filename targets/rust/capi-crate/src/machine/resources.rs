@@ -1,5 +1,6 @@
 //! Whether the process grows while handles are made and dropped (docs/spec/semantics.md 2.3).
 
+use super::objects::Row;
 use super::Machine;
 use crate::abi::{Hierarchy, Item, Val};
 use crate::api::Context;
@@ -7,6 +8,14 @@ use crate::outcome::{Observation, Reply, Stop};
 
 /// Externrefs between two collections: their host data is released by collections.
 const COLLECT_EVERY: i64 = 256;
+
+// The objects that `churn` makes, as the op table numbers them behind the roots; all else is 0, 1 and 2.
+const STRUCT: i64 = 4;
+const ARRAY: i64 = 5;
+const EXN: i64 = 6;
+
+/// Elements of an array that is made and dropped.
+const LENGTH: u32 = 3;
 
 /// What is made and dropped again and again.
 enum Churn {
@@ -18,6 +27,9 @@ enum Churn {
 
 impl Machine {
     pub(super) fn churn(&mut self, at: i64, what: i64, count: i64) -> Reply {
+        if (STRUCT..=EXN).contains(&what) {
+            return self.churn_objects(at, what, count);
+        }
         let context = self.context(self.store(at)?)?;
         let root = self.api.new_i31(context, 1);
         let churn = match what {
@@ -39,6 +51,44 @@ impl Machine {
             grown = bytes_in_use() - start;
         }
         self.api.roots.unroot(context, root);
+        Ok(Observation::int(grown.max(0)))
+    }
+
+    /// The same for objects with nothing but null in them.
+    fn churn_objects(&mut self, at: i64, what: i64, count: i64) -> Reply {
+        let store = self.store(at)?;
+        let (facts, size) = (&self.api.facts, self.api.shape.val_size);
+        let (types, wanted): (_, &[&str]) = match what {
+            STRUCT => (&facts.structs, &["node", "extern"]),
+            ARRAY => (&facts.arrays, &["extern"]),
+            _ => (&facts.tags, &["extern"]),
+        };
+        let of = types.iter().position(|fields| fields[..] == *wanted);
+        let of = of.ok_or_else(|| Stop::misuse("the kit has no such type"))?;
+        let null = Val::null(Hierarchy::Extern);
+        let mut row = Row::new(size);
+        row.set(0, if what == STRUCT { Val::null(Hierarchy::Any) } else { null });
+        row.set(1, null);
+        let (context, objects, api) = self.within(store)?;
+        let mut grown = 0;
+        for half in [count - count / 2, count / 2] {
+            let start = bytes_in_use(); // the first half warms up
+            for at in 0..half {
+                let made = match what {
+                    STRUCT => objects.struct_new(api, (store, context), of, &row),
+                    ARRAY => objects.array_new(api, (store, context), of, (&null, LENGTH)),
+                    _ => objects.exn_new(api, (store, context), of, &row),
+                };
+                if let Ok(handle) = made {
+                    api.roots.unroot(context, handle);
+                }
+                if at % COLLECT_EVERY == COLLECT_EVERY - 1 {
+                    api.gc(context);
+                }
+            }
+            api.gc(context);
+            grown = bytes_in_use() - start;
+        }
         Ok(Observation::int(grown.max(0)))
     }
 
