@@ -27,8 +27,7 @@ NO_FIT: Final = (
     *("const expr should be valid", "should be a valid const expr", "const expression should be valid"),
     "not yet implemented: eqref",
 )
-"""In the panic texts of K27, where a segment, a global or a table makes an object with null fields, or with ones of type
-eq."""
+"""In the panic texts of K27: a segment, global or table makes an object with null fields, or with ones of type eq."""
 
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""
