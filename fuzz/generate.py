@@ -31,6 +31,7 @@ from twinheap.fuzz.motifs_object_corners import OBJECT_CORNERS
 from twinheap.fuzz.motifs_objects import OBJECTS, fill_with_arrays
 from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
+from twinheap.fuzz.motifs_typed import TYPED
 from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, bodies_for
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
@@ -50,7 +51,7 @@ SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
 TIGHT_LIMITS: Final = (0, PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 2 * PAGE, 3 * PAGE)
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 
-USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS, *OBJECT_CORNERS)
+USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS, *OBJECT_CORNERS, *TYPED)
 Menu = tuple[Motif, ...]
 
 

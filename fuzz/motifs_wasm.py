@@ -46,6 +46,7 @@ MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, ot
 INST, INST_GLOBAL, INST_TABLE, LINK = CODE["inst"], CODE["inst_global"], CODE["inst_table"], CODE["link"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
+FILL_RACE, STORE_DROP_RACE = CODE["fill_race"], CODE["store_drop_race"]
 SET_FUEL, SET_EPOCH_DEADLINE = CODE["set_fuel"], CODE["set_epoch_deadline"]
 ARG, RET, RAISE, RAISE_EXN = CODE["arg"], CODE["ret"], CODE["raise"], CODE["raise_exn"]
 EXN_NEW, EXN_TAKE = CODE["exn_new"], CODE["exn_take"]
@@ -165,12 +166,28 @@ def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: 
     if len(g.scopes) >= MAX_DEPTH or g.add(CALL_EXN if throws else CALL, operands) is None:
         return -1
     g.scopes.append((place, len(place.lifo)))
-    before = len(place.owned)
+    before, before_fills = len(place.owned), len(place.fills)
     _inside(g)
     g.place = place
     g.close_scope()
     place.unsure.update(place.owned[before:])  # the callback may not have run
-    return g.made(RESULT, (int(owned),), owned) if g.byte() < 220 else -1
+    back = g.made(RESULT, (int(owned),), owned) if g.byte() < 220 else -1
+    _race(g, before_fills)
+    return back
+
+
+def _race(g: Draft, before: int) -> None:
+    """A fill of the callback, which may not be there, meets another thread."""
+    if len(g.place.fills) <= before or g.byte() > 120:
+        return
+    slot, raced = g.place.slot, g.place.fills[-1]
+    if g.byte() & 1:
+        g.add(FILL_RACE, (slot, FEW_HANDLES, g.builder.next_value, raced))
+    elif g.new_place(UNLIMITED):
+        further, g.place = g.place, next(place for place in g.places if place.slot == slot)
+        g.ext(True)
+        if g.add(STORE_DROP_RACE, (further.slot, raced)) is not None:
+            g.places.remove(further)
 
 
 def _inside(g: Draft) -> None:

@@ -8,7 +8,7 @@ from twinheap.fuzz.draft import Draft
 from twinheap.model.ops import CALLS, CODE, END, EXTERN, INT_KINDS, NULL, OPS, OpSpec
 
 # Brackets, stores and the op that ends a program are structure, which motifs take care of. Fills are expensive.
-_STRUCTURE: Final = ("scope", "store_new", "store_new_in", "store_drop", "wrong_store")
+_STRUCTURE: Final = ("scope", "store_new", "store_new_in", "store_drop", "store_drop_race", "wrong_store")
 LEFT_OUT: Final = frozenset({END, *CALLS, *(CODE[name] for name in _STRUCTURE)})
 SMALL_FILL: Final = 20  # objects
 UNIFORM_OPS: Final = tuple(spec for spec in OPS if spec.code not in LEFT_OUT)

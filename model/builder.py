@@ -35,9 +35,9 @@ class Slot:
 
 
 class StoreState:
-    """What is statically known of a store: its engine, collection epoch, pending future, open scopes."""
+    """What is statically known of a store: its engine, collection epoch, pending future, scopes, limiter, answers."""
 
-    __slots__ = ("engine", "epoch", "limiter", "pending", "scopes")
+    __slots__ = ("answer", "engine", "epoch", "limiter", "pending", "scopes")
 
     def __init__(self, limiter: int, engine: int) -> None:
         self.engine = engine  # the number of its configuration
@@ -45,6 +45,12 @@ class StoreState:
         self.pending = NULL  # the one open future (slot), while which other ops on the store are dropped
         self.scopes = 0
         self.limiter = limiter
+        self.answer = 0  # what `set_limiter` chose last
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether Wasm can be run in it: a limiter that waits refuses that, and one that refuses all, instances."""
+        return not self.limiter and not self.answer
 
 
 class Builder:

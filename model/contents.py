@@ -64,10 +64,10 @@ class Future:
 
     `due` is what was dead when it began, `live` what was not: what dies meanwhile may still take room. `trims`: the
     roots that the trim at its beginning takes away. `fits`: in exact mode, whether the allocation will succeed.
-    `first`: it makes the heap, so that there may be none if it is cancelled.
+    `first`: it makes the heap, so that there may be none if it is cancelled. `refused`: the limiter will not let it.
     """
 
-    __slots__ = ("due", "error", "first", "fits", "handle", "live", "obj", "store", "trims")
+    __slots__ = ("due", "error", "first", "fits", "handle", "live", "obj", "refused", "store", "trims")
 
     def __init__(self, store: Store, due: list[Obj], obj: Obj | None = None, handle: int = -1, error: int = -1) -> None:
         self.store = store
@@ -78,6 +78,7 @@ class Future:
         self.live = store.live
         self.trims = store.dropped_casts() if store.heap else []
         self.first = False
+        self.refused = False
         self.fits: bool | None = None
 
 

@@ -107,7 +107,7 @@ class Exact:
     # --- 1.5 allocation
 
     def create_heap(self) -> None:
-        """Step B: the limiter is asked about 0 -> 0 bytes, which every limit allows."""
+        """Step B: the limiter is asked about 0 -> 0 bytes, which every limit allows, but not every limiter."""
         self.calls.append((0, 0))
 
     def alloc(self, obj: Obj) -> bool:
@@ -139,7 +139,7 @@ class Exact:
             size += FIRST_INDEX[self.collector]
         desired = current + growth(current, size)
         self.calls.append((current, desired))
-        if self.store.limit != UNLIMITED and desired > self.store.limit:
+        if self.store.allowed != UNLIMITED and desired > self.store.allowed:
             return False
         self.space.extend(desired)
         return True

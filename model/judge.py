@@ -16,6 +16,7 @@ from twinheap.model import (
     rules_resources,
     rules_roots,
     rules_slots,
+    rules_typed,
     rules_values,
     rules_wasm,
 )
@@ -37,6 +38,7 @@ _RULE_MODULES: Final = (
     rules_async,
     rules_resources,
     rules_slots,
+    rules_typed,
     rules_exceptions,
     rules_fields,
     rules_objects,

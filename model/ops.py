@@ -32,6 +32,9 @@ ARRAY: Final = 4
 EXN: Final = 5
 REF_TYPES: Final = ("extern", "any", "eq", "struct", "array", "exn")
 
+WASM_TYPES: Final = (*REF_TYPES, "box", "sub", "externs", "nodes")
+"""The types of the parameter and result of a function that a typed call calls: abstract ones, then object types."""
+
 # Limits. Each bounds what one program can ask of a target, so that a hostile or mutated program ends soon.
 MAX_LIMIT: Final = 16 << 20  # bytes: 256 pages; limits of 1 to 4 pages are what finds things
 MAX_TABLE: Final = 64  # elements: barriers show at 2 or 3; large tables only cost time
@@ -78,6 +81,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "cast": IntKind(EQ, ARRAY, REF_TYPES, (EQ, STRUCT, ARRAY)),
     "mutable": _enum("const", "var"),
     "payload": IntKind(0, 2**32 - 1, (), (0, 1, 7, 0x3FFFFFFF, 0x40000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)),
+    "i31": IntKind(UNLIMITED, 2**32 - 1, (), (UNLIMITED, 0, 1, 0x3FFFFFFF, 0x40000000, 0x7FFFFFFF)),  # -1: null
     "number": IntKind(0, 2**31 - 1, (), (0, 1, 2**31 - 1)),
     "immediate": IntKind(0, 2**32 - 1, (), (0, 1, 3, 15, 0x7FFFFFFF, 0x80000001, 0xFFFFFFFF)),
     "index": IntKind(0, MAX_TABLE * 2, (), (0, 1, 2, 3)),
@@ -96,6 +100,9 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "form": _enum("lifo", "owned"),
     "raise": _enum("trap"),
     "shares": _enum(*SHARES),
+    "way": _enum("call", "wrap", "give"),
+    "wasm_type": _enum(*WASM_TYPES),
+    "answer": _enum("limit", "no", "error"),
     "churn": _enum("i31", "extern", "clone", "global", *CHURNED_OBJECTS),
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
@@ -248,6 +255,18 @@ limits   set_fuel         store:S fuel:fuel                                     
 limits   set_epoch_deadline store:S ticks:ticks                                     ->
 exceptions raise_exn      exn:H?                                                    ->
 wasm     link             inst:I shares:shares                                      -> inst:I
+typed    typed_pass       store:S way:way to:wasm_type nullable:nullable handle:L?  -> handle:L
+typed    typed_pass_owned store:S way:way to:wasm_type nullable:nullable owned:O?   -> owned:O
+typed    typed_i31        store:S way:way nullable:nullable i31:i31                 ->
+eq       ref_eq           left:H right:H                                            ->
+eq       ref_hash         left:H right:H                                            ->
+eq       rooted_eq        left:L right:L                                            ->
+eq       rooted_hash      left:H right:H                                            ->
+stores   set_limiter      store:S answer:answer                                     ->
+bulk     fill_race        store:S count:many value:V fill:F                         -> fill:F
+bulk     store_drop_race  store:S fill:F                                            ->
+convert  matches          handle:H type:wasm_type                                   ->
+structs  fields           handle:H                                                  ->
 """
 
 

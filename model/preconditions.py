@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twinheap.model import preconditions_objects  # noqa: F401 -- adds to the table
+from twinheap.model import preconditions_objects, preconditions_typed  # noqa: F401 -- add to the table
 from twinheap.model.engines import ENGINES
 from twinheap.model.ops import ANY, ARRAY, BY_NAME, EQ, EXTERN, MAX_DEPTH, MAX_STORES, NULL, OPS, STRUCT
 from twinheap.model.preconditions_slots import TABLE, Precondition, precondition
@@ -45,6 +45,14 @@ def store_drop(b: Builder, store: int) -> Outs | None:
 @precondition
 def set_limit(b: Builder, store: int, limit: int) -> Outs | None:
     return () if b.ready(store) else None
+
+
+@precondition
+def set_limiter(b: Builder, store: int, answer: int) -> Outs | None:
+    if not b.ready(store) or b.callbacks:  # a run under way, and those that it is in, may grow things yet
+        return None
+    b.stores[store].answer = answer
+    return ()
 
 
 @precondition

@@ -111,6 +111,12 @@ TABLE["array_set_number"] = lambda b, handle, index, number: () if _object(b, ha
 TABLE["array_len"] = lambda b, handle: () if _object(b, handle, ARRAY) else None
 
 
+@precondition
+def fields(b: Builder, handle: int) -> Outs | None:
+    slot = b.usable(handle, "LO")
+    return () if slot and slot.type in (STRUCT, ARRAY, EXN) else None
+
+
 # --- exceptions
 
 
@@ -155,7 +161,7 @@ def churn(b: Builder, store: int, what: int, count: int) -> Outs | None:
 
 
 def _synchronous(b: Builder, store: int) -> bool:
-    return b.ready(store) and not b.stores[store].limiter
+    return b.ready(store) and b.stores[store].synchronous
 
 
 @precondition
@@ -187,6 +193,8 @@ def _runnable(
     """The instance, if the body can run in it with these; the values of the run are taken then."""
     slot = b.usable(instance, "I")
     if not slot or body >= len(b.config.bodies) or not _values(b, slot.store, handles, len(handles)):
+        return None
+    if not _synchronous(b, slot.store):
         return None
     for handle, hierarchy in zip(handles, ("extern", "extern", "any"), strict=True):
         if handle != NULL and HIERARCHY[REF_TYPES[b.slots[handle].type]] != hierarchy:

@@ -1,4 +1,4 @@
-"""Preconditions of typed calls, globals, tables, bulk ops and the op that ends a program (docs/spec/program-ir.md 8.1).
+"""Preconditions of globals, tables, bulk ops and the op that ends a program (docs/spec/program-ir.md 8.1).
 
 As `preconditions`, which adds to the same table.
 """
@@ -22,24 +22,6 @@ TABLE: dict[str, Precondition] = {}
 def precondition(function: Precondition) -> Precondition:
     TABLE[function.__name__] = function
     return function
-
-
-def _typed(b: Builder, store: int, nullable: int, handle: int, kind: str) -> Outs | None:
-    if not b.ready(store) or b.stores[store].limiter:  # a synchronous call needs a synchronous store
-        return None
-    if handle == NULL:
-        if not nullable:  # the host language has no null of that type
-            return None
-    else:  # a handle of another store is an ordinary type error here (semantics 2.1)
-        slot = b.usable(handle, kind)
-        if not slot or slot.type != EXTERN:
-            return None
-    b.collect_point(store)
-    return (b.new(kind, store, EXTERN),)
-
-
-TABLE["typed_call"] = lambda b, store, nullable, handle: _typed(b, store, nullable, handle, "L")
-TABLE["typed_call_owned"] = lambda b, store, nullable, owned: _typed(b, store, nullable, owned, "O")
 
 
 # --- globals and tables
@@ -107,9 +89,24 @@ def fill(b: Builder, store: int, count: int, value: int) -> Outs | None:
     return (b.new("F", store, EXTERN),)
 
 
+def _filled(b: Builder, slot: int) -> bool:
+    """Drops touch no store: they also work while a future is pending, and after the store (semantics 2.3, 3.6)."""
+    return 0 <= slot < len(b.slots) and b.slots[slot].kind == "F"
+
+
+@precondition
+def fill_race(b: Builder, store: int, count: int, value: int, raced: int) -> Outs | None:
+    return fill(b, store, count, value) if _filled(b, raced) else None
+
+
+@precondition
+def store_drop_race(b: Builder, store: int, raced: int) -> Outs | None:
+    return TABLE["store_drop"](b, store) if _filled(b, raced) else None
+
+
 @precondition
 def free(b: Builder, fill_slot: int, pattern: int) -> Outs | None:
-    return () if b.usable(fill_slot, "F") else None
+    return () if _filled(b, fill_slot) else None
 
 
 @precondition

@@ -57,7 +57,10 @@ def _about_limits(builder: Builder, spec: OpSpec, operands: Sequence[int]) -> st
 
 _INSIDE: Final = frozenset({"arg", "ret", "raise", "raise_exn"})
 _OUTSIDE: Final = frozenset(
-    {"store_new", "store_new_in", "store_drop", "new_async", "gc_async", "poll", "cancel", "wrong_store"}
+    {
+        *("store_new", "store_new_in", "store_drop", "store_drop_race", "set_limiter", "wrong_store"),
+        *("new_async", "gc_async", "poll", "cancel"),
+    }
 )
 
 

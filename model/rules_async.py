@@ -8,7 +8,7 @@ from __future__ import annotations
 from twinheap.model.bounds import Load
 from twinheap.model.contents import EMPTY, Future
 from twinheap.model.entities import Obj
-from twinheap.model.observation import OK, OOM, PENDING, Observation
+from twinheap.model.observation import OK, OOM, OTHER, PENDING, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.rules_memory import (
     add_object,
@@ -24,7 +24,7 @@ from twinheap.model.rules_roots import store_at
 from twinheap.model.world import Broken, World, rule
 
 
-@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept skip/spent")
+@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/spent")
 def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, handle: int, error: int) -> None:
     """As `ext_new`, in increments; allowed with an async limiter."""
     if value in w.spent:
@@ -35,9 +35,9 @@ def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, h
     w.collects(store)
     future = Future(store, [], Obj(value, slot), handle, error)
     future.first = not store.heap
-    begin_allocation(store)
+    future.refused = not begin_allocation(store)
     w.slots[pending] = store.pending = future
-    future.fits = place(store, future.obj) if future.obj else None
+    future.fits = place(store, future.obj) if future.obj and not future.refused else None
     _progress(w, obs, pending, future)
 
 
@@ -53,7 +53,7 @@ def gc_async(w: World, obs: Observation, slot: int, pending: int) -> None:
     _progress(w, obs, pending, future)
 
 
-@rule("poll", "ok/pending ok/done err:oom/dropped err:oom/kept skip/empty")
+@rule("poll", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/empty")
 def poll(w: World, obs: Observation, pending: int, polls: int) -> None:
     """Runs some increments, or all that remain; how many there are is not predicted (7)."""
     future = w.slots[pending]
@@ -82,6 +82,11 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
         for root in future.trims:
             root.trimmed = True
         make_due(w, store, [obj for obj in future.due if not obj.held])
+        return
+    if future.refused:
+        w.case = "no-heap"
+        w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
+        w.rejected.append(future.obj.value)
         return
     fits = future.fits if store.counts else None
     if obs.outcome == OOM:

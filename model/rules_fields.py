@@ -55,6 +55,21 @@ rule("exn_get", f"{_GET} err:other/range")(_get)
 rule("array_get", f"{_GET} err:oob/range")(_get)
 
 
+@rule("fields", "ok/none ok/some err:unrooted/stale skip/empty")
+def fields(w: World, obs: Observation, source: int) -> None:
+    """How many fields or elements, and how many references there are in them: each gets a root in the current scope."""
+    found = opened(w, obs, source)
+    if found is None:
+        return
+    handle, obj = found
+    refs = [cell for cell, storage in zip(obj.cells, obj.storages, strict=True) if storage not in NUMBERS]
+    refs = [ref for ref in refs if ref is not None]
+    w.case = "some" if refs else "none"
+    w.require_values(obs, (len(obj.cells), len(refs)), "TH109")
+    for ref in refs:
+        handle.store.root(ref)
+
+
 def _get_number(w: World, obs: Observation, source: int, index: int) -> None:
     """The number as it was stored (`kit.stored_number`); absent if the field holds a reference."""
     found = opened(w, obs, source)

@@ -6,23 +6,33 @@ from collections.abc import Callable
 
 from twinheap.model.bounds import Load
 from twinheap.model.contents import EMPTY, Error, Fill
-from twinheap.model.entities import Obj
+from twinheap.model.entities import EXTERNREF_BLOCK, Obj
 from twinheap.model.known import known_leak
 from twinheap.model.layout import needed
 from twinheap.model.observation import OK, OOM, OTHER, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.roots import OwnedRoot
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.state import Store
-from twinheap.model.world import Broken, World, rule
+from twinheap.model.state import LIMIT, Store
+from twinheap.model.world import RULES, Broken, World, rule
 
 
-def begin_allocation(store: Store) -> None:
-    """Steps A and B of the protocol are over: there is a heap (1.5)."""
+def begin_allocation(store: Store) -> bool:
+    """Step B of the protocol: there is a heap, unless the limiter refuses to let it be made (1.5)."""
     if not store.heap:
-        store.heap = True
+        store.heap = store.answer == LIMIT
         if store.counts:
             store.counts.create_heap()
+    return store.heap
+
+
+def has_heap(w: World, obs: Observation, store: Store) -> bool:
+    """`begin_allocation`; without a heap, only the limiter's error is right."""
+    if begin_allocation(store):
+        return True
+    w.case = "no-heap"
+    w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
+    return False
 
 
 def must_fit(store: Store, fits: bool | None, obj: Obj, live: Load | None = None) -> None:
@@ -97,7 +107,9 @@ def _allocation(owned: bool) -> Callable[..., None]:
             w.rejected.append(value)
             return
         w.case = "heap" if store.heap else "first"
-        begin_allocation(store)
+        if not has_heap(w, obs, store):
+            w.rejected.append(value)
+            return
         obj = Obj(value, slot)
         fits = place(store, obj)
         if obs.outcome == OOM:
@@ -116,29 +128,27 @@ def _allocation(owned: bool) -> Callable[..., None]:
     return ext_new
 
 
-_CASES = "ok/first ok/heap err:oom/dropped err:oom/kept err:other/async-limiter skip/spent"
+_CASES = "ok/first ok/heap err:oom/dropped err:oom/kept err:other/async-limiter err:other/no-heap skip/spent"
 rule("ext_new", _CASES)(_allocation(owned=False))
 rule("ext_new_owned", _CASES)(_allocation(owned=True))
 
 
-@rule("fill", "ok/all ok/some ok/none ok/async-limiter")
-def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: int) -> None:
-    """`count` owned externrefs at once, up to the first out of memory."""
-    store = store_at(w, slot)
+def _filled(
+    w: World, obs: Observation, store: Store, slot: int, count: int, first: int, exact: bool
+) -> list[OwnedRoot]:
+    """The owned roots of up to `count` new externrefs, as many as were seen. `exact`: nothing happened meanwhile."""
     w.collects(store)
     number = obs.values[0] if len(obs.values) == 1 else None
     if obs.outcome != OK or type(number) is not int or not 0 <= number <= count:
         raise Broken("TH109", f"ok: a number up to {count}")
-    roots: list[OwnedRoot | None] = []
-    w.slots[result] = Fill(store, roots)
+    roots: list[OwnedRoot] = []
     w.case = "all" if number == count else "some" if number else "none"
-    if store.limiter:
-        w.case = "async-limiter"
+    if store.limiter or not begin_allocation(store):
+        w.case = "async-limiter" if store.limiter else "no-heap"
         if number:
-            raise Broken("TH106", "none: an async limiter needs the async form (1.5 A)")
+            raise Broken("TH106", "none: the limiter does not let it happen (1.5 A, B)")
         w.rejected.append(first)
-        return
-    begin_allocation(store)
+        return roots
     for value in range(first, first + number):
         obj = Obj(value, slot)
         if store.counts:
@@ -149,8 +159,66 @@ def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: 
         check_growth(store)
     if number < count:
         refused = Obj(first + number, slot)
-        must_fit(store, place(store, refused), refused)
+        if exact:
+            must_fit(store, place(store, refused), refused)
         w.rejected.append(first + number)
+    return roots
+
+
+_FILLED = "ok/all ok/some ok/none ok/async-limiter ok/no-heap"
+
+
+@rule("fill", _FILLED)
+def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: int) -> None:
+    """`count` owned externrefs at once, up to the first out of memory."""
+    store = store_at(w, slot)
+    w.slots[result] = Fill(store, [*_filled(w, obs, store, slot, count, first, exact=True)])
+
+
+@rule("fill_race", f"{_FILLED} skip/empty")
+def fill_race(w: World, obs: Observation, slot: int, count: int, first: int, raced: int, result: int) -> None:
+    """As `fill`, while another thread drops the handles of a fill: which of them a trim still meets is open (2.3).
+
+    What it drops may take room until the end, and may be gone at once.
+    """
+    store = store_at(w, slot)
+    bulk = w.slots[raced]
+    if bulk is EMPTY:
+        w.skip(obs)
+        return
+    assert isinstance(bulk, Fill)
+    same = bulk.store is store  # else this store sees nothing of it
+    if same:
+        store.forget_exactness()
+    before = store.most_live
+    _drop_all(bulk)
+    roots = _filled(w, obs, store, slot, count, first, exact=not same)
+    w.slots[result] = Fill(store, [*roots])
+    if same and w.case in ("some", "none"):
+        size = EXTERNREF_BLOCK[w.profile.collector]
+        most = Load(before.objects + len(roots), before.bytes + len(roots) * size)
+        must_fit(store, None, Obj(first + len(roots), slot), most)
+
+
+@rule("store_drop_race", "ok/own ok/other skip/empty")
+def store_drop_race(w: World, obs: Observation, slot: int, raced: int) -> None:
+    """As `store_drop`, while another thread drops the handles of a fill, of this store or another (3.6)."""
+    bulk = w.slots[raced]
+    if bulk is EMPTY:
+        store_at(w, slot)
+        w.skip(obs)
+        return
+    assert isinstance(bulk, Fill)
+    _drop_all(bulk)
+    RULES["store_drop"](w, obs, slot)
+    w.case = "own" if bulk.store is w.acting else "other"
+
+
+def _drop_all(bulk: Fill) -> None:
+    for at, root in enumerate(bulk.roots):
+        if root is not None:
+            bulk.store.drop_token(root)
+            bulk.roots[at] = None
 
 
 @rule("free", "ok/all ok/odd ok/first ok/last ok/nothing skip/empty")

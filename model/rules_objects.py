@@ -16,6 +16,7 @@ from twinheap.model.rules_memory import (
     begin_allocation,
     check_growth,
     check_needed,
+    has_heap,
     may_fit,
     must_fit,
     place,
@@ -27,7 +28,10 @@ from twinheap.model.world import Broken, World, rule, unsure
 STATIC: dict[str, int] = {"struct": STRUCT, "array": ARRAY, "exn": EXN}
 """The static type of a handle to each kind."""
 
-MADE = "ok/first ok/heap err:oom/full err:type/mismatch err:unrooted/stale err:other/async-limiter skip/empty"
+MADE = (
+    "ok/first ok/heap err:oom/full err:type/mismatch err:unrooted/stale err:other/async-limiter err:other/no-heap "
+    "skip/empty"
+)
 
 
 def rooted(store: Store, ref: Ref, form: int, counted: bool = False) -> Handle:
@@ -114,8 +118,8 @@ def new_with_fields(w: World, obs: Observation, slot: int, asked: Request, numbe
         return
     w.collects(store)
     w.case = "heap" if store.heap else "first"
-    begin_allocation(store)
-    new_object(w, obs, store, asked, number, form, result)
+    if has_heap(w, obs, store):
+        new_object(w, obs, store, asked, number, form, result)
 
 
 def with_fields(kind: str, type_: int, values: Sequence[int]) -> Request:
@@ -141,7 +145,8 @@ def _array(w: World, obs: Observation, slot: int, asked: Request, number: int, f
         return
     w.collects(store)
     case = "heap" if store.heap else "first"
-    begin_allocation(store)
+    if not has_heap(w, obs, store):
+        return
     late = w.profile.elements_late
     if (late and obs.outcome == OOM) or asked.checked(w, obs):
         w.case = case
@@ -180,7 +185,7 @@ NODE = NUMBER_OF["struct"]["node"]
 """The struct type of chains: the next node, and an extern."""
 
 
-@rule("chain", "ok/all ok/some ok/none ok/async-limiter")
+@rule("chain", "ok/all ok/some ok/none ok/async-limiter ok/no-heap")
 def chain(w: World, obs: Observation, slot: int, count: int, result: int) -> None:
     """`count` structs, tail first, up to the first out of memory; how many were made, and the last one owned.
 
@@ -193,12 +198,11 @@ def chain(w: World, obs: Observation, slot: int, count: int, result: int) -> Non
     if obs.outcome != OK or type(number) is not int or not 0 <= number <= count:
         raise Broken("TH109", f"ok: a number up to {count}")
     w.case = "all" if number == count else "some" if number else "none"
-    if store.limiter:
-        w.case = "async-limiter"
+    if store.limiter or not begin_allocation(store):
+        w.case = "async-limiter" if store.limiter else "no-heap"
         if number:
-            raise Broken("TH106", "none: an async limiter needs the async form (1.5 A)")
+            raise Broken("TH106", "none: the limiter does not let it happen (1.5 A, B)")
         return
-    begin_allocation(store)
     head: OwnedRoot | None = None
     for _ in range(number):
         obj = _node(w, store, head)

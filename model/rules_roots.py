@@ -8,7 +8,7 @@ from twinheap.model.contents import Callback
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.objects import is_a
 from twinheap.model.observation import OK, Observation
-from twinheap.model.ops import ANY, EQ, EXTERN, REF_TYPES
+from twinheap.model.ops import ANY, EQ, EXTERN, INT_KINDS, REF_TYPES
 from twinheap.model.roots import STALE, CastHandle, OwnedRoot
 from twinheap.model.state import Store
 from twinheap.model.world import World, rule
@@ -58,8 +58,16 @@ def set_limit(w: World, obs: Observation, slot: int, limit: int) -> None:
     store = store_at(w, slot)
     w.case = "heap" if store.heap else "heapless"
     w.require(obs, OK, "a limit can be set")
-    store.limit = limit
-    store.bounds.set_limit(limit)
+    store.set_limit(limit)
+
+
+@rule("set_limiter", "ok/limit ok/no ok/error")
+def set_limiter(w: World, obs: Observation, slot: int, answer: int) -> None:
+    """How the limiter answers from now on (1.5)."""
+    store = store_at(w, slot)
+    w.case = INT_KINDS["answer"].names[answer]
+    w.require(obs, OK, "a limiter may change its mind")
+    store.set_answer(answer)
 
 
 @rule("scope", "ok/outer ok/nested")

@@ -1,4 +1,4 @@
-"""Rules for typed conversions, globals and tables as root slots (semantics.md 3.3, wasm-ops.md 6.2, 6.3)."""
+"""Rules for globals and tables as root slots (wasm-ops.md 6.2, 6.3)."""
 
 from __future__ import annotations
 
@@ -8,39 +8,11 @@ from twinheap.model.contents import Cell, Table
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.kit import HIERARCHY
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
-from twinheap.model.ops import EXTERN, NULL, REF_TYPES, UNLIMITED
+from twinheap.model.ops import INT_KINDS, NULL, REF_TYPES, UNLIMITED
 from twinheap.model.roots import Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
+from twinheap.model.state import LIMIT
 from twinheap.model.world import World, rule
-
-
-def _typed(owned: bool) -> Callable[..., None]:
-    def typed_call(w: World, obs: Observation, slot: int, nullable: int, source: int, result: int) -> None:
-        if w.empty(obs, source):
-            return
-        store = store_at(w, slot)
-        if source == NULL:
-            w.case = "null"
-            w.require_values(obs, ("null",), "TH105")
-            return
-        handle = w.handle(source)
-        if handle.store is not store:
-            w.case = "foreign"
-            w.require(obs, TYPE, "a value of another store is a type error")
-            return
-        store.expire_raws()
-        ref = w.look(obs, handle)
-        if isinstance(ref, Stale):
-            return
-        w.kind_of_null(obs, ref)
-        store.expose(ref)
-        w.put(result, own_in_scope(store, ref) if owned else store.root(ref), EXTERN)
-
-    return typed_call
-
-
-rule("typed_call", "ok/object ok/i31 ok/null err:type/foreign err:unrooted/stale skip/empty")(_typed(owned=False))
-rule("typed_call_owned", "ok/object ok/i31 ok/null err:type/foreign skip/empty")(_typed(owned=True))
 
 _WRITE = "ok/object ok/i31 ok/null err:type/mismatch err:unrooted/stale skip/empty"
 
@@ -100,7 +72,7 @@ def global_set(w: World, obs: Observation, target: int, value: int) -> None:
 # --- tables (6.2)
 
 
-@rule("table_new", _WRITE + " err:other/async-limiter")
+@rule("table_new", _WRITE + " err:other/async-limiter err:other/limiter")
 def table_new(
     w: World, obs: Observation, slot: int, type_: int, minimum: int, maximum: int, value: int, result: int
 ) -> None:
@@ -112,14 +84,27 @@ def table_new(
         w.case = "async-limiter"
         w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
         return
-    ref = w.value(obs, value, type_) if _is_read(w, value, type_, minimum) else None
+    refused = store.answer != LIMIT
+    if refused and not w.profile.bounds_first:
+        _refused(w, obs, OTHER)
+        return
+    ref = w.value(obs, value, type_) if _is_read(w, value, type_, 0 if refused else minimum) else None
     if isinstance(ref, Stale):
+        return
+    if refused:
+        _refused(w, obs, OTHER)
         return
     _offered(ref)
     w.require(obs, OK, "the value fits")
     table = Table(store, type_, maximum, [])
     _append(table, ref, minimum)
     w.slots[result] = table
+
+
+def _refused(w: World, obs: Observation, outcome: str) -> None:
+    """The limiter is asked about every table, also one without elements (6.2)."""
+    w.case = "limiter"
+    w.require(obs, outcome, "the limiter does not let the table grow")
 
 
 def _offered(ref: Ref) -> None:
@@ -203,7 +188,7 @@ def table_fill(w: World, obs: Observation, target: int, index: int, value: int, 
     _set_range(w, obs, table, index, value, count)
 
 
-@rule("table_grow", _WRITE + " err:grow/maximum")
+@rule("table_grow", _WRITE + " err:grow/maximum err:grow/limiter err:other/limiter")
 def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) -> None:
     """Gives the previous size; delta 0 always succeeds."""
     if w.empty(obs, target, value):
@@ -211,10 +196,14 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
     table = _table(w, target)
     size = len(table.refs)
     over = table.maximum != UNLIMITED and size + delta > table.maximum
-    ref = w.value(obs, value, table.type) if _is_read(w, value, table.type, 0 if over else delta) else None
+    refused = bool(delta) and table.store.answer != LIMIT
+    ref = w.value(obs, value, table.type) if _is_read(w, value, table.type, 0 if over or refused else delta) else None
     if isinstance(ref, Stale):
         return
     _offered(ref)
+    if refused:
+        _refused(w, obs, OTHER if INT_KINDS["answer"].names[table.store.answer] == "error" else GROW)
+        return
     if over:
         w.case = "maximum"
         w.require(obs, GROW, f"the maximum is {table.maximum}")

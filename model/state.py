@@ -16,8 +16,12 @@ from twinheap.model.counts import Exact
 from twinheap.model.engines import DEFAULT
 from twinheap.model.entities import PAGE, Obj, Ref, Stored
 from twinheap.model.layout import block, needed
+from twinheap.model.ops import INT_KINDS
 from twinheap.model.profiles import Profile
 from twinheap.model.roots import LifoHandle, OwnedRoot, Stale
+
+LIMIT: Final = INT_KINDS["answer"].names.index("limit")
+"""The answer of a limiter that goes by its limit."""
 
 ROOM: Final = PAGE // 2
 """Bytes that every heap has before an allocation must collect: half a page, as copying heaps have two halves (1.5)."""
@@ -44,6 +48,7 @@ class Store:
         self.profile = profile
         self.limit = limit
         self.limiter = limiter
+        self.answer = LIMIT  # how the limiter answers (1.5)
         self.heap = False  # a GC heap exists (1.1)
         self.dropped = False
         self.lifo: list[tuple[int, Ref]] = []
@@ -81,6 +86,23 @@ class Store:
         self.exact = profile.exact
         self.counts = Exact(self, profile.collector, profile.defects) if profile.exact else None
         self.bounds = Bounds(profile.collector, limit, profile.fixed_capacity)
+
+    # --- the limiter (1.5)
+
+    def set_limit(self, limit: int) -> None:
+        """A new limit; the heap never shrinks."""
+        self.limit = limit
+        self.bounds.set_limit(self.allowed)
+
+    def set_answer(self, answer: int) -> None:
+        """From now on the limiter answers so: by the limit, no, or with an error. The last two are alike to growth."""
+        self.answer = answer
+        self.bounds.set_limit(self.allowed)
+
+    @property
+    def allowed(self) -> int:
+        """The bytes that the limiter lets the heap grow to, or `UNLIMITED`."""
+        return self.limit if self.answer == LIMIT else 0
 
     # --- 4.1 holders
 

@@ -23,6 +23,9 @@ from twinheap.model.program import Program
 from twinheap.model.roots import STALE, CastHandle, Handle, LifoHandle, OwnedRoot, Stale
 from twinheap.model.state import Store
 
+STORE_DROPS: Final = frozenset({"store_drop", "store_drop_race"})
+"""The ops after which nothing of a store is left (3.6)."""
+
 _HANDLE_CLASS: Final = {LifoHandle: "lifo", OwnedRoot: "owned", CastHandle: "cast"}
 
 
@@ -264,7 +267,7 @@ class World:
 
     def _check_due(self, code: int) -> None:
         due, self.due = self.due, []
-        dropped = OPS[code].name == "store_drop"
+        dropped = OPS[code].name in STORE_DROPS
         for obj in due:
             if obj.finalized or (obj.held and not dropped):
                 continue

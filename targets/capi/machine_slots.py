@@ -169,6 +169,8 @@ class SlotOps(PythonMachine):
         last = max(0, len(made) - 1)
         chosen = (range(len(made)), range(1, len(made), 2), range(min(1, len(made))), range(last, len(made)))[pattern]
         unroot, context = self._api.externref_unroot, store.context
+        if not store.alive and self._needs_store:
+            return DONE  # there is no way to let go of them, and no harm
         for index in chosen:
             if made[index]:
                 unroot(context, made[index])

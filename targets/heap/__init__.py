@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from twinheap.targets.heap.store import Store
     from twinheap.targets.heap.structref import StructRef, StructRefPre
     from twinheap.targets.heap.table import Absent, Table
-    from twinheap.targets.heap.typed import ParamKind, TypedFunc
+    from twinheap.targets.heap.typed import HostFunc, I31Func, ParamKind, TypedFunc
     from twinheap.targets.heap.types import (
         ANYREF,
         ARRAYREF,
@@ -104,7 +104,7 @@ _HOMES = {
     "store": ("Store",),
     "structref": ("StructRef", "StructRefPre"),
     "table": ("Absent", "Table"),
-    "typed": ("ParamKind", "TypedFunc"),
+    "typed": ("HostFunc", "I31Func", "ParamKind", "TypedFunc"),
     "types": (
         "ANYREF",
         "ARRAYREF",
@@ -154,6 +154,8 @@ __all__ = [
     "HeapPanic",
     "HeapType",
     "HostData",
+    "HostFunc",
+    "I31Func",
     "ImmutableField",
     "ImmutableGlobal",
     "InvariantViolation",

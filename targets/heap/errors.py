@@ -65,7 +65,7 @@ class GrowFailed(HeapError):
 
 
 class LimiterError(HeapError):
-    """The store's limiter forbids the way of calling (section 1.5 step A) or the heap itself (step B)."""
+    """The store's limiter forbids the way of calling (section 1.5 step A), the heap itself (step B), or a new table."""
 
 
 class AllocationTooLarge(HeapError):

@@ -12,6 +12,7 @@ from twinheap.model.observation import (
     IMMUTABLE,
     OOB,
     OTHER,
+    TRAP,
     TYPE,
     UNROOTED,
     canonical_panic,
@@ -39,6 +40,7 @@ from twinheap.targets.heap import (
 from twinheap.targets.heap.machine_resources import ResourceOps
 from twinheap.targets.heap.machine_slots import TYPES
 from twinheap.targets.heap.machine_wasm import WasmOps
+from twinheap.targets.heap.wasm_frames import Trap
 from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw, panic
 from twinheap.targets.other_thread import OtherThread
 from twinheap.targets.wire import WIRE_VERSION, Hello
@@ -105,6 +107,8 @@ class HeapMachine(WasmOps, ResourceOps):
             return (canonical_panic(str(error)),)
         if isinstance(error, GcHeapOutOfMemory):
             return self._no_room(error)
+        if isinstance(error, Trap):
+            return (TRAP + error.code,)
         if isinstance(error, HeapError):
             return _OUTCOMES.get(type(error), (OTHER,))
         return panic(f"{type(error).__name__}: {error}")

@@ -3,7 +3,8 @@
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twinheap.model.observation import OOM, PENDING
@@ -16,9 +17,8 @@ from twinheap.targets.heap import (
     Rooted,
     RootScope,
     Store,
-    StoreLimits,
 )
-from twinheap.targets.heap.machine_values import AsyncLimits, HostValue, Pending
+from twinheap.targets.heap.machine_values import AsyncLimits, HostValue, Pending, PlainLimits
 from twinheap.targets.machine import DONE, NONE, SKIPPED, PythonMachine, Raw
 from twinheap.targets.wire import WireProgram
 
@@ -68,7 +68,7 @@ class MemoryOps(PythonMachine):
         size = None if limit < 0 else limit
         return Store(
             self._collector,
-            limiter=AsyncLimits(size) if limiter else StoreLimits(size),
+            limiter=AsyncLimits(size) if limiter else PlainLimits(size),
             on_finalize=self._effects.append,
             on_limiter_call=self._note_limiter if self._exact else None,
             defects=self._defects,
@@ -110,6 +110,11 @@ class MemoryOps(PythonMachine):
     def op_set_limit(self, op: Op) -> Raw:
         _, store, limit = op
         self.slots[store].limiter.memory_size = None if limit < 0 else limit
+        return DONE
+
+    def op_set_limiter(self, op: Op) -> Raw:
+        _, store, answer = op
+        self.slots[store].limiter.answer = answer
         return DONE
 
     def op_scope(self, op: Op) -> Raw:
@@ -248,7 +253,9 @@ class MemoryOps(PythonMachine):
 
     def op_fill(self, op: Op) -> Raw:
         _, at, count, first, result = op
-        store = self.slots[at]
+        return self._fill(self.slots[at], count, first, result)
+
+    def _fill(self, store: Store, count: int, first: int, result: int) -> Raw:
         made: list[OwnedRooted[ExternRef] | None] = []
         self.slots[result] = store, made
         try:
@@ -261,6 +268,29 @@ class MemoryOps(PythonMachine):
             pass
         return ("ok", (len(made),))
 
+    def op_fill_race(self, op: Op) -> Raw:
+        _, at, count, first, raced, result = op
+        if self.slots[raced] is None:
+            return SKIPPED
+        return self._race(raced, lambda: self._fill(self.slots[at], count, first, result))
+
+    def op_store_drop_race(self, op: Op) -> Raw:
+        if self.slots[op[2]] is None:
+            return SKIPPED
+        return self._race(op[2], lambda: self.op_store_drop(op))
+
+    def _race(self, raced: int, do: Callable[[], Raw]) -> Raw:
+        """Does something while another thread drops the handles of a fill."""
+        made = self.slots[raced][1]
+        handles = [handle for handle in made if handle is not None]
+        made[:] = [None] * len(made)
+        other = threading.Thread(target=_drop_all, args=(handles,))
+        other.start()
+        try:
+            return do()
+        finally:
+            other.join()
+
     def op_free(self, op: Op) -> Raw:
         _, at, pattern = op
         filled = self.slots[at]
@@ -272,6 +302,11 @@ class MemoryOps(PythonMachine):
                 made[index].drop()
                 made[index] = None
         return DONE
+
+
+def _drop_all(handles: list[OwnedRooted[ExternRef]]) -> None:
+    for handle in handles:
+        handle.drop()
 
 
 def _pattern(pattern: int, length: int) -> range:

@@ -26,7 +26,8 @@ from twinheap.targets.heap import (
     Value,
 )
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, KIT_OF, STRUCT_TYPES, number_value, value_number
-from twinheap.targets.heap.machine_slots import MISSING, SlotOps
+from twinheap.targets.heap.machine_slots import MISSING
+from twinheap.targets.heap.machine_typed import TypedOps
 from twinheap.targets.machine import DONE, SKIPPED, Raw
 
 NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
@@ -36,7 +37,7 @@ FIXED_LENGTH: Final = 3
 """Elements that `array_new_fixed` makes."""
 
 
-class ObjectOps(SlotOps):
+class ObjectOps(TypedOps):
     """The ops of the groups structs, arrays and bulk, and `upcast`."""
 
     def op_upcast(self, op: Op) -> Raw:
@@ -179,6 +180,14 @@ class ObjectOps(SlotOps):
     def op_array_len(self, op: Op) -> Raw:
         held = self.slots[op[1]]
         return SKIPPED if held is None else ("ok", (held[1].len(held[0]),))
+
+    def op_fields(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        store, handle = held
+        values = handle.elems(store) if handle.heap_type is ArrayRef else handle.fields(store)
+        return ("ok", (len(values), sum(isinstance(value, Rooted) for value in values)))
 
     # --- bulk
 

@@ -1,4 +1,4 @@
-"""The in-tree heap as a machine, second part: globals, tables and typed calls."""
+"""The in-tree heap as a machine, second part: globals and tables."""
 
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
@@ -14,12 +14,10 @@ from twinheap.targets.heap import (
     ExternRef,
     Global,
     OwnedRooted,
-    ParamKind,
     Rooted,
     RootScope,
     Store,
     Table,
-    TypedFunc,
 )
 from twinheap.targets.heap.machine_memory import MemoryOps
 from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Raw
@@ -33,7 +31,7 @@ MISSING: Final = object()
 
 
 class SlotOps(MemoryOps):
-    """The ops of the groups globals, tables and typed."""
+    """The ops of the groups globals and tables."""
 
     def _value(self, slot: int) -> Any:
         """The handle to store: None for a null reference, MISSING for an empty slot."""
@@ -160,21 +158,3 @@ class SlotOps(MemoryOps):
         if held is None:
             return SKIPPED
         return ("ok", (held[1].size(held[0]),))
-
-    # --- typed calls
-
-    def op_typed_call(self, op: Op) -> Raw:
-        return self._call(op, ParamKind.OPTION_ROOTED if op[2] else ParamKind.ROOTED)
-
-    def op_typed_call_owned(self, op: Op) -> Raw:
-        return self._call(op, ParamKind.OPTION_OWNED if op[2] else ParamKind.OWNED)
-
-    def _call(self, op: Op, kind: ParamKind) -> Raw:
-        _, at, _, source, result = op
-        value = self._value(source)
-        if value is MISSING:
-            return SKIPPED
-        if isinstance(value, OwnedRooted):
-            value = value.clone()  # it goes by value, and the slot keeps its own
-        store = self.slots[at]
-        return self._keep(store, TypedFunc(store, kind, ExternRef).call(store, value), result)

@@ -135,6 +135,10 @@ _OTHERS: Final = (
     _own("t28", DRC, "no collection when growth is refused", "limit 64: 2047 n in a scope, raw of one, exit, 2047 n"),
     _own("t29", ALL, "eq compares handles", "a=n(1), b=conv of a, eq: false"),
     _own("t30", ALL, "no trim in a store without heap (K8)", "3000 x (own(i31), drop): the list has 3000 entries"),
+    _own("t31", DRC, "a host function's result is not exposed", "{a=n(1), typed give(a)}: 1 goes with the scope"),
+    _own("t32", ALL, "a typed call takes any object for any object type", "a=struct, typed(box, a): ok"),
+    _own("t33", ALL, "roots in one place are the same root", "{a=n(1)}, b=n(2), rooted_eq(a, b): true"),
+    _own("t34", ALL, "the heap is made whatever the limiter says", "limiter: no, n(1): out of memory"),
 )
 
 _OBJECTS: Final = (

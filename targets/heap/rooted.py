@@ -53,6 +53,7 @@ class Rooted(Access[T]):
     @staticmethod
     def rooted_eq(a: "Handle[Any]", b: "Handle[Any]") -> bool:
         """Do two handles name the same root? Says nothing about the objects, needs no store."""
+        # mutant t33 below: return a.store_id is b.store_id and a.index == b.index
         return a.store_id is b.store_id and a.generation == b.generation and a.index == b.index
 
 

@@ -43,7 +43,8 @@ def create_heap(store: "Store") -> "Steps[GcHeap]":
     """
     if store.dropped:
         raise HeapPanic("the store has been dropped")
-    if not (yield from ask_limiter(store, 0, 0)):
+    allowed = yield from ask_limiter(store, 0, 0)  # mutant t34: allowed = True
+    if not allowed:
         raise LimiterError(CREATION_REFUSED)
     host_data = store.host_data
     if store.collector == "null":

@@ -3,7 +3,7 @@
 import enum
 from typing import TYPE_CHECKING, Any, Final, Generic
 
-from twinheap.targets.heap.errors import WRONG_STORE, GrowFailed, HeapPanic, OutOfBounds, TypeMismatch
+from twinheap.targets.heap.errors import WRONG_STORE, GrowFailed, HeapPanic, LimiterError, OutOfBounds, TypeMismatch
 from twinheap.targets.heap.handle import Handle, T
 from twinheap.targets.heap.limits import ResourceLimiter
 from twinheap.targets.heap.rooted import Rooted
@@ -54,7 +54,7 @@ class Table(Generic[T]):
         self.maximum = maximum
         self.elements: list[int] = []
         if not self._growth_allowed(store, minimum):
-            raise GrowFailed(f"table minimum size of {minimum} elements exceeds table limits")
+            raise LimiterError(f"table minimum size of {minimum} elements exceeds table limits")
         ref = self._value(store, init)
         self.elements += [0] * minimum
         store.tables.append(self.elements)

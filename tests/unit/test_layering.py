@@ -49,6 +49,7 @@ VOCABULARY = frozenset(
         "preconditions",
         "preconditions_objects",
         "preconditions_slots",
+        "preconditions_typed",
         "program",
         "refusal",
         "text",

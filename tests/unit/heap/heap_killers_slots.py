@@ -173,3 +173,30 @@ def t30(p):
         with p.scope():
             p.own(p.i31(number)).drop()
     p.see(len(p.store.roots.liveness))
+
+
+def t31(p):
+    heap = p.heap
+    with p.scope():
+        kept = p.n(1)
+        host = heap.HostFunc(p.store, heap.ParamKind.ROOTED, heap.ExternRef, lambda _: kept)
+        heap.TypedFunc(p.store, heap.ParamKind.ROOTED, heap.ExternRef, through=host).call_without(p.store)
+    p.gc()
+
+
+def t32(p):
+    heap = p.heap
+    wanted = heap.StructType(p.storage("extern", "i32"))
+    function = heap.TypedFunc(p.store, heap.ParamKind.ROOTED, heap.StructRef, concrete=wanted)
+    p.see(function.call(p.store, p.struct(["extern"], None)).kind(p.store))
+
+
+def t33(p):
+    with p.scope():
+        gone = p.n(1)
+    p.see(p.heap.Rooted.rooted_eq(gone, p.n(2)))
+
+
+def t34(p):
+    p.limits.memory_growing = lambda *_: False
+    p.n(1)

@@ -15,7 +15,14 @@ HEAD = "twinheap program 1\n"
 # What C can be asked: no scopes, no LIFO handles, no errors to keep, no futures (docs/spec/program-ir.md 8.2).
 LIFO_ONLY = frozenset({"scope", "end", "ext_new", "i31_new", "own", "lend", "conv_any", "conv_ext", "cast"})
 NOT_IN_C = frozenset({"from_raw", "from_imm", "global_get", "table_get", "typed_call", "typed_call_owned"})
-C_OPS = ALL_OPS - LIFO_ONLY - NOT_IN_C - {
+# What only the Rust API has: typed functions of every type, comparisons of roots, limiters with a mind of their own.
+ONLY_IN_RUST = frozenset(
+    {
+        *("typed_pass", "typed_pass_owned", "typed_i31", "ref_eq", "ref_hash", "rooted_eq", "rooted_hash"),
+        *("set_limiter", "fill_race", "store_drop_race", "matches", "fields"),
+    }
+)
+C_OPS = ALL_OPS - LIFO_ONLY - NOT_IN_C - ONLY_IN_RUST - {
     "gc_for",
     "oom_take",
     "oom_drop",

@@ -175,7 +175,7 @@ def test_an_async_limiter_refuses_what_is_not_async() -> None:
         ("new_async", 0, 3),
         config=Config(limiter=ASYNC),
     )
-    assert texts(seen) == ["err:other finalized v0", "err:other", "ok(0) finalized v1", "ok"]
+    assert texts(seen) == ["err:other finalized v0", "err:other", "ok(0) finalized v1", "ok(pending)"]
 
 
 def test_futures() -> None:

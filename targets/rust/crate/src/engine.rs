@@ -13,6 +13,7 @@ use wasmtime::{
 };
 
 use crate::compat;
+use crate::crossing::Crossing;
 use crate::kit::{self, Types};
 use crate::outcome::Stop;
 
@@ -89,6 +90,8 @@ pub struct Environment {
     pub types: Types,
     /// The module of an instance.
     pub instance: Module,
+    /// Typed functions on references of every type.
+    pub crossing: Crossing,
     /// The modules of instances that share what others have, by what; made when they are first needed.
     links: RefCell<HashMap<i64, Module>>,
     identity: Module,
@@ -103,8 +106,8 @@ impl Environment {
         let types = Types::new(&engine)?;
         let clock = (name == "epochs").then(Arc::default);
         let (fuelled, fibers) = (name == "fuel", name == "fibers");
-        let links = RefCell::default();
-        Ok(Environment { engine, number, clock, fuelled, fibers, types, instance, links, identity })
+        let (crossing, links) = (Crossing::default(), RefCell::default());
+        Ok(Environment { engine, number, clock, fuelled, fibers, types, instance, crossing, links, identity })
     }
 
     /// The module of an instance that has such a share of another one.

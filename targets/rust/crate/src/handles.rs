@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use wasmtime::{
     AnyRef, ArrayRef, AsContextMut, EqRef, ExnRef, ExternRef, GcRef, OwnedRooted, Ref, Result, RootScope, Rooted,
-    RootedGcRef, StorageType, StructRef, Val,
+    RootedGcRef, StorageType, StoreContextMut, StructRef, Val,
 };
 
 use crate::outcome::{Reply, Value};
@@ -271,6 +271,16 @@ impl Handle<'_> {
             Typed::Struct(handle) => handle.field(store, field),
             Typed::Array(handle) => handle.get(store, field as u32),
             Typed::Exn(handle) => handle.field(store, field),
+            _ => return None,
+        })
+    }
+
+    /// Shows all fields or elements, in order. None of a handle without fields.
+    pub fn each_field<T: 'static>(&self, store: StoreContextMut<'_, T>, see: impl FnMut(Val)) -> Option<Result<()>> {
+        Some(match self {
+            Typed::Struct(handle) => handle.fields(store).map(|fields| fields.for_each(see)),
+            Typed::Array(handle) => handle.elems(store).map(|elements| elements.for_each(see)),
+            Typed::Exn(handle) => handle.fields(store).map(|fields| fields.for_each(see)),
             _ => return None,
         })
     }

@@ -205,6 +205,14 @@ pub fn ended(error: &Error, mut trace: Vec<Value>, passed: i32) -> Stop {
     Stop::Ended { outcome, trace, needed }
 }
 
+/// The same for a call that has no trace.
+pub fn ended_alone(error: Error) -> Stop {
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => Stop::Ended { outcome: trap_outcome(*trap), trace: Vec::new(), needed: 0 },
+        None => Stop::Failed(error),
+    }
+}
+
 fn trap_outcome(trap: Trap) -> &'static str {
     match trap {
         Trap::TableOutOfBounds => "trap:table_oob",

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use wasmtime::{
     ArrayRefPre, ArrayType, AsContextMut, Engine, Error, ExnRefPre, ExnType, ExternType, Global, GlobalType, HeapType,
-    Module, Mutability, RefType, Result, StorageType, StructRefPre, StructType, Tag, TagType, Val, ValType,
+    Instance, Module, Mutability, RefType, Result, StorageType, StructRefPre, StructType, Tag, TagType, Val, ValType,
 };
 
 use crate::handles::{Lifo, ANY, ARRAY, EQ, EXN, EXTERN, STRUCT};
@@ -86,6 +86,13 @@ impl Types {
             arrays: arrays.collect::<Result<_>>()?,
             tags: tags.collect::<Result<_>>()?,
         })
+    }
+
+    /// An object type by name.
+    pub fn named(&self, name: &str) -> Option<HeapType> {
+        let at = |names: &[&str]| names.iter().position(|known| *known == name);
+        let of_struct = at(&STRUCTS).map(|at| HeapType::ConcreteStruct(self.structs[at].clone()));
+        of_struct.or_else(|| at(&ARRAYS).map(|at| HeapType::ConcreteArray(self.arrays[at].clone())))
     }
 
     /// The types in words, which a test on either side compares.
@@ -197,6 +204,7 @@ pub struct Makers {
     exceptions: [OnceCell<(ExnRefPre, Tag)>; TAGS.len()],
     carriers: [OnceCell<Global>; 3],
     host: OnceCell<Host>,
+    crossing: OnceCell<Instance>,
 }
 
 impl Makers {
@@ -225,6 +233,11 @@ impl Makers {
         };
         let ty = GlobalType::new(ValType::Ref(ty), Mutability::Var);
         try_once(&self.carriers[place], || Global::new(store, ty, null_of(of))).copied()
+    }
+
+    /// The instance with the typed functions.
+    pub fn crossing<S>(&self, make: impl FnOnce(S) -> Result<Instance>, store: S) -> Result<Instance> {
+        try_once(&self.crossing, || make(store)).copied()
     }
 
     /// The host functions.

@@ -12,6 +12,7 @@ mod operands;
 mod rooting;
 mod roots;
 mod slots;
+mod typed;
 mod values;
 mod wasm;
 

@@ -1,7 +1,9 @@
 //! The executor of TwinHeap's target `rust`: runs programs on Wasmtime's Rust API and speaks the wire (docs/wire.md)
 //! on its standard streams. Started by the target; `--collector NAME` and `--zeal N` choose what it runs.
 
+mod compare;
 mod compat;
+mod crossing;
 mod effects;
 mod engine;
 mod handles;

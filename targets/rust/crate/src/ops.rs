@@ -124,6 +124,18 @@ op_kinds! {
     RaiseExn "raise_exn" 1,
     Result "result" 2,
     Link "link" 3,
+    TypedPass "typed_pass" 6,
+    TypedPassOwned "typed_pass_owned" 6,
+    TypedI31 "typed_i31" 4,
+    RefEq "ref_eq" 2,
+    RefHash "ref_hash" 2,
+    RootedEq "rooted_eq" 2,
+    RootedHash "rooted_hash" 2,
+    SetLimiter "set_limiter" 2,
+    FillRace "fill_race" 5,
+    StoreDropRace "store_drop_race" 2,
+    Matches "matches" 2,
+    Fields "fields" 1,
 }
 
 impl OpKind {

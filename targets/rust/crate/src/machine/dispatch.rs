@@ -90,6 +90,18 @@ impl Machine {
             OpKind::Link => self.link(a, b, c),
             OpKind::InstGlobal => self.inst_global(a, b, c),
             OpKind::InstTable => self.inst_table(a, b, c),
+            OpKind::TypedPass => self.typed_pass(a, (b, c, d), e, f),
+            OpKind::TypedPassOwned => self.typed_pass_owned(a, (b, c, d), e, f),
+            OpKind::TypedI31 => self.typed_i31(a, b, c, d),
+            OpKind::RefEq => self.ref_eq(a, b),
+            OpKind::RefHash => self.ref_hash(a, b),
+            OpKind::RootedEq => self.rooted_eq(a, b),
+            OpKind::RootedHash => self.rooted_hash(a, b),
+            OpKind::SetLimiter => self.set_limiter(a, b),
+            OpKind::FillRace => self.fill_race(a, b, c, (d, e)),
+            OpKind::StoreDropRace => self.store_drop_race(a, b),
+            OpKind::Matches => self.matches(a, b),
+            OpKind::Fields => self.fields(a),
             OpKind::Run | OpKind::RunExn => self.run_body((a, b), c, [d, e, f], g, (h, i)),
         }
     }

@@ -1,5 +1,7 @@
 //! Allocation, collection, out-of-memory errors, bulk.
 
+use std::thread;
+
 use wasmtime::{AsContextMut, Error, ExternRef, GcHeapOutOfMemory, OwnedRooted, Result, RootScope, StoreContextMut};
 
 use super::operands::{slot_at, Kept, Slot, NULL};
@@ -125,6 +127,28 @@ impl Machine {
         let reply = Reply::int(made.len() as i64);
         self.put(result, Slot::Fill(made))?;
         Ok(reply)
+    }
+
+    /// `ends`: the fill whose handles go meanwhile, and the slot of the result.
+    pub(super) fn fill_race(&mut self, slot: i64, count: i64, first: i64, ends: (i64, i64)) -> Outcome {
+        self.race(ends.0, |machine| machine.fill(slot, count, first, ends.1))
+    }
+
+    pub(super) fn store_drop_race(&mut self, slot: i64, raced: i64) -> Outcome {
+        self.race(raced, |machine| machine.store_drop(slot))
+    }
+
+    /// Does something while another thread drops the handles of a fill.
+    fn race(&mut self, raced: i64, work: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        slot_at(&self.run.slots, raced)?;
+        let Some(Slot::Fill(made)) = self.run.slots.get_mut(raced as usize) else {
+            return Err(Stop::misuse("a fill was expected"));
+        };
+        let handles: Vec<_> = made.iter_mut().map(Option::take).collect();
+        let other = thread::spawn(move || handles.into_iter().for_each(drop));
+        let done = work(self);
+        other.join().map_err(|_| Stop::misuse("a drop on another thread panicked"))?;
+        done
     }
 
     pub(super) fn free(&mut self, source: i64, pattern: i64) -> Outcome {

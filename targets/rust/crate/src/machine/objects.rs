@@ -8,7 +8,7 @@ use super::roots::mistyped;
 use super::Machine;
 use crate::handles::{Handle, Lifo, Typed, ARRAY, EQ, EXTERN, STRUCT};
 use crate::kit;
-use crate::outcome::{Outcome, Reply, Stop};
+use crate::outcome::{Outcome, Reply, Stop, Value};
 
 impl Machine {
     pub(super) fn upcast(&mut self, source: i64, to: i64, result: i64) -> Outcome {
@@ -183,6 +183,20 @@ impl Machine {
         let value = storage.map_or(Val::I32(number as i32), |storage| kit::number_for(&storage, number));
         handle.set(context, field as usize, value).ok_or_else(mistyped)??;
         Ok(Reply::Done)
+    }
+
+    /// All of them at once; each reference gets a root in the current scope.
+    pub(super) fn fields(&mut self, source: i64) -> Outcome {
+        let (store, handle) = handle_at(&self.run.slots, source)?;
+        let context = self.run.stores.context(store)?;
+        let (mut count, mut references) = (0, 0);
+        handle
+            .each_field(context, |value| {
+                count += 1;
+                references += i64::from(value.ref_().is_some_and(|value| !value.is_null()));
+            })
+            .ok_or_else(mistyped)??;
+        Ok(Reply::Two([Value::Int(count), Value::Int(references)]))
     }
 
     pub(super) fn array_len(&mut self, source: i64) -> Outcome {

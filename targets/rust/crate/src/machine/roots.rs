@@ -39,6 +39,12 @@ impl Machine {
         Ok(Reply::Done)
     }
 
+    pub(super) fn set_limiter(&mut self, slot: i64, answer: i64) -> Outcome {
+        let store = self.store(slot)?;
+        self.run.stores.context(store)?.data_mut().answer = answer;
+        Ok(Reply::Done)
+    }
+
     // --- i31
 
     pub(super) fn i31_new(&mut self, slot: i64, payload: i64, result: i64) -> Outcome {

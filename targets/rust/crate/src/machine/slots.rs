@@ -174,14 +174,6 @@ impl Machine {
         })?;
         self.put_owned(result, store, given.map(Typed::Extern))
     }
-
-    /// What the slot of an optional operand holds; none for a null reference.
-    fn argument(&self, source: i64) -> Result<Option<&Slot>, Stop> {
-        if source == NULL {
-            return Ok(None);
-        }
-        slot_at(&self.run.slots, source).map(Some)
-    }
 }
 
 fn ref_type(of: i64) -> RefType {
