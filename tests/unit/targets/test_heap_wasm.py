@@ -11,7 +11,7 @@ from twinheap.model.observation import Observation
 from twinheap.model.ops import CODE, NULL, RUN_VALUES
 from twinheap.model.program import Config
 from twinheap.targets.heap.machine import HeapMachine
-from twinheap.targets.wire import WireProgram
+from twinheap.targets.wire import WireBody, WireProgram
 
 COLLECTORS = ("drc", "null", "copying")
 FREEING = ("drc", "copying")
@@ -40,7 +40,7 @@ class Runs:
         """All observations; those of the tail come last."""
         program = self.builder.finish()
         config = program.config
-        bodies = tuple((text, b"") for text in config.bodies)
+        bodies = tuple(WireBody(text, b"") for text in config.bodies)
         sent = WireProgram(0, config.limit, 0, program.slots, program.values, program.all_ops, bodies)
         machine = HeapMachine(collector, verify=verify, defects=defects)
         try:
