@@ -189,7 +189,7 @@ LIMITED = frozenset(feature(number) for number, engine in enumerate(ENGINES) if 
 def test_random_programs_under_limits_agree(collector: str) -> None:
     profile = replace(PROFILES["bodies"], engines=1.0)
     times = 0
-    for number in range(100):
+    for number in range(150):
         made = generate(7, number, profile, (ALL_OPS - FEATURES) | LIMITED)
         observed = HeapMachine(collector).run(made)
         assert (
