@@ -80,7 +80,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K28", "frames inside a try are missing from stack maps", 39, 44, FRAME_CODES),
         KnownDefect("K29", "an array whose elements have the wrong type keeps its block", 45, None, LEAK_CODES),
         KnownDefect("K30", "copying: the heap grows by half of what a large request needs", 45, 46, ("TH301",)),
-        KnownDefect("K31", "two references in a loop share a slot of the stack map", 45, 46, FRAME_CODES),
+        KnownDefect("K31", "two references in a loop share a slot of the stack map", 37, 46, FRAME_CODES),
         KnownDefect("K32", "copying: a constant global is not read again after a move", 45, 46, FRAME_CODES),
         KnownDefect("K33", "table.init writes without counting", OLDEST, 37, FRAME_CODES),
         KnownDefect("K35", "a variable that several branches write is missing from stack maps", 29, 32, FRAME_CODES),

@@ -161,6 +161,8 @@ def test_a_loop_and_a_constant() -> None:
     trap = Observation("trap:null_ref")
     loop = f"(repeat {{}} (set 4 {ARRAY}) (drop (get 0)))"
     assert ends("45", main(loop.format(2)), trap) == "K31"
+    assert ends("37", main(loop.format(2)), trap) == "K31"
+    assert ends("36", main(loop.format(2)), trap) is None
     assert ends("46", main(loop.format(2)), trap) is None
     assert ends("45", main(loop.format(1)), trap) is None
     assert ends("45", main(f"(repeat 2 (drop {ARRAY}) (drop (get 0)))"), trap) is None
