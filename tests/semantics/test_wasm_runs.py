@@ -179,6 +179,14 @@ def test_traps_end_a_run_where_they_are_met(statement: str) -> None:
     assert [v.code for v in verdicts(body, Observation(f"trap:{TRAPS[statement]}"))] == ["TH106"]
 
 
+@pytest.mark.parametrize(("at", "allowed"), [(5, ["null_ref", "array_oob"]), (0, ["null_ref"])])
+def test_a_copy_from_null_to_what_is_out_of_bounds_may_end_by_either(at: int, allowed: list[str]) -> None:
+    body = main(f"(array.copy anys anys (array.new_default anys (i32 2)) (i32 {at}) (null anys) (i32 0) (i32 1))")
+    for code in ("null_ref", "array_oob", "table_oob"):
+        found = verdicts(body, Observation(f"trap:{code}"))
+        assert [v.code for v in found] == ([] if code in allowed else ["TH106"]), code
+
+
 def test_what_was_done_before_a_trap_stays() -> None:
     body = main("(global.set 0 (get 0)) (unreachable)")
     after = "G6 = inst_global I1 0\nO7 = global_get_owned G6\ndata O7"
