@@ -174,7 +174,7 @@ def _fill(m: Machine, obj: Obj, start: int, values: Sequence[Stored]) -> None:
 def _array_copy(m: Machine, tree: Tree) -> None:
     into, at, from_, start, count = m.operands_of(tree, 3)
     target = _object(into)
-    if from_ is None and m.heap.trace.obs.outcome == TRAP + "array_oob":  # which comes first is nowhere said; 47 changed
+    if from_ is None and m.heap.trace.obs.outcome == TRAP + "array_oob":  # which is first is nowhere said (47)
         _fitting(target, at, count)
     source = _object(from_)
     number = _fitting(target, at, count)
