@@ -23,8 +23,11 @@ NO_HEAP: Final = "before it has been allocated"
 NO_TYPE: Final = "should have concrete types"
 """In the panic texts of K11 where the handle of a struct or array denotes an externref."""
 
-NO_FIT: Final = ("const expr should be valid", "should be a valid const expr", "not yet implemented: eqref")
-"""In the panic texts of K27, where a segment or a global makes an object with null fields, or with ones of type eq."""
+NO_FIT: Final = (
+    *("const expr should be valid", "should be a valid const expr", "const expression should be valid"),
+    "not yet implemented: eqref",
+)
+"""In the panic texts of K27: a segment, global or table makes an object with null fields, or with ones of type eq."""
 
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""

@@ -7,7 +7,6 @@ from typing import Any, Final
 from twinheap.targets.heap.anyref import AnyRef
 from twinheap.targets.heap.errors import OutOfBounds
 from twinheap.targets.heap.externref import ExternRef
-from twinheap.targets.heap.handle import GcRef
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
 from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT
 from twinheap.targets.heap.table import Table
@@ -221,8 +220,8 @@ class Slots(Core):
     def _make_tables(self) -> None:
         for declared in self.body.tables:
             ref: int = self.eval(declared.value)
-            kind: type[GcRef] = ExternRef if declared.type == "extern" else AnyRef
-            made: Table[Any] = Table(self.store, kind, declared.minimum, maximum=declared.maximum)
+            of = ExternRef if declared.type == "extern" else AnyRef
+            made: Table[Any] = Table(self.store, of, declared.minimum, maximum=declared.maximum)
             self.own.tables.append(made)
             made.write(self.store, range(declared.minimum), [ref] * declared.minimum)
 

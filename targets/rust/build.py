@@ -70,7 +70,7 @@ def _build(tool: str, flavour: Flavour, sources: dict[str, bytes], digest: str, 
     started = time.monotonic()
     folder = cache.root() / "build" / flavour.name
     lay_out(folder, _wanted(flavour, sources))
-    target = target_folder()
+    target = cache.root() / "target"
     _forget_other(folder, target, flavour)
     command = (tool, "build", "--release", *["--locked"] * _is_locked(flavour))
     if progress is not None:
@@ -79,11 +79,6 @@ def _build(tool: str, flavour: Flavour, sources: dict[str, bytes], digest: str, 
     built = target / "release" / cache.BINARY
     entry = cache.Entry(flavour, digest, round(time.monotonic() - started, 1), built.stat().st_size)
     return cache.install(entry, built)
-
-
-def target_folder() -> Path:
-    """Return the folder that cargo builds in, for all executors."""
-    return cache.root() / "target"
 
 
 def _wanted(flavour: Flavour, sources: dict[str, bytes]) -> dict[str, bytes]:

@@ -133,11 +133,11 @@ def put(name: str, built: Path, beside: Mapping[str, bytes]) -> Path:
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """Hold the lock of all builders; the kernel frees it when its holder dies. Raises RustError."""
+def locked(name: str = ".lock") -> Iterator[None]:
+    """Hold the lock of the builders in one folder; the kernel frees it when its holder dies. Raises RustError."""
     try:
         root().mkdir(parents=True, exist_ok=True)
-        handle = os.open(root() / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(root() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise unusable(error) from None
     try:

@@ -18,7 +18,7 @@ from twinheap.model.ops import OPS
 from twinheap.targets.capi.facts import facts
 from twinheap.targets.capi.machine import CapiMachine
 from twinheap.targets.rust import cache
-from twinheap.targets.rust.build import Progress, cargo, lay_out, run, target_folder
+from twinheap.targets.rust.build import Progress, cargo, lay_out, run
 
 NAME: Final = "capi"
 """The name of its entry, and of what `twinheap rust build` is asked for."""
@@ -28,6 +28,9 @@ CRATE: Final = "capi-crate"
 _SHARED: Final = ("src/msgpack.rs", "src/process.rs", "src/wire.rs")  # taken from the executor on the Rust API
 _BUILT: Final = "twinheap-capi-executor"
 _FACTS: Final = "facts"
+# A target folder of its own, so that it waits for no build of Wasmtime: those take minutes.
+_TARGET: Final = "target-capi"
+_LOCK: Final = ".lock-capi"
 _SHOWN: Final = 8  # characters of the digest that the handshake says
 
 
@@ -96,7 +99,7 @@ def build(progress: Progress | None = None) -> Native:
     if there := _found(wanted):
         return there
     tool = cargo()
-    with cache.locked():
+    with cache.locked(_LOCK):
         # Somebody else may have built it while this process waited.
         if there := _found(wanted):
             return there
@@ -108,7 +111,7 @@ def build(progress: Progress | None = None) -> Native:
 
 def _build(tool: str, found: dict[str, bytes], wanted: str, progress: Progress | None) -> Native:
     started = time.monotonic()
-    folder, target = cache.root() / "build" / NAME, target_folder()
+    folder, target = cache.root() / "build" / NAME, cache.root() / _TARGET
     lay_out(folder, found)
     if progress is not None:
         progress(f"building the executor for {TITLE}; this takes seconds")

@@ -1,5 +1,5 @@
-//! The C structs that cross the boundary. Their sizes differ by release (docs/spec/capi.md 5.4): each is declared as large
-//! as it ever gets, and where several stand in a row the release's own size is the stride.
+//! The C structs that cross the boundary. Their sizes differ by release (docs/spec/capi.md 5.4): each is declared as
+//! large as it ever gets, and where several stand in a row the release's own size is the stride.
 
 use std::ffi::c_void;
 
@@ -121,8 +121,8 @@ impl<const N: usize> Vals<N> {
 
     pub fn set(&mut self, at: usize, val: Val) {
         assert!(at < N, "a value beyond its row");
-        // SAFETY: `at` is in bounds, a stride is at most the size of a `Val`, so the bytes are inside `memory`; any bytes
-        // are a `Val`, since each of its fields takes any.
+        // SAFETY: `at` is in bounds, a stride is at most the size of a `Val`, so the bytes are inside `memory`; any
+        // bytes are a `Val`, since each of its fields takes any.
         unsafe {
             let base = self.memory.as_mut_ptr().cast::<u8>();
             std::ptr::copy_nonoverlapping(val.val().cast::<u8>(), base.add(at * self.stride), self.stride);

@@ -1,9 +1,10 @@
 //! The reference functions of the C API, as `targets/capi/api.py` has them (docs/spec/capi.md 5.1 to 5.3).
 //!
-//! What holds for every call below: a `Context` is that of a store that is alive, which the machine checks when it looks
-//! one up; a handle is one that a function of the same store wrote, and was not unrooted; every pointer is to memory that
-//! is alive during the call and as large as the release's struct, since our structs are the largest there are. A handle of
-//! another store aborts the process, as in C; the machine gives one only where the program asks for that.
+//! What holds for every call below: a `Context` is that of a store that is alive, which the machine checks when it
+//! looks one up; a handle is one that a function of the same store wrote, and was not unrooted; every pointer is to
+//! memory that is alive during the call and as large as the release's struct, since our structs are the largest there
+//! are. A handle of another store aborts the process, as in C; the machine gives one only where the program asks for
+//! that.
 
 use std::sync::Mutex;
 

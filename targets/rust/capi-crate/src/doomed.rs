@@ -1,7 +1,7 @@
 //! Doing what ends the process by design, in a copy of it: the wrong store aborts through the C API (capi.md 5).
 //!
-//! Else each such program would cost a restart of the executor, as much time as four hundred others. What a copy does is
-//! what this process would have done: the op is the program's last, and nothing of it is needed afterwards.
+//! Else each such program would cost a restart of the executor, as much time as four hundred others. What a copy does
+//! is what this process would have done: the op is the program's last, and nothing of it is needed afterwards.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -58,7 +58,8 @@ pub fn outcome_of(facts: &Facts, act: impl FnOnce() -> Outcome) -> io::Result<Ou
 
 /// Never returns.
 fn in_the_copy(act: impl FnOnce() -> Outcome, sink: &OwnedFd) -> ! {
-    // SAFETY: plain system calls on numbers and memory that are ours; a core of what is meant to die is no use to anybody.
+    // SAFETY: plain system calls on numbers and memory that are ours; a core of what is meant to die is no use to
+    // anybody.
     unsafe {
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::setrlimit(libc::RLIMIT_CORE, &none);
@@ -74,7 +75,8 @@ pub fn panic_in(facts: &Facts, stderr: &str) -> Option<Outcome> {
     let text = &stderr[stderr.find(MARK)? + MARK.len()..];
     let stop = AFTER.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
     let (first, rest) = text[..stop].split_once('\n').unwrap_or((&text[..stop], ""));
-    // Rust writes the place and the message on the next line; before 1.73 it wrote the message in quotes, then the place.
+    // Rust writes the place and the message on the next line; before 1.73 it wrote the message in quotes, then the
+    // place.
     let message = match first.strip_prefix('\'') {
         _ if first.trim_end().ends_with(':') => rest,
         Some(quoted) => quoted.rsplit_once("', ").map_or(first, |(message, _)| message),

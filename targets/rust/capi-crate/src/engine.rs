@@ -15,6 +15,7 @@ const WANTED: &[&str] = &[
     "wasmtime_config_wasm_gc_set",
     "wasmtime_config_wasm_exceptions_set",
     "wasmtime_config_wasm_tail_call_set",
+    "wasmtime_config_wasm_memory64_set",
     "wasmtime_config_gc_support_set",
 ];
 

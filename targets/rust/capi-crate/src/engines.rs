@@ -1,5 +1,5 @@
-//! What there is for each engine configuration, made when it is first asked for: the engine, the modules and host functions
-//! of its instances, the types of its objects, its clock.
+//! What there is for each engine configuration, made when it is first asked for: the engine, the modules and host
+//! functions of its instances, the types of its objects, its clock.
 
 use std::rc::Rc;
 

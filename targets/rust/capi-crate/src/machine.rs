@@ -32,7 +32,8 @@ use crate::outcome::{Observation, Reply, Stop, PANIC};
 use crate::process::Progress;
 use crate::wire::{self, Body, Program, Trouble};
 
-/// Executes programs on one library: an engine for each configuration, a store for each of the program. A defect of the runtime kills the process.
+/// Executes programs on one library: an engine for each configuration, a store for each of the program. A defect of the
+/// runtime kills the process.
 pub struct Machine {
     /// With the default engine; functions that have nothing to do with engines are called on it.
     api: Rc<Api>,

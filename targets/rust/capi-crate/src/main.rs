@@ -1,8 +1,8 @@
 //! The native executor of TwinHeap's target `capi`: runs programs on Wasmtime's C API, of whatever release the library
 //! is that it is given, and speaks the wire (docs/wire.md) on its standard streams.
 //!
-//! It does what `targets/capi/machine*.py` does, and observes the same; what the Python side knows of releases and types
-//! comes as a file (`facts.rs`).
+//! It does what `targets/capi/machine*.py` does, and observes the same; what the Python side knows of releases and
+//! types comes as a file (`facts.rs`).
 
 mod abi;
 mod api;

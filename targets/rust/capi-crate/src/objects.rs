@@ -1,9 +1,9 @@
-//! Structs, arrays and exceptions through the C API (docs/spec/capi.md 5.4, from 46 on). What every call relies on is said
-//! in `api.rs`.
+//! Structs, arrays and exceptions through the C API (docs/spec/capi.md 5.4, from 46 on). What every call relies on is
+//! said in `api.rs`.
 //!
-//! The kit's types cannot be made in C, which has no supertypes: they are taken from the imports of a module that mentions
-//! them. An object says its type, so that nobody has to remember it. All references of the `any` hierarchy are the same C
-//! struct, and what is known to be a struct or array is passed as one.
+//! The kit's types cannot be made in C, which has no supertypes: they are taken from the imports of a module that
+//! mentions them. An object says its type, so that nobody has to remember it. All references of the `any` hierarchy are
+//! the same C struct, and what is known to be a struct or array is passed as one.
 
 use std::collections::HashMap;
 use std::ptr::{from_mut, null_mut};
@@ -258,7 +258,8 @@ fn opened(c: &ObjectFunctions, valtype: Ptr) -> Known {
 }
 
 fn tag_type(api: &Api, c: &ObjectFunctions, payload: &[&'static str]) -> Ptr {
-    // SAFETY: the types are copies, swallowed by the vector; that and the empty one by the function type, that by the tag's.
+    // SAFETY: the types are copies, swallowed by the vector; that and the empty one by the function type, that by the
+    // tag's.
     unsafe {
         let mut params = type_vector(api, payload.iter().map(|of| api.types.copy(&api.c, of)).collect());
         let mut results = type_vector(api, Vec::new());

@@ -65,7 +65,8 @@ impl Api {
     pub fn i31_get_u(&self, context: Context, of: &Val) -> Option<u32> {
         let mut payload = 0_u32;
         let at = std::ptr::from_mut(&mut payload).cast();
-        // SAFETY: as api.rs says; handles of the other hierarchy are the same struct, and only the reference is looked at.
+        // SAFETY: as api.rs says; handles of the other hierarchy are the same struct, and only the reference is looked
+        // at.
         let found = unsafe { (self.c.wasmtime_anyref_i31_get_u)(context.0, of.handle(), at) };
         found.then_some(payload)
     }

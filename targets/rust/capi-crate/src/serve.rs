@@ -1,5 +1,5 @@
-//! The loop: handshake, batches, results. Results are kept until the end of a batch and then written at once; the place in
-//! the program is noted in shared memory before each op, so that the parent knows it whatever happens here.
+//! The loop: handshake, batches, results. Results are kept until the end of a batch and then written at once; the place
+//! in the program is noted in shared memory before each op, so that the parent knows it whatever happens here.
 
 use std::fs::File;
 use std::io::{self, Write};

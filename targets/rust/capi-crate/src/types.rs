@@ -1,7 +1,7 @@
 //! Types of globals and tables, made in a way that works in every release (docs/spec/capi.md 5.3).
 //!
-//! `wasm_valtype_new` knows only externref and funcref. But a module may import a global of any type, and the C API gives
-//! the types of imports back whole.
+//! `wasm_valtype_new` knows only externref and funcref. But a module may import a global of any type, and the C API
+//! gives the types of imports back whole.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -58,8 +58,8 @@ impl RefTypes {
 pub fn imported_types(c: &Always, engine: Ptr, code: &[u8]) -> Result<Vec<Ptr>, String> {
     let module = compile(c, engine, code)?;
     let mut imports = ByteVec::new();
-    // SAFETY: the module is alive until it is deleted here; it fills the vector with pointers to import types, which live
-    // until the vector is deleted, and each is that of a global. The copies of their content are ours.
+    // SAFETY: the module is alive until it is deleted here; it fills the vector with pointers to import types, which
+    // live until the vector is deleted, and each is that of a global. The copies of their content are ours.
     unsafe {
         (c.wasmtime_module_imports)(module, imports.get_mut());
         let pointers = std::slice::from_raw_parts(imports.data.cast::<Ptr>(), imports.size);

@@ -154,7 +154,8 @@ impl Wasm {
         Ok(Instance { linker, globals, tables })
     }
 
-    /// A new instance of a body; the outcome if the attempt failed. `far`: where its far helpers live, and their module.
+    /// A new instance of a body; the outcome if the attempt failed. `far`: where its far helpers live, and their
+    /// module.
     pub fn body(
         &mut self,
         api: &Api,
@@ -214,8 +215,8 @@ fn named(api: &Api, context: Context, linker: Ptr, name: &[u8], instance: Item) 
 fn instantiate(api: &Api, context: Context, linker: Ptr, module: Ptr) -> Result<Item, Stop> {
     let (mut made, mut trap) = (Item::default(), null_mut());
     let out = made.get_mut();
-    // SAFETY: linker and module are alive; an instance is 16 bytes, which an item holds. What a future writes to is here
-    // until it has ended.
+    // SAFETY: linker and module are alive; an instance is 16 bytes, which an item holds. What a future writes to is
+    // here until it has ended.
     let error = unsafe {
         let trap_at = from_mut::<Ptr>(&mut trap).cast();
         if api.config.fibers {
@@ -267,8 +268,8 @@ fn accepts(api: &Api, code: &[u8]) -> bool {
 
 fn define(api: &Api, linker: Ptr, function: &HostFunction) -> Result<(), Trouble> {
     let module = b"host";
-    // SAFETY: the vectors are swallowed by the type, the type is copied by the linker and deleted as ours, names are only
-    // read, and the callback has the prototype that the linker calls it by. It has no environment to finalize.
+    // SAFETY: the vectors are swallowed by the type, the type is copied by the linker and deleted as ours, names are
+    // only read, and the callback has the prototype that the linker calls it by. It has no environment to finalize.
     let error = unsafe {
         let (mut params, mut results) = (value_types(api, function.params), value_types(api, function.results));
         let made = (api.c.wasm_functype_new)(params.get_mut(), results.get_mut());

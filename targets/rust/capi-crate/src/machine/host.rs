@@ -1,5 +1,5 @@
-//! The host functions that bodies call, and the trace of a run (docs/bodies.md). They are the same for all stores, and act
-//! on the run that is going on.
+//! The host functions that bodies call, and the trace of a run (docs/bodies.md). They are the same for all stores, and
+//! act on the run that is going on.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -83,8 +83,8 @@ fn called(
     results: Ptr,
     function: fn(&mut Machine, &mut Activity, &Frame) -> Result<(), Trap>,
 ) -> Ptr {
-    // SAFETY: `invoke` made this pointer of a unique borrow of its machine, and does not touch it before the call into Wasm
-    // is over in which this function is called; a call inside this function makes one of the borrow here.
+    // SAFETY: `invoke` made this pointer of a unique borrow of its machine, and does not touch it before the call into
+    // Wasm is over in which this function is called; a call inside this function makes one of the borrow here.
     let machine = unsafe { &mut *CURRENT.get() };
     // SAFETY: the caller is what Wasmtime gave to this function.
     let context = Context(unsafe { (machine.api.c.wasmtime_caller_context)(caller) });
@@ -138,8 +138,8 @@ impl Machine {
         if let Some(value) = self.api.data(context, handle) {
             return Value::Int(value.into());
         }
-        // Both kinds of handle are the same, and the function of anyrefs looks at the reference only. The raw value would
-        // tell as well, but asking for it leaks the object up to 44 (capi.md 5.4, K1).
+        // Both kinds of handle are the same, and the function of anyrefs looks at the reference only. The raw value
+        // would tell as well, but asking for it leaks the object up to 44 (capi.md 5.4, K1).
         self.api.i31_get_u(context, handle).map_or(Value::Text("object"), Value::I31)
     }
 

@@ -196,9 +196,9 @@ impl Machine {
         let (api, fibers) = (self.api.clone(), self.config(store).fibers);
         let (mut result, mut trap) = (Val::null(Hierarchy::Extern), null_mut());
         let before = CURRENT.replace(from_mut(self));
-        // SAFETY: as api.rs says; the function is one of this context's store, of that many parameters and one result. The
-        // host functions get at this machine through `CURRENT`, and it is not used here until the call is over; what the
-        // call reads and writes besides is on this frame, or counted.
+        // SAFETY: as api.rs says; the function is one of this context's store, of that many parameters and one result.
+        // The host functions get at this machine through `CURRENT`, and it is not used here until the call is over;
+        // what the call reads and writes besides is on this frame, or counted.
         let error = unsafe {
             let trap_at = from_mut::<Ptr>(&mut trap).cast();
             let (given, out) = (arguments.as_ptr(), result.val_mut());
