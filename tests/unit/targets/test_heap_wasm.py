@@ -10,6 +10,7 @@ from twinheap.model.builder import Builder
 from twinheap.model.observation import Observation
 from twinheap.model.ops import CODE, NULL, RUN_VALUES
 from twinheap.model.program import Config
+from twinheap.model.text import loads
 from twinheap.targets.heap.machine import HeapMachine
 from twinheap.targets.wire import WireBody, WireProgram
 
@@ -288,3 +289,16 @@ def test_long_chains_of_helpers_fit() -> None:
 def test_a_long_trace_is_cut() -> None:
     words = shows("(body (main (repeat 50 (repeat 50 (note (i32 1)))) (null extern)))").split()
     assert words == ["ok", *["n:1"] * 255, "null"]
+
+
+def test_a_table_of_a_body_is_copied_to_one_of_the_kit() -> None:
+    """Of extern elements, which no table of any takes."""
+    fetch = "(table.set 2 (i32 1) (get 0)) (table.copy 0 2 (i32 0) (i32 0) (i32 2)) (see (table.get 0 (i32 1)))"
+    text = f"""twinheap program 1
+B0: (body (table64 extern 2 4 (null extern)) (main {fetch} (null extern)))
+I1 = inst S0
+O2 = ext_new_owned S0 v0
+L3 = run I1 0 v1 O2 null null 0 lifo
+"""
+    seen = HeapMachine("drc").run(loads(text).program)
+    assert (seen[2].outcome, seen[2].values) == ("ok", (0, "null"))
