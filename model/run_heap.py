@@ -75,12 +75,15 @@ class Heap:
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
         self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
+        self.pretending = False  # what is allocated is only made when it is used (K5)
         self.store.runs.append(self.needed)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
     def _may_fail(self, obj: Obj) -> None:
         """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed."""
+        if self.pretending:
+            return
         if self.failing or self.store.fills(obj):
             self.store.collected()
         if not self.failing or not self.trace.over:
