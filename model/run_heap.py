@@ -137,7 +137,8 @@ class Heap:
     def _failed(self) -> Obj:
         """Which allocation failed: its value, if it has one, is dropped with the error (4.4), and is the last to be.
 
-        Values before it were made, whether or not they are gone by now. Where nothing tells, judging ends.
+        Values before it were made, whether or not they are gone by now. Where nothing tells, judging ends: also where
+        it was not the last allocation, since a collection for a later one drops what no frame needs any more.
         """
         values = [obj for obj in self.candidates if obj.kind == "extern"]
         dropped = [obj for obj in values if obj.value in self.trace.obs.finalized]
@@ -146,6 +147,8 @@ class Heap:
                 raise Lost
             self.w.rejected.extend(obj.value for obj in values)
             return self.candidates[-1]
+        if dropped[-1] is not self.candidates[-1] and self.w.profile.collector != "null":
+            raise Lost
         self.w.rejected.extend(obj.value for obj in dropped)
         for obj in (*dropped, *values[values.index(dropped[-1]) + 1 :]):
             obj.finalized = True  # also for what holds it in vain

@@ -414,6 +414,15 @@ def test_the_value_of_a_failed_new_is_dropped() -> None:
     assert [v.code for v in verdicts(body, Observation("err:oom", ("n:1",)), limit="65536")] == ["TH207"]
 
 
+def test_a_value_that_was_dropped_may_have_been_made_before() -> None:
+    """A collection for a later allocation may have dropped it, and then what came in between was made."""
+    body = main(f"{LARGE} (note (i32 1)) (drop (new)) (set 4 (new)) (drop (struct.new box (get 4)))")
+    for gone, later in (((2,), (3,)), ((2, 3), ()), ((3,), (2,))):
+        for profile in (FIXED, COPYING):
+            seen = Observation("err:oom", ("n:1",), gone), Observation("ok", (), later)
+            assert verdicts(body, *seen, limit="65536", after="gc S0", profile=profile) == []
+
+
 # --- known defects
 
 
