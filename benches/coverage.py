@@ -40,7 +40,8 @@ def section(run: dict[str, Any]) -> str:
     """One run: what it was, and its table."""
     (target, is_what), *_ = run["handshakes"].items()
     known = ", ".join(f"{each['defect']} {each['count']}" for each in run["expected"]) or "none"
-    behaviours, met = run["behaviours"], run["behaviours"]["met"]
+    behaviours = run["behaviours"]
+    met = behaviours["universe"] - len(behaviours["missed"])  # of those that its ops can have
     about = f"""{is_what["runtime"]} {is_what["release"]}, {is_what["collector"]}: profile `{run["profile"]}`,
 seed {run["seed"]}, {run["programs"]:,} programs, {run["ops"]:,} ops in {run["seconds"]:.1f} s;
 {met} of {behaviours["universe"]} behaviours met. Known defects met: {known}. Findings: {len(run["findings"])}."""
