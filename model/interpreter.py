@@ -100,9 +100,11 @@ class Machine:
             for segment in self.env.segments:
                 state = SegmentState([])
                 self.own.segments.append(state)
+                self.heap.pretending = self.heap.w.profile.segments_late
                 for item in segment.items:
                     state.refs.append(self.value(item))
                     self.heap.store.hold(state.refs[-1])
+                self.heap.pretending = False
                 if self.heap.w.profile.segments_late and any(type(ref) is Obj for ref in state.refs):
                     self.heap.store.unmade = True
             for active in self.env.active:
@@ -216,10 +218,15 @@ class Machine:
     def used_segment(self, number: int) -> None:
         """Items of a segment are used: where they are evaluated each time, those that allocate are others (K5)."""
         segment = self.own.segments[number]
-        allocates = any(part[0] in ALLOCATES for item in self.env.segments[number].items for part in forms(item))
-        if allocates and segment.used:
+        if segment.used and any(map(_allocates, self.env.segments[number].items)):
             self.heap.store.reused_segments = True
         segment.used = True
+
+    def used_item(self, number: int, at: int) -> None:
+        """An item is used: where that makes it, it takes room now, and there may be none. Its value stays the first."""
+        item = self.env.segments[number].items[at]
+        if self.heap.w.profile.segments_late and _allocates(item):
+            self.value(item)
 
     def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
         """The runtime made roots of raw values of a storage type. `kept`: a segment holds them in the model."""
@@ -353,6 +360,11 @@ def _try(m: Machine, tree: Tree) -> None:
         targets = clause[2:] if tagged else clause[1:]
         for target, ref in zip(targets, [*given, obj] if taken else given, strict=True):
             m.assign(int(target), ref)  # type: ignore[arg-type]
+
+
+def _allocates(item: Tree) -> bool:
+    """Whether an item of a segment makes an object."""
+    return any(part[0] in ALLOCATES for part in forms(item))
 
 
 def given(value: Stored, strict: bool) -> Stored:

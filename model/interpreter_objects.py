@@ -197,6 +197,12 @@ def _items(m: Machine, number: int, start: int, count: int) -> list[Ref]:
     return segment.refs[start : start + count]
 
 
+def _make(m: Machine, tree: Tree, start: int, count: int) -> None:
+    """A part of a segment is used for an array."""
+    for at in range(start, start + count):
+        m.used_item(_int(tree, 2), at)
+
+
 def _data(storage: str, start: int, count: int) -> list[Stored]:
     """Numbers from the data segment, little-endian."""
     width = NUMBERS[storage]
@@ -209,6 +215,7 @@ def _data(storage: str, start: int, count: int) -> list[Stored]:
 def _array_new_elem(m: Machine, tree: Tree) -> Stored:
     start, count = map(unsigned, m.operands_of(tree, 3))
     items = _items(m, _int(tree, 2), start, count)
+    _make(m, tree, start, count)
     m.rerooted(items, _element(tree), kept=True)
     return m.heap.alloc("array", _name(tree), items)
 
@@ -224,6 +231,7 @@ def _array_init_elem(m: Machine, tree: Tree) -> None:
     array, index, start, count = m.operands_of(tree, 3)
     number = _fitting(array, index, count)
     items = _items(m, _int(tree, 2), unsigned(start), number)
+    _make(m, tree, unsigned(start), number)
     m.rerooted(items, _element(tree), kept=True)
     _fill(m, _object(array), unsigned(index), items)
 
@@ -323,4 +331,6 @@ def _table_init(m: Machine, tree: Tree) -> None:
     _within(at, count, len(table.refs), "table_oob")
     items = _items(m, _int(tree, 2), start, count)
     m.initialized(items, kept=True)
-    _replace(m, table, at, items)
+    for place, ref in enumerate(items):  # one by one: what was written before one that does not fit stays
+        m.used_item(_int(tree, 2), start + place)
+        m.heap.set_element(table, at + place, ref)

@@ -46,10 +46,10 @@ _RAW_CONVERSIONS: Final = frozenset({"to_raw", "conv_any", "conv_any_owned", "eq
 
 def known_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The known defect that explains a panic."""
-    if "K27" in w.profile.defects and any(text in obs.outcome for text in NO_FIT):
-        return "K27"
     if found := died_in_body(w, op, obs.outcome):
         return found
+    if "K27" in w.profile.defects and any(text in obs.outcome for text in NO_FIT):
+        return "K27"
     if found := known_in_bodies(w, "TH403" if obs.outcome == HANG else "TH401", op):
         return found
     found = _known_api_panic(w, op, obs)

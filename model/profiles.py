@@ -70,7 +70,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
         KnownDefect("K20", "what a dead struct or array held is never finalized", OLDEST, 32, LEAK_CODES),
-        KnownDefect("K21", "a constant expression that runs out of memory panics", 35, 37, ("TH401",)),
+        KnownDefect("K21", "a constant expression that runs out of memory panics", OLDEST, 37, ("TH401",)),
         KnownDefect("K22", "a host function's references stay rooted (C API)", OLDEST, 37, LEAK_CODES),
         KnownDefect("K23", "an i31 as any out of a raw value panics in a store without heap", 32, 33, ("TH401",)),
         KnownDefect("K24", "an i31 in Wasm is taken for an object", OLDEST, 32, FRAME_CODES),

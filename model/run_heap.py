@@ -79,12 +79,15 @@ class Heap:
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
         self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
+        self.pretending = False  # what is allocated is only made when it is used (K5)
         self.store.runs.append(self.needed)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
     def _may_fail(self, obj: Obj) -> None:
         """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed."""
+        if self.pretending:
+            return
         if self.failing or self.store.fills(obj):
             self.store.collected()
         if not self.failing or not self.trace.over:
@@ -138,7 +141,8 @@ class Heap:
     def _failed(self) -> Obj:
         """Which allocation failed: its value, if it has one, is dropped with the error (4.4), and is the last to be.
 
-        Values before it were made, whether or not they are gone by now. Where nothing tells, judging ends.
+        Values before it were made, whether or not they are gone by now. Where nothing tells, judging ends: also where
+        it was not the last allocation, since a collection for a later one drops what no frame needs any more.
         """
         values = [obj for obj in self.candidates if obj.kind == "extern"]
         dropped = [obj for obj in values if obj.value in self.trace.obs.finalized]
@@ -147,6 +151,8 @@ class Heap:
                 raise Lost
             self.w.rejected.extend(obj.value for obj in values)
             return self.candidates[-1]
+        if dropped[-1] is not self.candidates[-1] and self.w.profile.collector != "null":
+            raise Lost
         self.w.rejected.extend(obj.value for obj in dropped)
         for obj in (*dropped, *values[values.index(dropped[-1]) + 1 :]):
             obj.finalized = True  # also for what holds it in vain

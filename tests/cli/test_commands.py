@@ -289,10 +289,17 @@ def test_bench_mutants(tmp_path: Path, twinheap) -> None:  # type: ignore[no-unt
     assert survived.code == 1
 
 
+def heed_interrupts() -> None:
+    """What a job in the background ignores, its children do too: `make test &` would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", workers]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_interrupts
+    )
     children = at_work(process.pid, int(workers))
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)

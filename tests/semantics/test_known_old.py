@@ -15,6 +15,8 @@ DONE = Observation("ok", ("null",))
 CLASH = Observation("panic:called `Option::unwrap()` on a `None` value")
 NO_HEAP = Observation("panic:attempted to access the store's GC heap before it has been allocated")
 FULL = Observation("panic:Cannot GC inside a no-GC scope!")
+FULL_OLD = Observation("panic:const expr should be valid: GC heap out of memory")
+FULL_GLOBAL = Observation("panic:should be a valid const expr: GC heap out of memory")
 MISFIT = Observation("panic:const expr should be valid: field type mismatch")
 ILLEGAL = Observation("dead:SIGILL")
 HANG = Observation("hang")
@@ -94,7 +96,9 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
 @pytest.mark.parametrize(
     ("body", "how", "bad", "good", "name"),
     [
-        (main(INIT, SEGMENT), FULL, "35", "37", "K21"),
+        (main(INIT, SEGMENT), FULL, "33", "37", "K21"),
+        (main(INIT, SEGMENT), FULL_OLD, "29", "37", "K21"),
+        (main("", "(global any (struct.new_default box))"), FULL_GLOBAL, "32", "37", "K21"),
         (main(f"(table.fill 1 (i32 0) (i31 (i32 1)) (i32 1)) {INIT}", SEGMENT), CLASH, "45", "46", "K16"),
         (main(I31), ILLEGAL, "31", "32", "K24"),
         (main(INIT, SEGMENT), MISFIT, "29", "37", "K27"),

@@ -414,6 +414,15 @@ def test_the_value_of_a_failed_new_is_dropped() -> None:
     assert [v.code for v in verdicts(body, Observation("err:oom", ("n:1",)), limit="65536")] == ["TH207"]
 
 
+def test_a_value_that_was_dropped_may_have_been_made_before() -> None:
+    """A collection for a later allocation may have dropped it, and then what came in between was made."""
+    body = main(f"{LARGE} (note (i32 1)) (drop (new)) (set 4 (new)) (drop (struct.new box (get 4)))")
+    for gone, later in (((2,), (3,)), ((2, 3), ()), ((3,), (2,))):
+        for profile in (FIXED, COPYING):
+            seen = Observation("err:oom", ("n:1",), gone), Observation("ok", (), later)
+            assert verdicts(body, *seen, limit="65536", after="gc S0", profile=profile) == []
+
+
 # --- known defects
 
 
@@ -489,3 +498,48 @@ O5 = ext_new_owned S0 v2055
     for made in (Observation("ok", (), (0,)), Observation("err:oom", (), (0, 2055))):
         found = judge(loads(text).program, [*before, made], FIXED)
         assert [verdict.code for verdict in found if verdict.allowed != "one observation per op"] == []
+
+
+@pytest.mark.parametrize(
+    ("use", "codes"),
+    [
+        ("(table.init 1 0 (i32 0) (i32 0) (i32 1))", []),
+        ("(array.init_elem anys 0 (global.get 7) (i32 0) (i32 0) (i32 1))", []),
+        ("(drop (array.new_elem anys 0 (i32 0) (i32 1)))", []),
+        ("(table.init 1 0 (i32 0) (i32 0) (i32 1)) (note (i32 1))", []),
+        ("(note (i32 1)) (table.init 1 0 (i32 0) (i32 0) (i32 1))", ["TH106"]),
+        ("(table.init 1 0 (i32 0) (i32 1) (i32 1))", ["TH301"]),
+        ("(table.init 1 0 (i32 0) (i32 0) (i32 0))", ["TH301"]),
+    ],
+)
+def test_items_that_are_made_when_they_are_used_may_not_fit_then(use: str, codes: list[str]) -> None:
+    text = f"""twinheap program 1
+S0: limit=65536 limiter=plain
+B0: (body (const anys (array.new_default anys (i32 1))) (segment any (struct.new_default empty) (i31 (i32 5))) (main (if (get 3) (do {use})) (null extern)))
+I1 = inst S0
+L2 = run I1 0 v0 null null null 0 lifo
+set_limit S0 0
+F3 = fill S0 2046 v8
+L4 = run I1 0 v3000 null null null 1 lifo
+"""
+    seen = [OK, Observation("ok", ("null",)), OK, Observation("ok", (2046,)), Observation("err:oom")]
+    old = profile_for("wasmtime", "44.0.0", "drc", exact=False)
+    found = judge(loads(text).program, seen, old)
+    assert [verdict.code for verdict in found if verdict.allowed != "one observation per op"] == codes
+
+
+def test_what_an_item_that_does_not_fit_leaves_behind_is_not_known() -> None:
+    """`table.init` makes and writes them one by one: the first may be in the table, or may not."""
+    text = """twinheap program 1
+S0: limit=0 limiter=plain
+B0: (body (segment any (struct.new_default empty) (struct.new_default empty)) (main (if (get 3) (do (table.init 1 0 (i32 0) (i32 0) (i32 2)))) (null extern)))
+I1 = inst S0
+L2 = run I1 0 v0 null null null 0 lifo
+L3 = run I1 0 v8 null null null 1 lifo
+T4 = inst_table I1 1
+L5 = table_get T4 0
+"""
+    old = profile_for("wasmtime", "44.0.0", "drc", exact=False)
+    before = [OK, Observation("ok", ("null",)), Observation("err:oom"), OK]
+    for value in ("null", "nonnull"):
+        assert judge(loads(text).program, [*before, Observation("ok", (value,))], old) == []
