@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from textwrap import fill
 from typing import Any, Final
 
 from twinheap.targets.wire import OP_NAMES
 
 FAMILIES: Final = ("ok", "skip", "err", "exn", "trap", "panic")
 """Kinds of outcomes: an outcome's text up to its colon."""
+
+WIDTH: Final = 120  # of a line of text
 
 HEAD: Final = """# Which ops meet which outcomes
 
@@ -37,13 +40,12 @@ def section(run: dict[str, Any]) -> str:
     """One run: what it was, and its table."""
     (target, is_what), *_ = run["handshakes"].items()
     known = ", ".join(f"{each['defect']} {each['count']}" for each in run["expected"]) or "none"
-    behaviours, met = run["behaviours"], run["behaviours"]["met"]
-    about = f"""## `{target}`
-
-{is_what["runtime"]} {is_what["release"]}, {is_what["collector"]}: profile `{run["profile"]}`, seed {run["seed"]},
-{run["programs"]:,} programs, {run["ops"]:,} ops in {run["seconds"]:.1f} s; {met} of {behaviours["universe"]}
-behaviours met. Known defects met: {known}. Findings: {len(run["findings"])}."""
-    return "\n".join([about, "", *table(run), ""])
+    behaviours = run["behaviours"]
+    met = behaviours["universe"] - len(behaviours["missed"])  # of those that its ops can have
+    about = f"""{is_what["runtime"]} {is_what["release"]}, {is_what["collector"]}: profile `{run["profile"]}`,
+seed {run["seed"]}, {run["programs"]:,} programs, {run["ops"]:,} ops in {run["seconds"]:.1f} s;
+{met} of {behaviours["universe"]} behaviours met. Known defects met: {known}. Findings: {len(run["findings"])}."""
+    return "\n".join([f"## `{target}`", "", fill(" ".join(about.split()), WIDTH), "", *table(run), ""])
 
 
 def main() -> None:

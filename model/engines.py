@@ -20,7 +20,7 @@ class Engine(msgspec.Struct, frozen=True):
     with little of it, heaps move when they grow. `pulley`: code for Pulley, the runtime's interpreter. `single_pass`:
     the fast register allocator. `explicit`: what hardware would trap on is checked in code; tables are filled at once,
     and errors carry no backtraces, where that can be chosen. `fuel`, `epochs`: code counts what it does, or looks at a
-    clock, and can be stopped by that (`set_fuel`, `set_epoch`). `fibers`: runs have a stack of their own.
+    clock, and can be stopped by that (`set_fuel`, `set_epoch_deadline`). `fibers`: runs have a stack of their own.
     """
 
     name: str

@@ -12,6 +12,7 @@ from twinheap.model.body import Tree
 from twinheap.model.entities import I31_MASK, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, form
 from twinheap.model.objects import is_a
+from twinheap.model.ops import REF_TYPES
 from twinheap.model.run_heap import Trap
 from twinheap.model.run_trace import CALLED, seen
 
@@ -198,9 +199,9 @@ def _drop(m: Machine, tree: Tree) -> None:
 
 @form("global.get")
 def _global_get(m: Machine, tree: Tree) -> Stored:
-    ref = m.cell(_number(tree)).ref
-    m.heap.read(ref)
-    return ref
+    cell = m.cell(_number(tree))
+    m.heap.read(cell.ref, REF_TYPES[cell.type])
+    return cell.ref
 
 
 @form("global.set")

@@ -15,6 +15,7 @@ from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, form, unsigned
 from twinheap.model.kit import NUMBERS
 from twinheap.model.observation import TRAP
+from twinheap.model.ops import REF_TYPES
 from twinheap.model.run_heap import Trap
 
 DATA: Final = bytes(range(64))
@@ -96,7 +97,7 @@ def _read(m: Machine, obj: Obj, at: int) -> Stored:
     value = obj.cells[at]
     if isinstance(value, Obj):
         m.heap.use(value)  # its container was alive until now
-        m.heap.read(value)
+    m.heap.read(value, obj.storages[at])
     return value
 
 
@@ -268,7 +269,7 @@ def _replace(m: Machine, table: Table, start: int, refs: Sequence[Ref]) -> None:
 def _table_get(m: Machine, tree: Tree) -> Stored:
     table, index = _table(m, tree), unsigned(m.operands_of(tree, 2)[0])
     _within(index, 1, len(table.refs), "table_oob")
-    m.heap.read(table.refs[index])
+    m.heap.read(table.refs[index], REF_TYPES[table.type])
     return table.refs[index]
 
 

@@ -73,7 +73,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K21", "a constant expression that runs out of memory panics", OLDEST, 37, ("TH401",)),
         KnownDefect("K22", "a host function's references stay rooted (C API)", OLDEST, 37, LEAK_CODES),
         KnownDefect("K23", "an i31 as any out of a raw value panics in a store without heap", 32, 33, ("TH401",)),
-        KnownDefect("K24", "an i31 in Wasm kills the process", OLDEST, 32, ("TH401", "TH402")),
+        KnownDefect("K24", "an i31 in Wasm is taken for an object", OLDEST, 32, FRAME_CODES),
         KnownDefect("K25", "the free list takes over objects of 16 bytes", OLDEST, 32, FRAME_CODES),
         KnownDefect("K26", "array.fill writes another number of elements", OLDEST, 32, FRAME_CODES),
         KnownDefect("K27", "null does not fit a global of a type below any", OLDEST, 30, ("TH106", "TH401")),

@@ -13,10 +13,11 @@ from typing import Final
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.kit import REFERENCES
 from twinheap.model.layout import object_bytes
 from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OOM
-from twinheap.model.ops import RUN_VALUES
+from twinheap.model.ops import REF_TYPES, RUN_VALUES
 from twinheap.model.run_limits import RunLimits
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store, closure
@@ -24,6 +25,9 @@ from twinheap.model.world import Broken, Lost, World
 
 MAX_CELLS: Final = 100_000
 """Elements of one array that the model keeps: larger ones fit only into heaps of many pages."""
+
+I31_AS_ANY: Final = 31
+"""The release in which compiled code knows an i31 of type any or eq; one of type extern it knows from 32 on (K24)."""
 
 MAX_NULL_BYTES: Final = 1 << 26  # NULL refuses larger objects (1.3)
 MAX_BYTES: Final = 1 << 32
@@ -169,6 +173,8 @@ class Heap:
             for cell in cells:
                 self.use(cell)
         obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
+        for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
+            self._count(cell, obj.storages[at])
         self._may_fail(obj)
         self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
         self.store.add(obj)
@@ -221,9 +227,16 @@ class Heap:
 
     # --- uses
 
-    def read(self, ref: Stored) -> None:
-        """A Wasm read barrier: the reference is listed, without taint (1.6)."""
+    def read(self, ref: Stored, storage: str = "exn") -> None:
+        """A Wasm read barrier: the reference is listed, without taint (1.6). `storage`: the type of the slot."""
+        self._count(ref, storage)
         self.store.read_barrier(ref)
+
+    def _count(self, ref: Stored, storage: str) -> None:
+        """K24: where compiled code takes an i31 for an object, it counts in whatever lies at that index."""
+        taken = self.w.profile.release[0] < I31_AS_ANY or storage == "extern"
+        if type(ref) is int and taken and storage in REFERENCES:
+            self.store.harm("K24")
 
     def use(self, ref: Stored) -> None:
         """A frame's value is stored, seen, passed or returned: it, and what it holds, must not be finalized (4.4)."""
@@ -250,6 +263,8 @@ class Heap:
         """A write to a global."""
         self.use(new)
         old, cell.ref = cell.ref, new
+        for ref in (new, old):
+            self._count(ref, REF_TYPES[cell.type])
         self.store.write(old, new)
         self._change(True, lambda: self.set_global(cell, old))
 
@@ -257,6 +272,8 @@ class Heap:
         """A write to a table."""
         self.use(new)
         old, table.refs[at] = table.refs[at], new
+        for ref in (new, old):
+            self._count(ref, REF_TYPES[table.type])
         self.store.write(old, new)
         self._change(True, lambda: self.set_element(table, at, old))
 
@@ -276,6 +293,8 @@ class Heap:
         """A write to a field or element. Into what only frames know it changes nothing that lasts, but for a cycle."""
         self.use(new)
         old = obj.cells[at]
+        for cell in (new, old):
+            self._count(cell, obj.storages[at])
         self._change(obj.held or self._closes(obj, new), lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
         if not obj.held:

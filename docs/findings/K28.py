@@ -271,16 +271,22 @@ ENDINGS = {
     "allocation size too large": "trap:too_large",
     "`unreachable` instruction executed": "trap:unreachable",
     "call stack exhausted": "trap:stack",
+    "all fuel consumed": "trap:fuel",
+    "wasm trap: interrupt": "trap:interrupt",
     HOST_TRAP.decode(): "trap:host",
 }
 
 
 class Instance:
-    """An instance of the kit: a linker that has it, its globals and tables by name, and the instances of bodies."""
+    """An instance of the kit: a linker that has it, its globals and tables by name, and the instances of bodies.
 
-    def __init__(self, store: Store, linker: int) -> None:
+    `source`: the linker with the instance where far helpers live.
+    """
+
+    def __init__(self, store: Store, linker: int, source: int) -> None:
         self.store = store
         self.linker = linker
+        self.source = source
         self.items: dict[str, Item] = {}
         self.bodies: dict[int, Any] = {}
 
@@ -323,6 +329,7 @@ class WasmApi(Api):
     def link(self, kit: str) -> None:
         """Begins a linker for host functions; `kit` is what every instance has."""
         self.runs = []
+        self.fars: dict[int, int] = {}  # by the module of a body, that of its far helpers
         self.hosts: list[Any] = []
         self.kit = self.module(kit)
         self.linker = self.call("wasmtime_linker_new", PTR, PTR(self.engine))
@@ -360,14 +367,17 @@ class WasmApi(Api):
         return made
 
     def inst(self, store: Store) -> Instance | None:
+        return self._kit_instance(store, self.linker, self.kit)
+
+    def _kit_instance(self, store: Store, imports: int, kit: int) -> Instance | None:
         linker = self.call("wasmtime_linker_clone", PTR, PTR(self.linker))
-        ended, instance = self._instance(linker, store.context, self.kit)
+        ended, instance = self._instance(imports, store.context, kit)
         self.say(ended)
         if ended != "ok":
             return None
         context, size = PTR(store.context), ctypes.c_size_t(3)
         self.call("wasmtime_linker_define_instance", PTR, PTR(linker), context, b"kit", size, instance)
-        made = Instance(store, linker)
+        made = Instance(store, linker, linker if imports == self.linker else imports)
         for name in ("g0", "g1", "g2", "g3", "g4", "g5", "g6", "t0", "t1"):
             type_ = EXTERN if name in ("g0", "g1", "t0") else ANY
             made.items[name] = item = Item(store, type_, self.item_size)
@@ -406,13 +416,26 @@ class WasmApi(Api):
     def _start(self, inst: Instance, body: int, values: Any, out: Handle) -> str:
         context, trap = inst.store.context, PTR()
         if body not in inst.bodies:
-            ended, instance = self._instance(inst.linker, context, body)
+            ended, linker = self._linker_for(inst, body)
+            if ended == "ok":
+                ended, instance = self._instance(linker, context, body)
             if ended != "ok":
                 return ended
             inst.bodies[body] = self._export(context, instance, "main")
         main, four, one = ctypes.addressof(inst.bodies[body]) + 8, ctypes.c_size_t(4), ctypes.c_size_t(1)
         arguments = (PTR(context), PTR(main), values, four, PTR(out.val), one, ctypes.byref(trap))
         return self._ending(self.call("wasmtime_func_call", PTR, *arguments), trap.value)
+
+    def _linker_for(self, inst: Instance, body: int) -> tuple[str, int]:
+        """With an instance of the far helpers of a body, if it has any."""
+        if body not in self.fars:
+            return "ok", inst.linker
+        context, size = inst.store.context, ctypes.c_size_t(3)
+        linker = self.call("wasmtime_linker_clone", PTR, PTR(inst.linker))
+        ended, far = self._instance(inst.source, context, self.fars[body])
+        if ended == "ok":
+            self.call("wasmtime_linker_define_instance", PTR, PTR(linker), PTR(context), b"far", size, far)
+        return ended, linker
 
     def _ending(self, error: int | None, trap: int | None) -> str:
         if not error and not trap:

@@ -244,16 +244,22 @@ ENDINGS = {
     "allocation size too large": "trap:too_large",
     "`unreachable` instruction executed": "trap:unreachable",
     "call stack exhausted": "trap:stack",
+    "all fuel consumed": "trap:fuel",
+    "wasm trap: interrupt": "trap:interrupt",
     HOST_TRAP.decode(): "trap:host",
 }
 
 
 class Instance:
-    """An instance of the kit: a linker that has it, its globals and tables by name, and the instances of bodies."""
+    """An instance of the kit: a linker that has it, its globals and tables by name, and the instances of bodies.
 
-    def __init__(self, store: Store, linker: int) -> None:
+    `source`: the linker with the instance where far helpers live.
+    """
+
+    def __init__(self, store: Store, linker: int, source: int) -> None:
         self.store = store
         self.linker = linker
+        self.source = source
         self.items: dict[str, Item] = {}
         self.bodies: dict[int, Any] = {}
 
@@ -307,14 +313,17 @@ class WasmApi(Api):
         return made
 
     def inst(self, store: Store) -> Instance | None:
+        return self._kit_instance(store, self.linker, self.kit)
+
+    def _kit_instance(self, store: Store, imports: int, kit: int) -> Instance | None:
         linker = self.call("wasmtime_linker_clone", PTR, PTR(self.linker))
-        ended, instance = self._instance(linker, store.context, self.kit)
+        ended, instance = self._instance(imports, store.context, kit)
         self.say(ended)
         if ended != "ok":
             return None
         context, size = PTR(store.context), ctypes.c_size_t(3)
         self.call("wasmtime_linker_define_instance", PTR, PTR(linker), context, b"kit", size, instance)
-        made = Instance(store, linker)
+        made = Instance(store, linker, linker if imports == self.linker else imports)
         for name in ("g0", "g1", "g2", "g3", "g4", "g5", "g6", "t0", "t1"):
             type_ = EXTERN if name in ("g0", "g1", "t0") else ANY
             made.items[name] = item = Item(store, type_, self.item_size)

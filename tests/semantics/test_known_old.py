@@ -129,6 +129,27 @@ def test_an_i31_must_be_in_reach() -> None:
     assert ends("45", fill, CLASH, "O3") == "K16"
 
 
+@pytest.mark.parametrize(
+    ("code", "bad", "good"),
+    [
+        (I31, "30", "31"),
+        ("(set 4 (null anys)) (drop (array.new_fixed externs (to_extern (i31 (i32 2)))))", "31", "32"),
+        ("(global.set 4 (i31 (i32 2)))", "30", "31"),
+        ("(global.set 0 (to_extern (i31 (i32 2))))", "31", "32"),
+        ("(table.set 1 (i32 0) (i31 (i32 2)))", "30", "31"),
+    ],
+)
+def test_an_i31_counts_in_what_lies_there(code: str, bad: str, good: str) -> None:
+    """K24: the run returns, and something else has a count too many."""
+    assert leaks(bad, main(code)) == "K24"
+    assert leaks(good, main(code)) is None
+
+
+def test_numbers_are_no_i31() -> None:
+    """They are written into objects without a barrier (K24)."""
+    assert leaks("30", main("(drop (array.new longs (i64 5) (i32 2)))")) is None
+
+
 def test_an_i31_as_any_of_a_raw_value() -> None:
     text = "O1 = from_imm_owned S0 1 any\n"
     assert [known(release, text, NO_HEAP) for release in ("31", "32", "33")] == [None, "K23", None]

@@ -22,7 +22,7 @@ RUNS = [
     *(("K2", "45.0.0", 1), ("K2", "50.0.1", 0), ("K3", "43.0.0", 1), ("K3", "50.0.1", 0), ("K4", "43.0.0", 1)),
     *(("K5", "44.0.0", 1), ("K7", "50.0.1", 1), ("K8", "36.0.0", 0), ("K8", "50.0.1", 1), ("K14", "36.0.0", 1)),
     *(("K16", "45.0.0", 1), ("K19", "44.0.0", 2), ("K19", "50.0.1", 1), ("K22", "36.0.0", 1), ("K24", "31.0.0", 1)),
-    *(("K28", "43.0.0", 1), ("K28", "50.0.1", 0)),
+    *(("K28", "43.0.0", 1), ("K28", "50.0.1", 0), ("K37", "36.0.0", 0), ("K37", "43.0.0", 1), ("K37", "47.0.1", 1)),
 ]
 """Defect, release and exit code: 1 where it shows, 2 where the release lacks a function."""
 
@@ -45,6 +45,28 @@ def test_a_defect_shows_by_the_exit_code(
     command = [sys.executable, str(path), str(wheels.fetch(release)), str(parse(release).major)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == code, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("linked-instances", " = link "),
+        ("epoch-ends-callback", "trap:interrupt"),
+        ("fuel-ends-everywhere", "trap:fuel"),
+    ],
+)
+def test_limits_and_links_are_as_specified(
+    tmp_path: Path, require: Callable[[str], None], name: str, shown: str
+) -> None:
+    """Fuel, epochs, linked instances and far helpers; what a stopped run did is not asked for."""
+    require("network")
+    one = load(next((ROOT / "corpus" / "seeds").glob(f"{name}-*.twin")))
+    path = tmp_path / "a.py"
+    path.write_text(script(one.program, one.meta))
+    command = [sys.executable, str(path), str(wheels.fetch("50.0.1")), "50"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "as specified"), done.stdout + done.stderr
+    assert shown in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """A program as a stand-alone Python script on Wasmtime's C API: for bug reports, and for readers without TwinHeap.
 
 What is allowed is what the in-tree heap does, which is right; a value has to be finalized by the end of the collection
-in which it is there, or of the next one, and must not be before.
+in which it is there, or of the next one, and must not be before. How far fuel lasts is another matter on each release:
+once a run may be stopped, a script asks of what follows only that it does not fail.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from collections.abc import Mapping, Sequence
 
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.replay import inexpressible
-from twinheap.model.body import reaches_far
 from twinheap.model.engines import ENGINES, feature
-from twinheap.model.kit import ARRAYS, STRUCTS
+from twinheap.model.kit import ARRAYS, SHARES, STRUCTS
 from twinheap.model.observation import Observation
 from twinheap.model.ops import OPS
 from twinheap.model.program import Program
 from twinheap.model.view import ALL_OPS, view
-from twinheap.model.wat import kit_module, module, types_module
-from twinheap.reporters.capi_script_objects import ObjectApi
-from twinheap.reporters.script_main import LOWERED, RENAMED, Main, churns_objects
+from twinheap.model.wat import far_module, kit_module, module, types_module
+from twinheap.reporters.capi_script_limits import LimitedApi
+from twinheap.reporters.script_main import RENAMED, Main, churns_objects, shares_in
 from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
@@ -29,7 +29,7 @@ _OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain")
 _ENGINES = frozenset(
     feature(number)
     for number, engine in enumerate(ENGINES)
-    if not engine.limits_runs and not engine.fibers  # how far fuel lasts is not what it is in the in-tree heap
+    if not engine.fibers  # of the C API they need calls of another kind
 )
 _IMPORTS = """from __future__ import annotations
 
@@ -52,24 +52,25 @@ class ScriptError(ValueError):
 
 def script(program: Program, meta: Mapping[str, str]) -> str:
     """The script that does what `program` does, op by op. Raises ScriptError."""
-    methods = {name for name in dir(ObjectApi) if name in ALL_OPS} - {"link"}  # a method, but of another meaning
-    supported = frozenset(methods | LOWERED.keys() | {"raise", "end"}) | _ENGINES
+    methods = {name for name in dir(LimitedApi) if name in ALL_OPS}
+    supported = frozenset(methods | RENAMED.keys() | {"end"}) | _ENGINES
     if missing := inexpressible(program, supported):
         raise ScriptError(f"the C API cannot express {', '.join(missing)}")
-    if any(map(reaches_far, program.config.bodies)):
-        raise ScriptError("a script has no far helpers: show the program as text or wat")
     asked = view(program, supported)
     names = {RENAMED.get(OPS[op[0]].name, OPS[op[0]].name) for op in asked.all_ops}
     if any(map(churns_objects, asked.ops)):
         names.add("struct_new")  # its types, and the class that knows objects
     bodies = [module(body) for body in asked.config.bodies]
-    main = "\n".join(Main(asked, _expected(asked), bodies).lines()) + "\n"
+    fars = [far_module(body) or "" for body in asked.config.bodies]
+    main = "\n".join(Main(asked, _expected(asked), bodies, fars).lines()) + "\n"
     used = {"library_from_arguments", "guarded", "CApi", *re.findall(r"\bapi(\.\w+)", main)}
     objects, wasm = any(map(_OBJECTS.match, names)), not names.isdisjoint(_WASM)
     base = "ObjectApi" if objects else "WasmApi" if wasm else "Api"
+    if ENGINES[asked.config.engine].limits_runs:
+        base = LimitedApi.__name__
     used.add(base)
     code = [_docstring(meta), _IMPORTS, parts(used)]
-    code += _texts(names, bodies)
+    code += _texts(names, bodies, fars, shares_in(asked))
     return "\n".join([*code, "", main.replace("Machine(", f"{base}(")])
 
 
@@ -82,7 +83,7 @@ def _expected(asked: Program) -> Sequence[Observation]:
         differ.close()
 
 
-def _texts(names: set[str], bodies: Sequence[str]) -> list[str]:
+def _texts(names: set[str], bodies: Sequence[str], fars: Sequence[str], shares: Sequence[str]) -> list[str]:
     """The modules."""
     lines = []
     if not names.isdisjoint(("struct_new", "array_new", "chain")):
@@ -90,8 +91,11 @@ def _texts(names: set[str], bodies: Sequence[str]) -> list[str]:
             lines.append(f"{name} = {tuple(made.name for made in types)!r}")
         lines.append(_text("TYPES", types_module()))
     if "inst" in names:
-        lines.append(_text("KIT", kit_module(any("(tag" in body for body in bodies))))
+        exceptions = any("(tag" in body for body in (*bodies, *fars))
+        lines.append(_text("KIT", kit_module(exceptions)))
+        lines += [_text(f"KIT_{share.upper()}", kit_module(exceptions, SHARES[share])) for share in shares]
         lines += [_text(f"BODY{at}", body) for at, body in enumerate(bodies)]
+        lines += [_text(f"FAR{at}", far) for at, far in enumerate(fars) if far]
     return ["", *lines, ""] if lines else []
 
 

@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 
 from twinheap.model.engines import ENGINES
 from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field, stored_number
 from twinheap.model.observation import OOM, SKIP, Observation
 from twinheap.model.ops import CALLS, CHURNED_OBJECTS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
-from twinheap.model.program import Program, closing, results_of, slots_of
+from twinheap.model.program import Program, results_of, slots_of
 from twinheap.model.rules_resources import SHARE, SLACK
 from twinheap.model.text import format_op, kinds_of
+from twinheap.reporters.script_bounds import bounds_of, listed
 
 LOWERED = {"owned_drop_thread": "odrop", "run_exn": "run", "call": "call_back", "call_exn": "call_back"}
 """The methods of ops whose method has another name; a thread of its own tells nothing about roots."""
 
-RENAMED = LOWERED | {"raise": "raise_"}
+RENAMED = LOWERED | {"raise": "raise_", "link": "linked"}
 
-_RESULT, _CHURN = CODE["result"], CODE["churn"]
+_RESULT, _CHURN, _LINK = CODE["result"], CODE["churn"], CODE["link"]
+_LIMITS = (CODE["set_fuel"], CODE["set_epoch_deadline"])
+_SURE = ("gc", "sync", "store_new", "store_drop", "set_fuel", "set_epoch_deadline")
+"""What a right target does with `ok` whatever a run did."""
+
 _HOST = re.compile(r'import "host" "(\w+)"')
 _SIGNATURES = {"see": "e:", "note": "i:", "gc": ":", "clear": ":", "new": ":e", "pass": "e:e", "cb": "e:e"}
 
 
 class Main:
-    """Writes it. `expected`: what a right target observes, as far as that is known; `bodies`: their WAT."""
+    """Writes it.
 
-    def __init__(self, program: Program, expected: Sequence[Observation], bodies: Sequence[str]) -> None:
+    `expected`: what a right target observes, as far as that is known; `bodies`: their WAT; `fars`: that of the far
+    helpers of each, empty if it has none.
+    """
+
+    def __init__(
+        self, program: Program, expected: Sequence[Observation], bodies: Sequence[str], fars: Sequence[str]
+    ) -> None:
         self._program = program
         self._expected = expected
         self._bodies = bodies
+        self._fars = fars
         self._kinds = kinds_of(program)
         self._limited = program.config.limit != UNLIMITED or any(
             OPS[op[0]].name in ("store_new", "set_limit") and UNLIMITED not in op for op in program.ops
         )
-        self._bounds = _bounds(program, expected)
+        self._doubt = next((at for at, op in enumerate(program.ops) if _may_stop(op)), len(program.all_ops))
+        self._bounds = bounds_of(program, expected, self._doubt)
 
     def lines(self) -> list[str]:
         """The lines, with the call of it at the end."""
@@ -61,7 +73,7 @@ class Main:
             f"    sys.exit(guarded(main, {dies}))",
         ]
 
-    def _settings(self) -> Iterator[str]:
+    def _engine(self) -> Iterator[str]:
         engine = ENGINES[self._program.config.engine]
         if not engine.optimize:
             yield '    api.configure("cranelift_opt_level", ctypes.c_uint8(0))'
@@ -78,16 +90,25 @@ class Main:
             yield f'    api.configure("memory_reservation_for_growth", U64({engine.reservation}))'
         if engine.pooling:
             yield "    api.pooling()"
+        if engine.fuel:
+            yield "    api.limit_by_fuel()"
+        if engine.epochs:
+            yield "    api.limit_by_epochs()"
         yield "    api.start()"
+
+    def _settings(self) -> Iterator[str]:
+        yield from self._engine()
         names = {OPS[op[0]].name for op in self._program.ops}
         if names & {"struct_new", "array_new", "chain"} or any(map(churns_objects, self._program.ops)):
             yield "    api.object_types(TYPES, STRUCTS, ARRAYS)"
         if "inst" in names:
             yield "    api.link(KIT)"
-            for name in sorted(set(_HOST.findall("".join(self._bodies)))):
+            yield from (f"    kit_{share} = api.module(KIT_{share.upper()})" for share in shares_in(self._program))
+            for name in sorted(set(_HOST.findall("".join((*self._bodies, *self._fars))))):
                 params, results = _SIGNATURES[name].split(":")
                 yield f'    api.host("{name}", api.host_{name}, "{params}", "{results}")'
             yield from (f"    B{at} = api.module(BODY{at})" for at in range(len(self._bodies)))
+            yield from (f"    api.fars[B{at}] = api.module(FAR{at})" for at, far in enumerate(self._fars) if far)
 
     def _inside(self) -> list[str]:
         """The slots that callbacks define."""
@@ -101,7 +122,7 @@ class Main:
     def _step(self, at: int, text: str, allowed: str) -> str:
         live, gone = self._bounds.get(at, ([], []))
         parts = [repr(text), repr(allowed)]
-        parts += [f"{name}={_listed(values)}" for name, values in (("live", live), ("gone", gone)) if values]
+        parts += [f"{name}={listed(values)}" for name, values in (("live", live), ("gone", gone)) if values]
         return f"api.step({', '.join(parts)})"
 
     def _allowed(self, at: int, op: Op) -> str:
@@ -110,6 +131,8 @@ class Main:
             return ""
         if name == "churn":
             return "ok"
+        if at >= self._doubt and name not in _SURE:
+            return ""
         seen = self._expected[at]
         if seen.outcome == OOM:  # memory may last longer elsewhere
             return ""
@@ -170,6 +193,9 @@ class Main:
 
     _call_back = _run
 
+    def _linked(self, _: int, op: Op) -> list[str]:
+        return [self._slot(op[1]), f"kit_{_share(op)}"]
+
     def _fields(self, fields: Sequence[Field], number: int, slots: Sequence[int]) -> list[str]:
         rest, words = iter(slots), []
         for field in fields:
@@ -202,55 +228,15 @@ def churns_objects(op: Op) -> bool:
     return op[0] == _CHURN and INT_KINDS["churn"].names[op[2]] in CHURNED_OBJECTS
 
 
-def _bounds(program: Program, expected: Sequence[Observation]) -> dict[int, tuple[list[int], list[int]]]:
-    """By op: the values that a right target finalizes later, and those that it has finalized by then."""
-    ops = program.all_ops
-    stores, values = _owners(program)
-    collections: dict[int, list[int]] = {}
-    for at, op in enumerate(ops[: len(expected)]):
-        if OPS[op[0]].name in ("gc", "store_drop"):
-            collections.setdefault(op[1], []).append(at)
-    bounds: dict[int, tuple[list[int], list[int]]] = {}
-    for at, seen in enumerate(expected):
-        after = closing(ops, at) if ops[at][0] in CALLS else at
-        for value in seen.finalized:
-            store = values.get(value)
-            places = collections.get(store, []) if store is not None else []
-            due = next((place for place in places if place >= after), None)
-            held = max((place for place in places if place < at), default=None)
-            if due is not None:
-                bounds.setdefault(due, ([], []))[1].append(value)
-            if held is not None and held >= stores[value]:
-                bounds.setdefault(held, ([], []))[0].append(value)
-    return bounds
+def shares_in(program: Program) -> list[str]:
+    """What linked instances of the program share, each once."""
+    return sorted({_share(op) for op in program.ops if op[0] == _LINK})
 
 
-def _owners(program: Program) -> tuple[dict[int, int], dict[int, int]]:
-    """For each value that is made once: the op that makes it, and its store."""
-    bases: list[tuple[int, int, int]] = []
-    store_of = {}
-    for at, op in enumerate(program.ops):
-        spec = OPS[op[0]]
-        if spec.name == "inst":
-            store_of[op[2]] = op[1]
-        for place, param in enumerate(spec.params, 1):
-            if param.kind == "V":
-                bases.append((op[place], at, store_of.get(op[1], op[1])))
-    bases.sort()
-    made: dict[int, int] = {}
-    stores: dict[int, int] = {}
-    firsts = [base for base, _, _ in bases]
-    for place, (base, at, store) in enumerate(bases):
-        end = bases[place + 1][0] if place + 1 < len(bases) else program.values
-        for value in range(base, max(end, base + 1)):
-            if firsts.count(base) == 1:
-                made[value], stores[value] = at, store
-    return made, stores
+def _share(op: Op) -> str:
+    return INT_KINDS["shares"].names[op[2]]
 
 
-def _listed(values: list[int]) -> str:
-    """As a list, or a range if it is a long one."""
-    ordered = sorted(values)
-    if len(ordered) > 4 and all(b == a + 1 for a, b in pairwise(ordered)):
-        return f"range({ordered[0]}, {ordered[-1] + 1})"
-    return repr(ordered)
+def _may_stop(op: Op) -> bool:
+    """Whether runs may be stopped from an op on."""
+    return op[0] in _LIMITS and op[2] != UNLIMITED

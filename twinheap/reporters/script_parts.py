@@ -8,9 +8,18 @@ import re
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
-from twinheap.reporters import capi_script, capi_script_objects, capi_script_ops, capi_script_wasm
+from twinheap.reporters import (
+    capi_script,
+    capi_script_limits,
+    capi_script_objects,
+    capi_script_ops,
+    capi_script_wasm,
+)
 
-_MODULES: tuple[ModuleType, ...] = (capi_script, capi_script_ops, capi_script_wasm, capi_script_objects)
+_MODULES: tuple[ModuleType, ...] = (
+    *(capi_script, capi_script_ops, capi_script_wasm),
+    *(capi_script_objects, capi_script_limits),
+)
 
 
 def parts(used: Iterable[str]) -> str:
