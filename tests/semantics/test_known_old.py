@@ -53,6 +53,27 @@ def leaks(release: str, body: str) -> str | None:
     return known(release, run(body), seen, OK, OK)
 
 
+REPLACED = """B0: (body (main (throw one (cb (null extern))) (null extern)))
+I1 = inst S0
+call_exn I1 0 v0 null null null 0:
+  L2 = ext_new S0 v8
+  call_exn I1 0 v9 null null null 0:
+    ret L2
+  O3 = exn_new S0 one null null owned
+  raise_exn O3
+gc S0
+"""
+
+
+def test_the_host_throws_in_place_of_what_wasm_threw() -> None:
+    """Of K2: the exception of the inner call is pending and counted when the callback's own takes its place."""
+    exn = Observation("exn", ("cb",))
+    rest = [OK, exn, OK, OK, OK, OK, OK, OK]
+    assert known("42", REPLACED, exn, *rest) == "K2"
+    with pytest.raises(IndexError):  # nothing is wrong
+        known("42", REPLACED, exn, *rest[:-1], Observation("ok", (), (8,)))
+
+
 def main(code: str, segment: str = "") -> str:
     return f"(body {segment} (main (local anys) {code} (null extern)))"
 
