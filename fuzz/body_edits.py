@@ -67,8 +67,12 @@ def body_weight(text: str) -> tuple[int, int]:
     >>> body_weight("(body (main (global.get 0)))") > body_weight("(body (main (null extern)))")
     True
     """
+    return _tree_weight(parse(text))
+
+
+def _tree_weight(body: Tree) -> tuple[int, int]:
     count = detail = 0
-    for form in forms(parse(text)):
+    for form in forms(body):
         count += 1
         name = str(form[0])
         detail += RANKS.get(name, RANKS_MORE.get(name, OTHER_RANK))
@@ -86,16 +90,13 @@ def body_edits(program: Program) -> Iterator[Program]:
         for at, text in enumerate(program.config.bodies):
             before = body_weight(text)
             for tree in edit(parse(text), text):
-                candidate = dumps(tree)
-                if _is_simpler(candidate, before):
+                if _tree_weight(tree) < before and _is_body(candidate := dumps(tree)):
                     yield with_body(program, at, candidate)
 
 
-def _is_simpler(text: str, than: tuple[int, int]) -> bool:
-    """Whether a text is a body, which may be nested too deep to be read, and weighs less."""
+def _is_body(text: str) -> bool:
+    """Whether a text keeps the rules of bodies; it may be nested too deep even to be read."""
     try:
-        if body_weight(text) >= than:
-            return False
         check(text)
     except BodyError:
         return False
@@ -245,6 +246,26 @@ def promotions(body: Tree, text: str) -> Iterator[Tree]:
         yield (*body[:at], ("main", *head, *parts, ("null", "extern")))
 
 
+def merges(body: Tree, text: str) -> Iterator[Tree]:
+    """What a helper does put before what `main` does, without the helper, if nothing calls that."""
+    env = env_of(text)
+    calls = named([part for part in body if isinstance(part, tuple)], "F")
+    main = _forms(body[-1:])[0]
+    variables = env.main.locals
+    for at, number, helper in functions(body):
+        if number is None or number in calls:
+            continue
+        declared = env.functions[number]
+        more = (*variables, *declared.params, *declared.locals)
+        moved = renumbered(helper, "V", -1, MAIN_VARIABLES + len(variables))
+        parts = _forms(moved[place] for place in statements_of(moved))
+        if declared.result:
+            parts.append(("drop", _forms(moved)[-1]))
+        head: list[Tree] = [("local", *more)] if more else []
+        whole = ("main", *head, *parts, *main[statements_of(main).start :])
+        yield renumbered((*body[:at], *body[at + 1 : -1], whole), "F", number)
+
+
 def unused(body: Tree, text: str) -> Iterator[Tree]:
     """Active segments deleted; helpers, segments, globals, locals and parameters that nothing names."""
     parts = [part for part in body[1:] if isinstance(part, tuple)]
@@ -306,4 +327,4 @@ def names(body: Tree, text: str) -> Iterator[Tree]:
                         yield replaced(body, place.path, (*form[:at], smaller, *form[at + 1 :]))
 
 
-EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, hoists, unused, names)
+EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, hoists, unused, merges, names)

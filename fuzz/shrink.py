@@ -7,7 +7,7 @@ fails. Everything is decided by the order of candidates, never by time, unless t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -32,6 +32,7 @@ MAX_SECONDS: Final = 30.0
 """Seconds per finding; a candidate that hangs costs seconds by itself."""
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
 
 Check = Callable[[Sequence[Program]], Sequence[bool]]
 """Whether each program still shows the bug."""
@@ -127,9 +128,10 @@ class _Shrinker:
     def _try(self, candidates: Iterable[Program]) -> bool:
         """Takes the first candidate that is simpler and still fails.
 
-        Few are asked at once while there are many hits: each costs a process if the bug ends it.
+        Few are asked at once while there are many hits: each costs a process if the bug ends it. No more candidates
+        are made than are asked: those of a body are hundreds, and cost more than their answers.
         """
-        waiting = iter(dict.fromkeys(filter(self._worth, candidates)))
+        waiting = distinct(filter(self._worth, candidates))
         while batch := list(islice(waiting, self._width)):
             for program, fails in zip(batch, self._ask(batch), strict=True):
                 if fails:
@@ -212,6 +214,15 @@ class _Shrinker:
             low = asked[hit - 1][0] if hit else low
             value, program = asked[hit]
             self._take(program)
+
+
+def distinct(items: Iterable[H]) -> Iterator[H]:
+    """Each item when it first comes, taken from `items` only when it is asked for."""
+    seen: set[H] = set()
+    for item in items:
+        if item not in seen:
+            seen.add(item)
+            yield item
 
 
 def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pytest
 
+from twinheap.fuzz import shrink as shrinking
 from twinheap.fuzz.bodies import random_body
 from twinheap.fuzz.body_edits import EDITS, body_edits, body_weight, with_body
 from twinheap.fuzz.body_shape import body_shape
@@ -65,6 +66,30 @@ def test_reaches_a_minimum(text: str) -> None:
     (body,) = shrunk.program.config.bodies
     assert body_weight(body)[0] <= 12
     assert [OPS[op[0]].name for op in shrunk.program.ops] == ["inst", "run"]
+
+
+def test_no_more_candidates_are_made_than_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body has hundreds of candidates, and the first few are asked before the others are made."""
+    made: list[Program] = []
+
+    def counted(program: Program) -> Iterator[Program]:
+        for candidate in body_edits(program):
+            made.append(candidate)
+            yield candidate
+
+    monkeypatch.setattr(shrinking, "body_edits", counted)
+    (text,) = with_forms(1, "tail", "throw")
+    shrunk = shrink(running(text), checking(lambda p: True), max_candidates=1)
+    everything = len(list(body_edits(running(text))))
+    assert shrunk.exhausted
+    assert len(made) <= shrinking.BATCH < everything
+
+
+def test_a_helper_that_nothing_calls_is_put_into_main() -> None:
+    helper = "(func (param extern) (result any) (local eq) (set 1 (get 1)) (gc) (null box))"
+    text = f"(body {helper} (main (local any) (get 0)))"
+    merged = "(body (main (local any extern eq) (set 6 (get 6)) (gc) (drop (null box)) (get 0)))"
+    assert merged in {program.config.bodies[0] for program in body_edits(running(text))}
 
 
 @pytest.mark.parametrize("text", with_forms(2, "tail", "throw"))
