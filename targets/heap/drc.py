@@ -11,6 +11,7 @@ from struct import Struct
 from typing import ClassVar, Final
 
 from twinheap.targets.heap.collector import GcHeap, RootLists, Slots
+from twinheap.targets.heap.errors import HeapPanic
 from twinheap.targets.heap.free_list import GRANULE, FreeList
 from twinheap.targets.heap.host_data import HostDataTable
 from twinheap.targets.heap.layout import EXTERN, KIND_MASK, NO_TYPE, children, round_up
@@ -193,11 +194,19 @@ class DrcHeap(GcHeap):
             ref = following
 
     def listed(self) -> Iterator[int]:
-        """The members of the OASR list, newest first."""
+        """The members of the OASR list, newest first.
+
+        A list in a circle, as planted bugs make it, is a panic: a walk without end would tell the same, but so slowly
+        that a search sees a few programs a minute.
+        """
         ref = self.list_head
-        while ref:
+        for _ in range(self.size // GRANULE):
+            if not ref:
+                return
             yield ref
             ref = self.words[(ref >> 2) + NEXT_WORD]
+        if ref:
+            raise HeapPanic("the over-approximated stack roots are a list in a circle")
 
     def count(self, ref: int) -> int:
         """The reference count of an object."""

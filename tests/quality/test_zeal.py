@@ -8,7 +8,8 @@ from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.profiles import PROFILES
 from twinheap.model.view import view
 
-SEEDS = (1, 2, 3)
+SEEDS = range(1, 9)
+"""So many that one lucky or unlucky seed of either profile does not decide: single searches differ tenfold."""
 MAX_PROGRAMS = 640
 TARGET = "heap,mutant=w31,timeout=0.5"
 """Selected references are missing from stack maps; what hangs then is not waited for."""
@@ -30,5 +31,5 @@ def programs_until_found(profile: str, seed: int) -> int:
 
 def test_a_reference_that_stack_maps_forget_is_found_sooner() -> None:
     zeal = sum(programs_until_found("zeal", seed) for seed in SEEDS)
-    assert zeal < MAX_PROGRAMS / 4
+    assert zeal < len(SEEDS) * MAX_PROGRAMS / 8
     assert 2 * zeal < sum(programs_until_found("default", seed) for seed in SEEDS)

@@ -106,7 +106,7 @@ def test_known_defects_are_shrunk_for_a_short_time_if_strict_too(monkeypatch: py
         return TriageJob(suspect, start, seconds)
 
     monkeypatch.setattr(engine, "TriageJob", ask)
-    run(opener_for(frozenset({"K1"})), programs=60, targets=("heap,defects=k1",), strict=True)
+    run(opener_for(frozenset({"K1"})), programs=400, targets=("heap,defects=k1",), strict=True)
     assert set(asked) == {engine.KNOWN_SECONDS}
 
 

@@ -10,7 +10,7 @@ from twinheap.targets.heap import (
     Store,
     StoreLimits,
 )
-from twinheap.targets.heap.drc import DATA_WORD, EXTERNREF, HEADER_BYTES, DrcHeap
+from twinheap.targets.heap.drc import DATA_WORD, EXTERNREF, HEADER_BYTES, NEXT_WORD, DrcHeap
 from twinheap.targets.heap.future import HeapFuture
 from twinheap.targets.heap.host_data import HostData, HostDataTable
 from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT, TraceInfo, children, kind_matches
@@ -154,3 +154,15 @@ def test_unknown_collectors_and_defects_are_refused():
 
 def test_heap_types_have_the_names_of_the_text_form():
     assert [kind.value for kind in HeapType] == ["extern", "any", "eq", "i31", "struct", "array", "exn"]
+
+
+def test_a_list_in_a_circle_panics_and_does_not_hang():
+    heap = DrcHeap(HostDataTable(None))
+    assert heap.grow(1)
+    first, *_, last = refs = [heap.alloc_externref(number) for number in range(3)]
+    for ref in refs:
+        heap.expose(ref)
+    assert list(heap.listed()) == refs[::-1]
+    heap.words[(first >> 2) + NEXT_WORD] = last
+    with pytest.raises(HeapPanic, match="in a circle"):
+        list(heap.listed())
