@@ -303,6 +303,8 @@ def _instantiated(g: Draft) -> None:
     made = g.add(INST, (g.place.slot,))
     if made:
         g.add((INST_GLOBAL, INST_TABLE, LINK)[g.upto(3)], (made[0], 0))
+    if made and g.byte() < 60:
+        g.place.instances.append(made[0])
 
 
 STEPS: Final = (
