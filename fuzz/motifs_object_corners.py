@@ -32,7 +32,7 @@ LONG_CHAIN: Final = 3500  # structs: more than a page holds
 CHAIN_LIMITS: Final = (PAGE, PAGE, PAGE + 1, 0)
 LARGE: Final = (1000, 4000, 4000, 7000)  # elements: a few such arrays fit into a page
 MOST_STORES: Final = 3  # of a program
-DATA, DATA_SET = CODE["data"], CODE["data_set"]
+DATA, DATA_SET, FIELDS = CODE["data"], CODE["data_set"], CODE["fields"]
 EXN_NEW, EXN_GET, THROW, UPCAST, CHAIN = (CODE[name] for name in ("exn_new", "exn_get", "throw", "upcast", "chain"))
 
 
@@ -81,6 +81,8 @@ def stale_object(g: Draft) -> None:
     g.close_scope()
     if handle < 0:
         return
+    if kind < 2 and g.byte() < 60:
+        g.add(FIELDS, (handle,))
     if kind == 0:
         _on_struct(g, handle)
         _on_struct(g, handle)

@@ -50,6 +50,8 @@ FILL_RACE, STORE_DROP_RACE = CODE["fill_race"], CODE["store_drop_race"]
 SET_FUEL, SET_EPOCH_DEADLINE = CODE["set_fuel"], CODE["set_epoch_deadline"]
 ARG, RET, RAISE, RAISE_EXN = CODE["arg"], CODE["ret"], CODE["raise"], CODE["raise_exn"]
 EXN_NEW, EXN_TAKE = CODE["exn_new"], CODE["exn_take"]
+STALE_THROWN: Final = 240
+"""Of 256: above it a callback throws by a handle that its scope has left."""
 THROWN: Final = 236  # of 256: how a callback ends, counted after what returns or traps
 DEEPEST: Final = 4  # callbacks inside callbacks
 MOST_INSIDE: Final = 5  # steps of a callback
@@ -177,10 +179,13 @@ def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: 
 
 
 def _race(g: Draft, before: int) -> None:
-    """A fill of the callback, which may not be there, meets another thread."""
-    if len(g.place.fills) <= before or g.byte() > 120:
+    """A fill of the callback, which may not be there, is freed, or meets another thread."""
+    if len(g.place.fills) <= before:
         return
     slot, raced = g.place.slot, g.place.fills[-1]
+    if g.byte() > 120:
+        g.add(FREE, (raced, g.upto(4)))
+        return
     if g.byte() & 1:
         g.add(FILL_RACE, (slot, FEW_HANDLES, g.builder.next_value, raced))
     elif g.new_place(UNLIMITED):
@@ -216,6 +221,11 @@ def throw(g: Draft) -> None:
     way = g.byte()
     if way < 60:
         g.add(RAISE_EXN, (NULL,))
+        return
+    if way > STALE_THROWN and g.open_scope():
+        gone = g.made(EXN_NEW, (g.place.slot, 0, NULL, NULL, 0), False)
+        g.close_scope()
+        g.add(RAISE_EXN, (gone,))
         return
     handle = g.made(EXN_TAKE, (g.place.slot, 1), True) if way < 120 else g.typed(EXN, 4)
     if handle < 0:
@@ -292,7 +302,9 @@ def _instantiated(g: Draft) -> None:
     """An instance that is there only if the callback runs."""
     made = g.add(INST, (g.place.slot,))
     if made:
-        g.add(INST_GLOBAL if g.byte() & 1 else INST_TABLE, (made[0], 0))
+        g.add((INST_GLOBAL, INST_TABLE, LINK)[g.upto(3)], (made[0], 0))
+    if made and g.byte() < 60:
+        g.place.instances.append(made[0])
 
 
 STEPS: Final = (

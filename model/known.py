@@ -16,7 +16,7 @@ from twinheap.model.ops import ANY, EXTERN, NULL, OPS, Op
 from twinheap.model.profiles import CAST_CODES, UNCOUNTED_CODES
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle
-from twinheap.model.state import Store
+from twinheap.model.state import Store, closure
 
 if TYPE_CHECKING:
     from twinheap.model.world import Broken, World
@@ -66,6 +66,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         return "K8" if not w.acting.heap else None
     if broken.code in UNCOUNTED_CODES and "K9" in _store_of(w, broken).unsafe:
         return "K9"
+    if broken.code == "TH303":
+        return _freed_too_early(_store_of(w, broken))
     if broken.code == "TH301" and broken.obj is not None:
         if "K7" in w.profile.defects and _just_under_pages(w, w.acting, broken.obj):
             return "K7"
@@ -120,6 +122,24 @@ def _full_of_leaks(w: World, store: Store, obj: Obj) -> str | None:
     live = store.most_live
     load = Load(live.objects + len(leaks), live.bytes + sum(size for _, size in leaks))
     return min(leaks, key=lambda leak: int(leak[0][1:]))[0] if leaks and not store.must_fit(obj, load) else None
+
+
+def _freed_too_early(store: Store) -> str | None:
+    """Objects without a counted holder are freed: if without them, and what only they hold, all fits (K9, K15, K33)."""
+    uncounted = [(obj, names) for obj, names in store.uncounted.values() if obj.held and obj.value in store.objects]
+    lost = {obj.value: obj for obj, _ in uncounted if obj.lost or obj.holders + obj.inside <= obj.missing}
+    pending = [obj for obj in store.objects.values() if obj.holders and obj.value not in lost]
+    kept = {obj.value for obj in pending}
+    while pending:
+        for child in pending.pop().children():
+            if child.value not in kept and child.value not in lost:
+                kept.add(child.value)
+                pending.append(child)
+    freed = [obj for obj in closure(lost.values()) if obj.value not in kept]
+    live = store.live
+    rest = Load(live.objects - len(freed), live.bytes - sum(map(store.block, freed)))
+    names = {name for obj, found in uncounted if obj.value in lost for name in found}
+    return min(names, key=lambda name: int(name[1:])) if names and store.bounds.may_fit(rest) else None
 
 
 def _full_of_garbage(w: World, store: Store, obj: Obj) -> str | None:

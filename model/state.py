@@ -418,6 +418,8 @@ class Store:
             self.forget_exactness()
             if type(old) is Obj and old.missing:
                 old.missing -= 1  # nor is it let go
+            elif type(old) is Obj:
+                old.caught = True  # Wasm threw it, and that count is lost (K2)
         self.expose(ref)
         self.write(old, ref)
 

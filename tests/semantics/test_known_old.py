@@ -7,11 +7,13 @@ import pytest
 from twinheap.model.body import features_of
 from twinheap.model.judge import judge
 from twinheap.model.observation import Observation
+from twinheap.model.ops import OPS
 from twinheap.model.profiles import profile_for
 from twinheap.model.text import loads
 
 OK = Observation("ok")
 DONE = Observation("ok", ("null",))
+SOME = Observation("ok", ("nonnull",))
 CLASH = Observation("panic:called `Option::unwrap()` on a `None` value")
 NO_HEAP = Observation("panic:attempted to access the store's GC heap before it has been allocated")
 FULL = Observation("panic:Cannot GC inside a no-GC scope!")
@@ -49,6 +51,27 @@ def leaks(release: str, body: str) -> str | None:
     """What explains that v0 is not finalized after a run that did nothing else wrong."""
     seen = Observation("ok", (0, "null")) if "(see" in body else DONE
     return known(release, run(body), seen, OK, OK)
+
+
+REPLACED = """B0: (body (main (throw one (cb (null extern))) (null extern)))
+I1 = inst S0
+call_exn I1 0 v0 null null null 0:
+  L2 = ext_new S0 v8
+  call_exn I1 0 v9 null null null 0:
+    ret L2
+  O3 = exn_new S0 one null null owned
+  raise_exn O3
+gc S0
+"""
+
+
+def test_the_host_throws_in_place_of_what_wasm_threw() -> None:
+    """Of K2: the exception of the inner call is pending and counted when the callback's own takes its place."""
+    exn = Observation("exn", ("cb",))
+    rest = [OK, exn, OK, OK, OK, OK, OK, OK]
+    assert known("42", REPLACED, exn, *rest) == "K2"
+    with pytest.raises(IndexError):  # nothing is wrong
+        known("42", REPLACED, exn, *rest[:-1], Observation("ok", (), (8,)))
 
 
 def main(code: str, segment: str = "") -> str:
@@ -314,3 +337,37 @@ def test_wasm_that_fills_a_heap_with_garbage() -> None:
         body = main(f"(repeat {times} (drop (array.new_default longs (i32 4000))))")
         for release in releases:
             assert ends(release, body, Observation("err:oom")) == name
+
+
+@pytest.mark.parametrize(
+    ("bad", "good", "name", "text", "held", "lost"),
+    [
+        ("45", "46", "K9", "O1 = exn_new S0 one null null owned\nthrow O1\n", "", "odrop O1\n"),
+        (
+            *("36", "37", "K33"),
+            (
+                "B0: (body (active 1 0 any (struct.new_default node)) (main (null extern)))\nI1 = inst S0\n"
+                "L2 = run I1 0 v0 null null null 0 lifo\nT3 = inst_table I1 1\n"
+            ),
+            "O4 = table_get_owned T3 0\n",
+            "L4 = table_get T3 1\n",
+        ),
+    ],
+)
+def test_what_was_freed_too_early_leaves_room(bad: str, good: str, name: str, text: str, held: str, lost: str) -> None:
+    """Only where no counted holder is there, and no more room than the object took."""
+
+    def codes(release: str, between: str, more: int = 2047) -> list[str | None]:
+        lines = f"twinheap program 1\nS0: limit=65536 limiter=plain\n{text}{between}F9 = fill S0 {more} v10\n"
+        program = loads(lines).program
+        before = {"run": DONE, "throw": Observation("exn"), "table_get_owned": SOME, "table_get": DONE}
+        seen = [before.get(OPS[op[0]].name, OK) for op in program.ops[:-1]]
+        full = Observation("ok", (more,))
+        found = judge(program, [*seen, full], profile_for("wasmtime", release, "drc", exact=False))
+        return [verdict.known for verdict in found if verdict.code == "TH303"]
+
+    assert codes(bad, lost, 2046) == []
+    assert codes(bad, lost) == [name]
+    assert codes(good, lost) == [None]
+    assert codes(bad, held) == [None]
+    assert codes(bad, lost, 2048) == [None]

@@ -51,7 +51,7 @@ def test_results_are_those_of_the_machine_in_process() -> None:
     programs = [generate(3, number) for number in range(200)]
     machine = HeapMachine("drc")
     with parse("heap").executor() as executor:
-        assert executor.supported == machine.supported
+        assert {op for op in executor.supported if not op.startswith("engine=")} == machine.supported
         ran = executor.run(programs)
     assert [one.number for one in ran] == list(range(200))
     assert [one.observations for one in ran] == [machine.run(program) for program in programs]

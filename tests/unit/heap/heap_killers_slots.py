@@ -181,6 +181,7 @@ def t31(p):
         kept = p.n(1)
         host = heap.HostFunc(p.store, heap.ParamKind.ROOTED, heap.ExternRef, lambda _: kept)
         heap.TypedFunc(p.store, heap.ParamKind.ROOTED, heap.ExternRef, through=host).call_without(p.store)
+    p.see("the scope is closed")
     p.gc()
 
 
