@@ -168,13 +168,15 @@ def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: 
     if len(g.scopes) >= MAX_DEPTH or g.add(CALL_EXN if throws else CALL, operands) is None:
         return -1
     g.scopes.append((place, len(place.lifo)))
-    before, before_fills = len(place.owned), len(place.fills)
+    before, before_fills, before_instances = len(place.owned), len(place.fills), len(place.instances)
     _inside(g)
     g.place = place
     g.close_scope()
     place.unsure.update(place.owned[before:])  # the callback may not have run
     back = g.made(RESULT, (int(owned),), owned) if g.byte() < 220 else -1
     _race(g, before_fills)
+    if len(place.instances) > before_instances:  # perhaps
+        g.add(LINK, (place.instances[-1], g.upto(len(SHARES))))
     return back
 
 
@@ -303,7 +305,7 @@ def _instantiated(g: Draft) -> None:
     made = g.add(INST, (g.place.slot,))
     if made:
         g.add((INST_GLOBAL, INST_TABLE, LINK)[g.upto(3)], (made[0], 0))
-    if made and g.byte() < 60:
+    if made and g.byte() < 120:
         g.place.instances.append(made[0])
 
 

@@ -43,7 +43,7 @@ PROPERTY = """
 from hypothesis import given, settings, Phase
 from twinheap.pytest_plugin import programs
 
-@settings(max_examples=30, database=None, phases=[Phase.generate, Phase.shrink])
+@settings(max_examples=150, database=None, phases=[Phase.generate, Phase.shrink])
 @given(programs())
 def test_programs(twinheap_target, program):
     twinheap_target.check(program)
