@@ -5,7 +5,6 @@ from __future__ import annotations
 from twinheap.fuzz.bodies_exprs import NUMBERS
 from twinheap.fuzz.bodies_frame import (
     ARRAY_OF,
-    NON_NULL,
     NUMERIC,
     STRUCT_OF,
     UNDER,
@@ -15,6 +14,7 @@ from twinheap.fuzz.bodies_frame import (
     operand_type,
 )
 from twinheap.model.body import Tree
+from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 
 MOST_TABLES = 2
@@ -41,7 +41,7 @@ def tables(m: Maker) -> list[Tree]:
         length = m.upto(5)
         filler = constant(m, type_, 1)
         strict = filler[0] not in ("null", "global.get") and m.chance(150)
-        name = NON_NULL * strict + type_
+        name = NON_NULL_PREFIX * strict + type_
         made.append(("table64" if m.chance(128) else "table", name, length, length + m.upto(9), filler))
         m.tables.append(OwnTable(type_, strict, length))
     return made

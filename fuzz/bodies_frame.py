@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from twinheap.model.body import Tree
+from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MINIMUM, TAGS
 
 T = TypeVar("T")
@@ -25,7 +26,6 @@ PARENT: Final = (
 )
 """The type right above each type of the any hierarchy."""
 
-NON_NULL: Final = "ref."  # before the names of types that have no null
 MOST_TIMES: Final = 200  # how often the innermost statement of nested repeats runs
 MOST_NEWS: Final = 8  # host values of a run
 MAIN_COST: Final = 80  # entries in the trace and collections of a run
@@ -112,11 +112,11 @@ class Frame:
     def tree(self, name: str, parts: Sequence[Tree]) -> Tree:
         """The whole function."""
         head: list[Tree] = []
-        types = [NON_NULL * (at in self.strict) + type_ for at, type_ in enumerate(self.types)]
+        types = [NON_NULL_PREFIX * (at in self.strict) + type_ for at, type_ in enumerate(self.types)]
         if name == "func" and self.params:
             head.append(("param", *types[: self.params]))
         if name == "func" and self.result:
-            head.append(("result", NON_NULL * self.strict_result + self.result))
+            head.append(("result", NON_NULL_PREFIX * self.strict_result + self.result))
         if len(self.types) > self.params:
             head.append(("local", *types[self.params :]))
         return (name, *head, *parts)

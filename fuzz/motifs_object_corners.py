@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from twinheap.fuzz.draft import Draft
@@ -36,34 +37,26 @@ DATA, DATA_SET, FIELDS = CODE["data"], CODE["data_set"], CODE["fields"]
 EXN_NEW, EXN_GET, THROW, UPCAST, CHAIN = (CODE[name] for name in ("exn_new", "exn_get", "throw", "upcast", "chain"))
 
 
-def _on_struct(g: Draft, handle: int) -> None:
-    """Any op on a struct."""
-    way = g.upto(5)
-    if way == 0:
-        g.add(STRUCT_GET, (handle, 0, EXTERN, 0))
-    elif way == 1:
-        g.add(STRUCT_GET_NUMBER, (handle, 0))
-    elif way == 2:
-        g.add(STRUCT_SET, (handle, 0, NULL))
-    elif way == 3:
-        g.add(STRUCT_SET_NUMBER, (handle, 0, 1))
-    else:
-        g.add(UPCAST, (handle, ANY))
+_ON_STRUCT: Final = (
+    (STRUCT_GET, (0, EXTERN, 0)),
+    (STRUCT_GET_NUMBER, (0,)),
+    (STRUCT_SET, (0, NULL)),
+    (STRUCT_SET_NUMBER, (0, 1)),
+    (UPCAST, (ANY,)),
+)
+_ON_ARRAY: Final = (
+    (ARRAY_GET, (0, EXTERN, 0)),
+    (ARRAY_GET_NUMBER, (0,)),
+    (ARRAY_SET, (0, NULL)),
+    (ARRAY_SET_NUMBER, (0, 1)),
+    (ARRAY_LEN, ()),
+)
 
 
-def _on_array(g: Draft, handle: int) -> None:
-    """Any op on an array."""
-    way = g.upto(5)
-    if way == 0:
-        g.add(ARRAY_GET, (handle, 0, EXTERN, 0))
-    elif way == 1:
-        g.add(ARRAY_GET_NUMBER, (handle, 0))
-    elif way == 2:
-        g.add(ARRAY_SET, (handle, 0, NULL))
-    elif way == 3:
-        g.add(ARRAY_SET_NUMBER, (handle, 0, 1))
-    else:
-        g.add(ARRAY_LEN, (handle,))
+def _any_of(g: Draft, ways: Sequence[tuple[int, tuple[int, ...]]], handle: int) -> None:
+    """Any of these ops on an object."""
+    code, operands = ways[g.upto(len(ways))]
+    g.add(code, (handle, *operands))
 
 
 @motif(OBJECT_CORNERS, "structs", 0.4, "struct_new", "array_new", "scope")
@@ -84,11 +77,11 @@ def stale_object(g: Draft) -> None:
     if kind < 2 and g.byte() < 60:
         g.add(FIELDS, (handle,))
     if kind == 0:
-        _on_struct(g, handle)
-        _on_struct(g, handle)
+        _any_of(g, _ON_STRUCT, handle)
+        _any_of(g, _ON_STRUCT, handle)
     elif kind == 1:
-        _on_array(g, handle)
-        _on_array(g, handle)
+        _any_of(g, _ON_ARRAY, handle)
+        _any_of(g, _ON_ARRAY, handle)
     elif g.byte() & 1:
         g.add(EXN_GET, (handle, 0, EXTERN, 0))
     else:

@@ -28,7 +28,8 @@ _PARENTS: Final[dict[str, str | None]] = (
 REFERENCE_TYPES: Final = tuple(_PARENTS)
 """Every reference type by name; all nullable."""
 
-NON_NULL: Final = {f"ref.{name}": name for name in REFERENCE_TYPES if name != "exn"}
+NON_NULL_PREFIX: Final = "ref."
+NON_NULL: Final = {NON_NULL_PREFIX + name: name for name in REFERENCE_TYPES if name != "exn"}
 """The non-null types of variables, results and tables. What is read there is of the type without `ref.`; what is
 written must not be null, or it traps, where Wasm wants proof."""
 

@@ -9,7 +9,7 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, REFERENCES
-from twinheap.model.known_waiting import SEQUENCES, merges, overtakes
+from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
@@ -50,10 +50,6 @@ SMALLEST: Final = "empty"
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
-_SAME_VALUE: Final = frozenset(
-    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"} | {"on_non_null", "as_non_null", "select"}
-)
-"""Forms that may give the value of an operand, as it lies on the stack."""
 
 
 @lru_cache(maxsize=CACHED)
@@ -123,7 +119,7 @@ def may_hurt(text: str, profile: Profile) -> bool:
 def _unmapped(form: Tree) -> set[str]:
     name = str(form[0])
     found = {_UNMAPPED[name]} if name in _UNMAPPED else set()
-    if name in _SAME_VALUE and name in EXPRESSIONS:
+    if name in SAME_VALUE and name in EXPRESSIONS:
         for part in form[-1:] if name == "then" else form[1:]:
             if isinstance(part, tuple):
                 found |= _unmapped(part)

@@ -11,11 +11,13 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 SEQUENCES: Final = frozenset({"then", "main", "func", "body", "do", "block", "repeat", "try"})
 """Forms whose parts follow each other, and leave nothing on the stack."""
 
-_SAME_VALUE: Final = frozenset(
-    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"}
-    | {"on_non_null", "as_non_null", "select", "if_else"}
+SAME_VALUE: Final = frozenset(
+    {"then", "tee", "to_any", "to_extern", "cast", "on_cast", "on_cast_fail"} | {"on_non_null", "as_non_null", "select"}
 )
 """Forms that may give the value of an operand, as it lies on the stack."""
+
+_SAME_VARIABLE: Final = SAME_VALUE | {"if_else"}
+"""Forms that may give the value of a variable that an operand read."""
 
 
 @lru_cache(maxsize=CACHED)
@@ -58,7 +60,7 @@ def _given(form: Tree) -> set[str]:
     """The variables whose value a form may give."""
     if form[0] == "get":
         return {str(form[1])}
-    if form[0] not in _SAME_VALUE:
+    if form[0] not in _SAME_VARIABLE:
         return set()
     parts = [part for part in (form[-1:] if form[0] == "then" else form) if isinstance(part, tuple)]
     return {variable for part in parts for variable in _given(part)}

@@ -250,12 +250,16 @@ def arg(b: Builder, form: int) -> Outs | None:
     return (b.new(FORM_KINDS[form], store, EXTERN),) if b.ready(store) else None
 
 
-@precondition
-def ret(b: Builder, value: int) -> Outs | None:
+def _handed(b: Builder, value: int, type_: int) -> Outs | None:
     store = _calling(b)
     if not b.ready(store) or not _values(b, store, (value,), 1):
         return None
-    return () if value == NULL or b.slots[value].type == EXTERN else None
+    return () if value == NULL or b.slots[value].type == type_ else None
+
+
+@precondition
+def ret(b: Builder, value: int) -> Outs | None:
+    return _handed(b, value, EXTERN)
 
 
 TABLE["raise"] = lambda b, how: () if b.callbacks else None
@@ -263,10 +267,7 @@ TABLE["raise"] = lambda b, how: () if b.callbacks else None
 
 @precondition
 def raise_exn(b: Builder, exn: int) -> Outs | None:
-    store = _calling(b)
-    if not b.ready(store) or not _values(b, store, (exn,), 1):
-        return None
-    return () if exn == NULL or b.slots[exn].type == EXN else None
+    return _handed(b, exn, EXN)
 
 
 @precondition

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twinheap.model.body import Tree, parse
+from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.kit import (
     ARRAYS,
     KIT_GLOBALS,
@@ -25,7 +26,6 @@ from twinheap.model.kit import (
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.model.wat_code import (
-    NON_NULL,
     TAG_TYPES,
     WIDE,
     Uses,
@@ -211,7 +211,7 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
     variables = _names(function, "local")
     made = FullFunction(uses, taken + variables)
     forms = [form for form in function[1:] if isinstance(form, tuple) and form[0] not in HEADS]
-    made.strict_result = result.startswith(NON_NULL)
+    made.strict_result = result.startswith(NON_NULL_PREFIX)
     texts = [made.code(form)[0] for form in forms]
     if result and texts:
         texts[-1] = not_null(texts[-1], made.strict_result)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.model.body import Tree
+from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.kit import ARRAYS, HIERARCHY, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
 
 TYPES: Final = {made.name: made for made in (*STRUCTS, *ARRAYS)}
@@ -29,9 +30,6 @@ HOST: Final = {
 
 TAG_TYPES: Final = {tag.name: tuple(field.storage for field in tag.fields) for tag in TAGS}
 """The types of each tag's payload, by the tag's name."""
-
-NON_NULL: Final = "ref."
-"""How the names of non-null types begin."""
 
 WIDE: Final = "table64"
 """The declaration of a table whose indexes have 64 bits."""
@@ -109,8 +107,8 @@ def heap_type(name: str) -> str:
 
 def value_type(name: str) -> str:
     """A type's name in the text format; references are nullable but for those that begin with `ref.`."""
-    if name.startswith(NON_NULL):
-        return f"(ref {heap_type(name.removeprefix(NON_NULL))})"
+    if name.startswith(NON_NULL_PREFIX):
+        return f"(ref {heap_type(name.removeprefix(NON_NULL_PREFIX))})"
     return name if name in _NUMBERS else f"(ref null {heap_type(name)})"
 
 
@@ -180,8 +178,8 @@ class Function:
 
     def __init__(self, uses: Uses, variables: tuple[str, ...]) -> None:
         self._uses = uses
-        self._strict = {at for at, name in enumerate(variables) if name.startswith(NON_NULL)}
-        self._variables = tuple(name.removeprefix(NON_NULL) for name in variables)
+        self._strict = {at for at, name in enumerate(variables) if name.startswith(NON_NULL_PREFIX)}
+        self._variables = tuple(name.removeprefix(NON_NULL_PREFIX) for name in variables)
         self._labels: list[str] = []  # of the language's blocks, the innermost last
         self._made = 0  # labels so far
         self._depth = 0  # enclosing repeats
@@ -220,7 +218,7 @@ class Function:
         elif of == "k":
             type_ = self._uses.globals[_number(parts[0])]
         elif of == "t":
-            type_ = self._uses.table_type(_number(parts[0])).removeprefix(NON_NULL)
+            type_ = self._uses.table_type(_number(parts[0])).removeprefix(NON_NULL_PREFIX)
         elif of == "y":
             type_ = str(parts[0])
         elif of == "0":
@@ -244,7 +242,7 @@ class Function:
         wide = [self._uses.wide(table) for table in tables]
         element = _ELEMENTS.get(instruction)
         if element is not None:
-            strict = self._uses.table_type(tables[0]).startswith(NON_NULL)
+            strict = self._uses.table_type(tables[0]).startswith(NON_NULL_PREFIX)
             texts[element] = not_null(texts[element], strict)
         if instruction == "table.copy":
             numbers = [wide[0], wide[1], all(wide)]
@@ -287,7 +285,7 @@ class Function:
         return f"(array.get_s ${of}{self._texts(operands)})", "i32"
 
     def _type(self, variable: int) -> str:
-        return NON_NULL * (variable in self._strict) + self._variables[variable]
+        return NON_NULL_PREFIX * (variable in self._strict) + self._variables[variable]
 
     def _set2(self, one: int, other: int, *values: Form) -> Code:
         results = "".join(f" (result {value_type(self._type(at))})" for at in (one, other))

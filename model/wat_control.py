@@ -7,7 +7,8 @@ polymorphic in Wasm: it is valid whenever it would be valid elsewhere.
 from __future__ import annotations
 
 from twinheap.model.body import Tree
-from twinheap.model.wat_code import NON_NULL, TAG_TYPES, Code, Form, Function, not_null, value_type
+from twinheap.model.body_forms import NON_NULL_PREFIX
+from twinheap.model.wat_code import TAG_TYPES, Code, Form, Function, not_null, value_type
 
 
 class FullFunction(Function):
@@ -77,10 +78,10 @@ class FullFunction(Function):
     def _arguments(self, helper: int, operands: tuple[Form, ...]) -> str:
         params = self._uses.helpers[helper][0]
         texts = zip(params, (self.code(part)[0] for part in operands), strict=True)
-        return "".join(" " + not_null(text, of.startswith(NON_NULL)) for of, text in texts)
+        return "".join(" " + not_null(text, of.startswith(NON_NULL_PREFIX)) for of, text in texts)
 
     def _result(self, helper: int) -> str:
-        return self._uses.helpers[helper][1].removeprefix(NON_NULL)
+        return self._uses.helpers[helper][1].removeprefix(NON_NULL_PREFIX)
 
     def _return(self, *value: Form) -> Code:
         texts = [not_null(self.code(part)[0], self.strict_result) for part in value]

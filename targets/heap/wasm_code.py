@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from twinheap.model.body import CACHED, parse
+from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.targets.heap.types import Storage
 from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_frames import WasmValue
@@ -12,8 +13,6 @@ Form = tuple[Any, ...]
 """A form of a body: its name and its parts."""
 
 MAIN_PARAMS: Final = 4
-NON_NULL: Final = "ref."
-"""How the names of types begin that have no null."""
 
 NUMBERS: Final = {name: Val(Storage(name), 0) for name in ("i32", "i64", "f32", "f64")}
 """The first value of each numeric variable; references are null."""
@@ -90,7 +89,7 @@ def body_of(text: str) -> Body:
 
 def _table(form: Form) -> PrivateTable:
     _, name, minimum, maximum, value = form
-    return PrivateTable(name.removeprefix(NON_NULL), name.startswith(NON_NULL), minimum, maximum, value)
+    return PrivateTable(name.removeprefix(NON_NULL_PREFIX), name.startswith(NON_NULL_PREFIX), minimum, maximum, value)
 
 
 def _function(form: Form, is_main: bool) -> Function:
@@ -100,8 +99,8 @@ def _function(form: Form, is_main: bool) -> Function:
     variables = tuple(NUMBERS.get(name, 0) for name in declared["local"])
     far = ("far",) in form
     names = [*([""] * MAIN_PARAMS if is_main else declared["param"]), *declared["local"]]
-    strict = frozenset(at for at, name in enumerate(names) if name.startswith(NON_NULL))
-    strict_result = any(name.startswith(NON_NULL) for name in declared["result"])
+    strict = frozenset(at for at, name in enumerate(names) if name.startswith(NON_NULL_PREFIX))
+    strict_result = any(name.startswith(NON_NULL_PREFIX) for name in declared["result"])
     if is_main or declared["result"]:
         return Function(variables, parts[:-1], parts[-1], far, strict, strict_result)
     return Function(variables, parts, None, far, strict)
