@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twinheap.fuzz.bodies_exprs import arguments, condition, operands, present, value
-from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Helper, Maker, below, is_reference, operand_type
+from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Helper, Maker, is_reference, operand_type
 from twinheap.fuzz.bodies_stmts import block, fresh, interesting, shown, statement
 from twinheap.model.body import Tree
 
@@ -80,7 +80,7 @@ def unreachable(m: Maker, depth: int) -> Tree | None:
 
 def _result_fits(m: Maker, result: str | None) -> bool:
     wanted = m.here.result
-    return result == wanted if result is None or wanted is None else below(result, wanted)
+    return result == wanted if result is None or wanted is None else m.below(result, wanted)
 
 
 def _arguments(m: Maker, helper: Helper) -> list[Tree]:

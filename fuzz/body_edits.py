@@ -23,7 +23,7 @@ from twinheap.fuzz.body_places import (
     statements_of,
 )
 from twinheap.model.body import BodyError, Tree, dumps, features_of, forms, parse
-from twinheap.model.body_types import check, env_of, subtype, type_of
+from twinheap.model.body_types import check, env_of, type_of
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 from twinheap.model.ops import CODE, Op
 from twinheap.model.program import Program
@@ -197,11 +197,11 @@ def expressions(body: Tree, text: str) -> Iterator[Tree]:
         scope = env.scope(place.function)
         type_ = type_of(place.form, scope)
         yield replaced(body, place.path, (type_, 0) if type_ in NUMERIC else ("null", type_))
-        fitting = [v for v, found in enumerate(scope.variables) if found == type_ or subtype(found, type_)]
+        fitting = [v for v, found in enumerate(scope.variables) if found == type_ or scope.types.subtype(found, type_)]
         for variable in fitting[:FEW_VARIABLES]:
             yield replaced(body, place.path, ("get", variable))
         for inner in _expressions_in(place.form):
-            if subtype(type_of(inner, scope), type_):
+            if scope.types.subtype(type_of(inner, scope), type_):
                 yield replaced(body, place.path, inner)
 
 

@@ -7,7 +7,10 @@ only in exact mode, inside `space.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from twinheap.model.kit import ObjectType
 
 PAGE: Final = 64 * 1024  # bytes; heaps grow by pages (1.1)
 MAX_HEAP: Final = 1 << 32  # bytes; no declared maximum, so 4 GiB (1.1)
@@ -22,8 +25,8 @@ class Obj:
     """An object: an externref with its host value, or a struct, array or exception with its cells.
 
     `value`: the host value's id; objects without a host value have negative numbers of their own. `kind`: "extern",
-    "struct", "array" or "exn"; `type`: its number among `kit.STRUCTS`, `ARRAYS` or `TAGS`. `cells`: what its fields or
-    elements hold; `storages`: of what storage type each is.
+    "struct", "array" or "exn"; `type`: its number among `kit.STRUCTS`, `ARRAYS` or `TAGS`, or the type itself if a body
+    declared it. `cells`: what its fields or elements hold; `storages`: of what storage type each is.
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values);
     `inside`: cells of objects that are held themselves. `count`: the exact reference count; `address`: its block; both
     only in exact mode. The rest are predicates of known defects: `listed` and `tainted` (in the OASR list, and exposed
@@ -67,7 +70,7 @@ class Obj:
         "value",
     )
 
-    def __init__(self, value: int, store: int, kind: str = "extern", type_: int = 0) -> None:
+    def __init__(self, value: int, store: int, kind: str = "extern", type_: int | ObjectType = 0) -> None:
         self.value = value
         self.store = store
         self.kind = kind

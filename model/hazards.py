@@ -16,8 +16,8 @@ from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.contents import Instance
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
-from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
+from twinheap.model.kit import KIT_GLOBALS, hierarchy
+from twinheap.model.known_bodies import may_hurt, unmapped, unsafe_in
 from twinheap.model.known_waiting import overtaken
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
@@ -140,7 +140,7 @@ class Watched(Machine):
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk(tree)
+            self.heap.limits.bulk(tree, self.env.types)
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)
@@ -154,7 +154,7 @@ class Watched(Machine):
         elif name == "global.get":
             if frame is not None:
                 self._constant(int(tree[1]), frame)  # type: ignore[arg-type]
-        elif name in ("struct.new", "struct.new_default") and tree[1] == SMALLEST:
+        elif name in ("struct.new", "struct.new_default") and not self.env.types.objects[str(tree[1])].fields:
             self.store.small = "K25" in self.store.profile.defects
         if self.declaring and name in _BUILDS:
             for cell, storage in zip(obj.cells, obj.storages, strict=False):
@@ -197,7 +197,7 @@ class Watched(Machine):
 
     def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
         """References of raw values: those below any lose a count (K15), and a segment holds nothing (K5)."""
-        if HIERARCHY.get(storage) == "any":
+        if hierarchy(storage) == "any":
             for ref in refs:
                 self.store.uncount(ref, "K15", 2 if kept else 1)
 

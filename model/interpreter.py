@@ -16,6 +16,7 @@ from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPE
 from twinheap.model.body_types import type_of
 from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.objects import is_a
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import BULK
@@ -200,7 +201,7 @@ class Machine:
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk(tree)
+            self.heap.limits.bulk(tree, self.env.types)
         return values
 
     def arguments(self, tree: Tree) -> tuple[Stored, ...]:
@@ -210,6 +211,10 @@ class Machine:
     def assign(self, variable: int, value: Stored) -> None:
         """Another value for a variable. Raises Trap for null where that cannot be."""
         self.variables[variable] = given(value, variable in self.strict)
+
+    def is_a(self, ref: Ref, tree: Tree) -> bool:
+        """Whether a reference that is not null is of the type that a form names."""
+        return is_a(ref, self.env.types.identity(str(tree[1])))
 
     def type_of(self, tree: Tree) -> str:
         """The type of an expression of the function on top."""

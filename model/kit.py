@@ -19,15 +19,24 @@ REFERENCE_BYTES: Final = 4
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field of a struct or exception, or the elements of an array: a storage type, and whether it can be set."""
+    """A field of a struct or exception, or the elements of an array: a storage type, and whether it can be set.
+
+    `nullable`: whether it may hold null, if it holds references; those of the kit may.
+    """
 
     storage: str
     mutable: bool = True
+    nullable: bool = True
 
     @property
     def is_reference(self) -> bool:
-        """Whether it holds a (nullable) reference."""
-        return self.storage in REFERENCES
+        """Whether it holds a reference."""
+        return self.storage not in NUMBERS
+
+    @property
+    def has_default(self) -> bool:
+        """Whether there is a null or a zero for it."""
+        return self.nullable or not self.is_reference
 
     @property
     def bytes(self) -> int:
@@ -36,12 +45,16 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class ObjectType(msgspec.Struct, frozen=True):
-    """A struct type, the argument list of a tag, or an array type (one field: its elements). `parent`: a supertype."""
+    """A struct type, the argument list of a tag, or an array type (one field: its elements).
+
+    `parent`: the supertype that it names; `above`: that and all those above it.
+    """
 
     name: str
     fields: tuple[Field, ...]
     parent: str | None = None
     final: bool = True
+    above: tuple[str, ...] = ()
 
     @property
     def references(self) -> tuple[int, ...]:
@@ -52,7 +65,7 @@ class ObjectType(msgspec.Struct, frozen=True):
 def _type(name: str, fields: str, parent: str | None = None, final: bool = True) -> ObjectType:
     """`fields`: storage types, with `!` for those that cannot be set."""
     made = tuple(Field(word.rstrip("!"), not word.endswith("!")) for word in fields.split())
-    return ObjectType(name, made, parent, final)
+    return ObjectType(name, made, parent, final, (parent,) if parent else ())
 
 
 STRUCTS: Final = (
@@ -101,7 +114,20 @@ SHARES: Final = {
 HIERARCHY: Final = {"extern": "extern", "exn": "exn"} | dict.fromkeys(
     ("any", "eq", "i31", "struct", "array", "node"), "any"
 )
-"""The hierarchy that each reference storage type belongs to."""
+"""The hierarchy that each reference storage type of the kit belongs to."""
+
+
+BOTTOMS: Final = {"none": "any", "noextern": "extern", "noexn": "exn"}
+"""The types below all others, which have only null, with the hierarchy of each."""
+
+
+def hierarchy(storage: str) -> str | None:
+    """The hierarchy that a storage type belongs to; None for numbers. Object types that bodies declare are below any.
+
+    >>> hierarchy("i31"), hierarchy("rec.0"), hierarchy("i8")
+    ('any', 'any', None)
+    """
+    return None if storage in NUMBERS else HIERARCHY.get(storage) or BOTTOMS.get(storage, "any")
 
 
 def stored_number(storage: str, number: int) -> int:

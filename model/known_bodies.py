@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
-from twinheap.model.kit import KIT_GLOBALS, REFERENCES
+from twinheap.model.kit import KIT_GLOBALS, NUMBERS
 from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import OPS, Op
@@ -45,8 +45,8 @@ _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"
 _DECLARED: Final = frozenset({"segment", "active", "global", "const", "table", "table64"})
 """What is made of constant expressions."""
 
-SMALLEST: Final = "empty"
-"""The struct type whose objects are smaller than the smallest free block of K25."""
+SMALLEST: Final = frozenset({"empty"})
+"""The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
@@ -66,10 +66,12 @@ def unsafe_in(text: str) -> frozenset[str]:
     frozenset()
     """
     found: set[str] = set()
+    # Those that the body declares: a name, and all else are forms.
+    empty = SMALLEST | {form[1] for form in forms(parse(text)) if form[0] == "struct" and _no_fields(form)}
     for form in forms(parse(text)):
         if form[0] in _UNCOUNTED or (form[0] in _DECLARED and any(item[0] in ALLOCATES for item in forms(form))):
             found.add("K15")
-        if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
+        if form[0] in ("struct.new", "struct.new_default") and form[1] in empty:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
@@ -89,6 +91,10 @@ def unsafe_in(text: str) -> frozenset[str]:
     found |= {"K34"} if overtakes(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
+
+
+def _no_fields(form: Tree) -> bool:
+    return all(isinstance(part, tuple) for part in form[2:])
 
 
 def _may_collect(form: Tree) -> bool:
@@ -191,6 +197,6 @@ def _i31_in_reach(w: World, op: Op) -> bool:
             return True
         for obj in instance.store.objects.values():
             pairs = zip(obj.storages, obj.cells, strict=False)
-            if any(type(cell) is int and storage in REFERENCES for storage, cell in pairs):
+            if any(type(cell) is int and storage not in NUMBERS for storage, cell in pairs):
                 return True
     return False

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.model.body import Tree
-from twinheap.model.body_forms import OBJECT_TYPES
 from twinheap.model.contents import BodyState
+from twinheap.model.declared import Types
 from twinheap.model.engines import ENGINES
 from twinheap.model.observation import STOPPED, TRAP
 from twinheap.model.run_trace import Trace
@@ -71,9 +71,9 @@ class RunLimits:
         body.points += 1
         self._doubt, self._half_made = None, False
 
-    def bulk(self, tree: Tree) -> None:
-        """A form that may have been stopped inside begins: its operands are there."""
-        makes = str(tree[0]).startswith("array.new") and OBJECT_TYPES[str(tree[1])].fields[0].is_reference
+    def bulk(self, tree: Tree, types: Types) -> None:
+        """A form that may have been stopped inside begins: its operands are there. `types`: those of the body."""
+        makes = str(tree[0]).startswith("array.new") and types.objects[str(tree[1])].fields[0].is_reference
         self._half_made = self._half_made or makes
         if not self._doubted:
             self._doubt = self.trace.at, self.changes

@@ -12,6 +12,7 @@ from typing import Final
 
 from twinheap.model.body import Tree, parse
 from twinheap.model.body_forms import NON_NULL_PREFIX
+from twinheap.model.declared import Types, types_of
 from twinheap.model.kit import (
     ARRAYS,
     KIT_GLOBALS,
@@ -22,12 +23,14 @@ from twinheap.model.kit import (
     TABLE_MINIMUM,
     TAGS,
     Field,
+    ObjectType,
 )
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.model.wat_code import (
     TAG_TYPES,
     WIDE,
+    Form,
     Uses,
     heap_type,
     not_null,
@@ -61,7 +64,7 @@ def module(text: str, counted: bool = False) -> str:
     helpers = [part for part in parts if part[0] == "func"]
     own = [part for part in parts if part[0] in ("global", "const")]
     tables = [part for part in parts if part[0] in ("table", WIDE)]
-    uses = _uses(helpers, [str(part[1]) for part in own], tables, counted)
+    uses = _uses(parts, [str(part[1]) for part in own], tables, counted)
     if counted and any(map(_is_far, helpers)):
         uses.imports["$points"] = f'(global $points (export "{POINTS}") (import "far" "{POINTS}") (mut i32))'
         code = []
@@ -86,8 +89,9 @@ def _counter(counted: bool) -> list[str]:
 
 def far_module(text: str, counted: bool = False) -> str | None:
     """The module of the far helpers of a body, which exports them as "h0" and so on; None if it has none."""
-    helpers = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "func"]
-    uses = _uses(helpers, [], [], counted)
+    parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
+    helpers = [part for part in parts if part[0] == "func"]
+    uses = _uses(parts, [], [], counted)
     uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
     if not uses.listed:
         return None
@@ -100,14 +104,15 @@ def _is_far(helper: Tree) -> bool:
     return ("far",) in helper
 
 
-def _uses(helpers: list[Tree], globals_: list[str], tables: list[Tree], counted: bool) -> Uses:
-    types = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
-    return Uses(types, globals_, tables, counted)
+def _uses(parts: list[Tree], globals_: list[str], tables: list[Tree], counted: bool) -> Uses:
+    helpers = [part for part in parts if part[0] == "func"]
+    signatures = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
+    return Uses(signatures, globals_, tables, counted, types_of(part for part in parts if part[0] == "rec"))
 
 
 def _with_extras(uses: Uses, code: list[str]) -> str:
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
-    return _module([*_types(), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
+    return _module([*_types(), *_declared(uses.types), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
 
 
 def modules(program: Program) -> dict[str, str]:
@@ -164,17 +169,29 @@ def _module(lines: list[str]) -> str:
 
 
 def _types() -> list[str]:
-    lines = []
-    for made in STRUCTS:
+    return [_type("struct", made) for made in STRUCTS] + [_type("array", made) for made in ARRAYS]
+
+
+def _declared(types: Types) -> list[str]:
+    """The recursion groups of a body."""
+    groups = [[_type(member.kind, member.made) for member in group] for group in types.groups]
+    return [f"(rec {' '.join(group)})" for group in groups]
+
+
+def _type(kind: str, made: ObjectType) -> str:
+    if kind == "struct":
         body = f"(struct{''.join(f' (field {_storage(field)})' for field in made.fields)})"
-        if made.parent or not made.final:
-            body = f"(sub{' final' * made.final}{f' ${made.parent}' if made.parent else ''} {body})"
-        lines.append(f"(type ${made.name} {body})")
-    return lines + [f"(type ${made.name} (array {_storage(made.fields[0])}))" for made in ARRAYS]
+    else:
+        body = f"(array {_storage(made.fields[0])})"
+    if made.parent or not made.final:
+        body = f"(sub{' final' * made.final}{f' ${made.parent}' if made.parent else ''} {body})"
+    return f"(type ${made.name} {body})"
 
 
 def _storage(field: Field) -> str:
-    of = value_type(field.storage) if field.is_reference else field.storage
+    of = field.storage
+    if field.is_reference:
+        of = value_type(NON_NULL_PREFIX * (not field.nullable) + of)
     return f"(mut {of})" if field.mutable else of
 
 
@@ -186,18 +203,22 @@ def _names(function: Tree, part: str) -> tuple[str, ...]:
 
 def _global(uses: Uses, name: str, declared: Tree) -> str:
     of = value_type(str(declared[1]))
-    value = FullFunction(uses, ()).code(declared[2])[0]
+    value = _constant(uses, declared[2])
     return f"(global {name} {f'(mut {of})' if declared[0] == 'global' else of} {value})"
+
+
+def _constant(uses: Uses, form: Form) -> str:
+    return FullFunction(uses, (), constant=True).code(form)[0]
 
 
 def _table(uses: Uses, name: str, declared: Tree) -> str:
     wide, of, minimum, maximum, value = declared
-    init = FullFunction(uses, ()).code(value)[0]
+    init = _constant(uses, value)
     return f"(table {name}{' i64' * (wide == WIDE)} {minimum} {maximum} {value_type(str(of))} {init})"
 
 
 def _segment(uses: Uses, head: str, segment: Tree) -> str:
-    items = "".join(f" (item {FullFunction(uses, ()).code(item)[0]})" for item in segment[2:])
+    items = "".join(f" (item {_constant(uses, item)})" for item in segment[2:])
     return f"(elem {head} {value_type(str(segment[1]))}{items})"
 
 

@@ -34,6 +34,8 @@ class HeapType(enum.Enum):
     STRUCT = "struct"
     ARRAY = "array"
     EXN = "exn"
+    NONE = "none"  # of types only: nothing turns out to be one of these
+    NOEXTERN = "noextern"
 
 
 HEAP_TYPE_OF_KIND: Final = {

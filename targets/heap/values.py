@@ -98,6 +98,8 @@ def matches(store: "Store", value: Value, wanted: Storage | RefType) -> bool:
     if isinstance(value, Val):
         return False
     found, wanted_type = value.heap_type.type, wanted.heap_type
+    if wanted_type in (HeapType.NONE, HeapType.NOEXTERN):
+        return False
     if HeapType.EXTERN in (found, wanted_type) or HeapType.EXN in (found, wanted_type):
         return found is wanted_type
     if wanted_type is HeapType.ANY:

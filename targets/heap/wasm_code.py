@@ -5,7 +5,9 @@ from typing import Any, Final, NamedTuple
 
 from twinheap.model.body import CACHED, parse
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.targets.heap.types import Storage
+from twinheap.model.declared import types_of
+from twinheap.targets.heap.type_groups import Named, declared_types
+from twinheap.targets.heap.types import RefType, Storage
 from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_frames import WasmValue
 
@@ -58,14 +60,21 @@ class Active(NamedTuple):
 
 
 class Body(NamedTuple):
-    """All of a body. `globals`: the expressions of what private ones are at first."""
+    """All of a body. `types`: by name. `globals`: the expressions of what private ones are at first."""
 
+    types: Named
     tables: tuple[PrivateTable, ...]
     globals: tuple[Form, ...]
     active: tuple[Active, ...]
     segments: tuple[Segment, ...]
     helpers: tuple[Function, ...]
     main: Function
+
+
+    def never_null(self, name: str) -> list[bool]:
+        """For each field of a struct type, or for the elements of an array type: whether it holds no null."""
+        kinds = [field.element_type for field in self.types[name].fields]
+        return [isinstance(kind, RefType) and not kind.nullable for kind in kinds]
 
 
 @lru_cache(maxsize=CACHED)
@@ -78,6 +87,7 @@ def body_of(text: str) -> Body:
     """
     forms: list[Form] = [form for form in parse(text)[1:] if isinstance(form, tuple)]
     return Body(
+        declared_types(types_of(form for form in forms if form[0] == "rec").groups),
         tuple(_table(form) for form in forms if form[0] in ("table", "table64")),
         tuple(form[2] for form in forms if form[0] in ("global", "const")),
         tuple(Active(form[1], form[2], form[4:]) for form in forms if form[0] == "active"),

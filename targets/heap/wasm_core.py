@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from twinheap.targets.heap.types import Storage
@@ -83,6 +83,15 @@ class Core:
         if strict and not value:
             raise Trap(NULL_REF)
         return value
+
+    def push_given(self, forms: tuple[Form, ...], strict: Sequence[bool]) -> int:
+        """As `push`; traps on null where that cannot be."""
+        if not any(strict):
+            return self.push(forms)
+        depth = len(self.frame.refs)
+        for form, never in zip(forms, strict, strict=True):
+            self.frame.push(self.given(form, never))
+        return depth
 
     def arguments(self, form: Form) -> list[Any]:
         """The arguments of a call."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from twinheap.targets.heap import objects, space
 from twinheap.targets.heap.errors import AllocationTooLarge
 from twinheap.targets.heap.future import run_to_end
-from twinheap.targets.heap.kit_types import STRUCT_TYPES
 from twinheap.targets.heap.null import NullHeap
 from twinheap.targets.heap.object_layout import FieldLayout, ObjectLayout, StructLayout
 from twinheap.targets.heap.types import Storage
@@ -68,12 +67,12 @@ class Objects(Slots):
     # --- structs
 
     def _struct_layout(self, name: str) -> StructLayout:
-        layout = self.heap.layout(STRUCT_TYPES[name])
+        layout = self.heap.layout(self.body.types[name])
         assert isinstance(layout, StructLayout)
         return layout
 
     def _struct_new(self, form: Form) -> int:
-        depth = self.push(form[2:])
+        depth = self.push_given(form[2:], self.body.never_null(form[1]))
         layout = self._struct_layout(form[1])
         ref = self.allocate(layout, layout.size)
         return self._filled(ref, layout, self.pop(depth))
@@ -97,7 +96,7 @@ class Objects(Slots):
         return signed(self._struct_layout(form[1]).fields[form[2]], self._struct_get(form))
 
     def _struct_set(self, form: Form) -> None:
-        ref, value = self.values(form[3:])
+        ref, value = self.pop(self.push_given(form[3:], (False, self.body.never_null(form[1])[form[2]])))
         field = self._struct_layout(form[1]).fields[form[2]]
         self.write(self.not_null(ref), field, field.offset, value)
 

@@ -7,10 +7,8 @@ from typing import Any, Final
 from twinheap.targets.heap.anyref import AnyRef
 from twinheap.targets.heap.errors import OutOfBounds
 from twinheap.targets.heap.externref import ExternRef
-from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
 from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT
 from twinheap.targets.heap.table import Table
-from twinheap.targets.heap.types import HeapObjectType
 from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_code import Active, Form
 from twinheap.targets.heap.wasm_core import U32, Core
@@ -18,7 +16,7 @@ from twinheap.targets.heap.wasm_frames import CAST, TABLE_OOB, Frame, Trap
 
 TOPS: Final = frozenset({"extern", "any", "exn"})
 KINDS: Final = {"eq": EQ, "struct": STRUCT, "array": ARRAY}
-CONCRETE: Final[dict[str, HeapObjectType]] = {**STRUCT_TYPES, **ARRAY_TYPES}
+BOTTOMS: Final = frozenset({"none", "noextern", "noexn"})
 
 
 class Slots(Core):
@@ -46,14 +44,16 @@ class Slots(Core):
         """Is a reference that is not null of a type below `name`?"""
         if name in TOPS:
             return True
+        if name in BOTTOMS:
+            return False
         if ref & 1:
             return name in ("eq", "i31")
         if name in KINDS:
             return self.heap.is_any(ref, KINDS[name])
         if name == "i31" or self.heap.kind(ref) in (EXTERN, EXN):
             return False
-        # mutant w06 below: return self.heap.layout_at(ref).type == CONCRETE[name]
-        return self.heap.layout_at(ref).type.is_subtype(CONCRETE[name])
+        # mutant w06 below: return self.heap.layout_at(ref).type == self.body.types[name]
+        return self.heap.layout_at(ref).type.is_subtype(self.body.types[name])
 
     def _test(self, form: Form) -> Val:
         ref = self.eval(form[2])
