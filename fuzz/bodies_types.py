@@ -24,7 +24,7 @@ STORAGES: Final = (
 NEVER_NULL: Final = frozenset({"extern", "any", "eq", "i31", "struct", "array"})
 """Abstract types of which there is something."""
 
-FEW: Final = 5  # fields of a type of its own
+FEW: Final = 4  # fields of a type of its own
 MOST_GROUPS: Final = 3
 
 
@@ -176,6 +176,7 @@ def declare(m: Maker) -> list[Tree]:
         return []
     types = groups.types
     m.know(types)
+    m.left -= m.left // 3  # objects of such types take more forms than others
     structs = [name for name in types.structs if name.startswith("t")]
     arrays = [name for name in types.arrays if name.startswith("t")]
     if structs:

@@ -59,10 +59,10 @@ def statements_of(form: Tree) -> range:
 
 
 def places(body: Tree) -> Iterator[Place]:
-    """Every place in a body, outer ones first."""
+    """Every place in a body, outer ones first; not in what declares types."""
     number = 0
     for at, part in enumerate(body):
-        if isinstance(part, tuple):
+        if isinstance(part, tuple) and part[0] != "rec":
             yield from _inside(part, (at,), "", number if part[0] == "func" else None)
             number += part[0] == "func"
 

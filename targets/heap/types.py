@@ -118,7 +118,7 @@ class _Composite:
         return self is other or (
             isinstance(other, _Composite)
             and type(other) is type(self)
-            and other.group == self.group
+            and other.group == self.group  # mutant y01: and True
             and (other.declared, other.parent, other.final) == (self.declared, self.parent, self.final)
         )
 

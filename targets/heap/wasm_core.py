@@ -86,7 +86,7 @@ class Core:
 
     def push_given(self, forms: tuple[Form, ...], strict: Sequence[bool]) -> int:
         """As `push`; traps on null where that cannot be."""
-        if not any(strict):
+        if not any(strict):  # mutant y02: if True:
             return self.push(forms)
         depth = len(self.frame.refs)
         for form, never in zip(forms, strict, strict=True):

@@ -45,7 +45,7 @@ class Slots(Core):
         if name in TOPS:
             return True
         if name in BOTTOMS:
-            return False
+            return False  # mutant y04: return True
         if ref & 1:
             return name in ("eq", "i31")
         if name in KINDS:
