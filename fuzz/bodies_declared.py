@@ -77,7 +77,7 @@ def constant(m: Maker, wanted: str, depth: int, strict: bool = False) -> Tree:
     if not strict and (wanted not in m.under or wanted == "none" or depth <= 0 or m.chance(24)):
         return ("null", wanted)
     usual = [type_ for type_ in m.under[wanted] if type_ in (*m.structs, *m.arrays, "i31")]
-    made = [type_ for type_ in m.under[wanted] if type_ != "none" and type_ not in ABSTRACT or type_ == "i31"]
+    made = [type_ for type_ in m.under[wanted] if (type_ != "none" and type_ not in ABSTRACT) or type_ == "i31"]
     type_ = m.pick(usual if usual and m.chance(200) else made)
     if type_ == "i31":
         return ("i31", ("i32", m.pick(NUMBERS)))

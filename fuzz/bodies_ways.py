@@ -89,7 +89,9 @@ def slot(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("ref", 1.5, "structs")
 def struct_get(m: Maker, type_: str, depth: int) -> Tree | None:
-    fields = [(made.name, at) for made in m.struct_of.values() for at, f in enumerate(made.fields) if f.storage == type_]
+    fields = [
+        (made.name, at) for made in m.struct_of.values() for at, f in enumerate(made.fields) if f.storage == type_
+    ]
     usual = [pair for pair in fields if pair[0] in m.structs or m.known(pair[0])]
     if not fields or (not usual and m.chance(200)):
         return None
@@ -194,7 +196,11 @@ def is_null(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("i32", 2, "casts")
 def test(m: Maker, type_: str, depth: int) -> Tree | None:
-    return (m.pick(("test", "test", "test_null")), m.pick([name for name in m.under if name != "any"]), value(m, "any", depth))
+    return (
+        m.pick(("test", "test", "test_null")),
+        m.pick([name for name in m.under if name != "any"]),
+        value(m, "any", depth),
+    )
 
 
 @way("i32", 1.5)

@@ -178,8 +178,8 @@ def env_of(text: str) -> Env:
     ranks = [_ORDER.get(str(head), -1) for head in heads]
     if tree[0] != "body" or len(parts) != len(tree) - 1 or ranks != sorted(ranks) or ranks.count(_MAIN) != 1:
         raise BodyError(
-            "a body is (body (rec ...) ... (table ...) ... (global ...) ... (segment ...) ... (func ...) ... (main ...)),"
-            " in this order, one main"
+            "a body is (body (rec ...) ... (table ...) ... (global ...) ... (segment ...) ... (func ...) ... "
+            "(main ...)), in this order, one main"
         )
     if -1 in ranks:
         wrong(parts[0], f"a body is made of {' '.join(_ORDER)}")

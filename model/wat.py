@@ -112,7 +112,16 @@ def _uses(parts: list[Tree], globals_: list[str], tables: list[Tree], counted: b
 
 def _with_extras(uses: Uses, code: list[str]) -> str:
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
-    return _module([*_types(), *_declared(uses.types), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
+    return _module(
+        [
+            *_types(),
+            *_declared(uses.types),
+            *types,
+            *(uses.imports[name] for name in sorted(uses.imports)),
+            *_extras(uses),
+            *code,
+        ]
+    )
 
 
 def modules(program: Program) -> dict[str, str]:

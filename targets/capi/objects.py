@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, ObjectType, stored_number
+from twinheap.model.kit import STRUCTS, TAGS, ObjectType, stored_number
 from twinheap.model.wat import types_module
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import ByteVec, LibraryError

@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING, Final
 
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, Field, ObjectType, stored_number
+from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, Field, stored_number
 from twinheap.targets.heap.exnref import Tag
 from twinheap.targets.heap.layout import HeapType
 from twinheap.targets.heap.types import (
     ArrayType,
     FieldType,
-    HeapObjectType,
     RefType,
     Storage,
     StructType,
@@ -45,6 +44,7 @@ STRUCT_TYPES: Final = _make_structs()
 
 ARRAY_TYPES: Final = {ty.name: ArrayType(_field(ty.fields[0], STRUCT_TYPES[NODE])) for ty in ARRAYS}
 TAG_TYPES: Final = {ty.name: TagType(_field(field, None).element_type for field in ty.fields) for ty in TAGS}
+
 
 def kit_tag(store: "Store", number: int) -> Tag:
     """A tag of the host's own in a store, which is no instance's: all are made with the first."""

@@ -70,7 +70,6 @@ class Body(NamedTuple):
     helpers: tuple[Function, ...]
     main: Function
 
-
     def never_null(self, name: str) -> list[bool]:
         """For each field of a struct type, or for the elements of an array type: whether it holds no null."""
         kinds = [field.element_type for field in self.types[name].fields]

@@ -49,7 +49,9 @@ def test_a_group_of_another_module_is_the_same_if_it_says_the_same(other: str, s
     names = ("t0", "t1") if other == GROUP else ("t5", "t6")
     one = f"(body {GROUP} (main (global.set 5 (struct.new_default t0)) (global.set 6 (array.new t1 (struct.new_default t0) (i32 2))) (null extern)))"
     two = f"(body {other} (main (note (test {names[0]} (global.get 5))) (note (test {names[1]} (global.get 6))) (null extern)))"
-    shown = observed(collector, (one, two), "L2 = run I1 0 v0 null null null 0 lifo\nL3 = run I1 1 v8 null null null 0 lifo")
+    shown = observed(
+        collector, (one, two), "L2 = run I1 0 v0 null null null 0 lifo\nL3 = run I1 1 v8 null null null 0 lifo"
+    )
     assert shown[1] == f"ok(n:{same}, n:{same}, null)"
 
 
@@ -100,7 +102,9 @@ def test_null_goes_into_no_field_without_null(form: str) -> None:
 @pytest.mark.parametrize("collector", COLLECTORS)
 def test_constants_hold_objects_of_declared_types(collector: str) -> None:
     declared = "(rec (struct t0 ref.i31 const.any) (array t1 ref.t0)) (table64 ref.t1 1 2 (array.new t1 (struct.new t0 (i31 (i32 1)) (null any)) (i32 3)))"
-    parts = "(const t0 (struct.new t0 (i31 (i32 2)) (null any))) (segment t0 (global.get 7)) (active 1 1 t0 (global.get 7))"
+    parts = (
+        "(const t0 (struct.new t0 (i31 (i32 2)) (null any))) (segment t0 (global.get 7)) (active 1 1 t0 (global.get 7))"
+    )
     main = "(main (gc) (note (array.len (table.get 2 (i32 0)))) (note (ref_eq (global.get 7) (cast t0 (table.get 1 (i32 1))))) (note (i31.get_u (struct.get t0 0 (global.get 7)))) (null extern))"
     assert ran(f"(body {declared} {parts} {main})", collector) == "ok(n:3, n:1, n:2, null)"
 
@@ -115,7 +119,10 @@ def test_bottoms_have_only_null(name: str) -> None:
 @pytest.mark.parametrize(
     ("form", "ends"),
     [
-        ("(note (test none (get 4))) (note (test_null none (get 4))) (note (test_null none (null eq)))", "ok(n:0, n:0, n:1, null)"),
+        (
+            "(note (test none (get 4))) (note (test_null none (get 4))) (note (test_null none (null eq)))",
+            "ok(n:0, n:0, n:1, null)",
+        ),
         ("(note (test_null noextern (new))) (note (test_null noextern (null extern)))", "ok(n:0, n:1, null)"),
         ("(drop (cast none (null eq))) (drop (cast none (get 4)))", "trap:cast"),
         ("(drop (cast_non_null none (null eq)))", "trap:cast"),
@@ -124,7 +131,10 @@ def test_bottoms_have_only_null(name: str) -> None:
     ],
 )
 def test_casts_to_bottoms(form: str, ends: str) -> None:
-    assert ran(f"(body (rec (struct t0 i32)) (main (local t0) (set 4 (struct.new_default t0)) {form} (null extern)))") == ends
+    assert (
+        ran(f"(body (rec (struct t0 i32)) (main (local t0) (set 4 (struct.new_default t0)) {form} (null extern)))")
+        == ends
+    )
 
 
 HOST = "(body (rec (struct t0 (open) i16 t1 const.any) (struct t1 (sub t0) i16 t1 const.any ref.extern)) (main (to_extern (struct.new t1 (i32 70000) (null t1) (i31 (i32 4)) (new)))))"

@@ -1,7 +1,5 @@
 """Types that bodies declare: what is a type, which are the same, and which will do for which."""
 
-# ruff: noqa: E501 -- bodies are read across
-
 from __future__ import annotations
 
 import pytest
@@ -51,7 +49,9 @@ WRONG = {
     body("(rec (array t0 ref.i31))", "(drop (array.new_default t0 (i32 0))) (new)"): "never null",
     body("(rec (struct t0 ref.eq)) (global t0 (struct.new t0 (null eq)))"): "must make an object",
     body("(rec (array t0 ref.eq)) (segment eq)", "(drop (array.new_elem t0 0 (i32 0) (i32 0))) (new)"): "may be null",
-    body("(rec (array t0 ref.any))", "(array.copy t0 anys (null t0) (i32 0) (null anys) (i32 0) (i32 0)) (new)"): "may be null",
+    body(
+        "(rec (array t0 ref.any))", "(array.copy t0 anys (null t0) (i32 0) (null anys) (i32 0) (i32 0)) (new)"
+    ): "may be null",
     body("(rec " + " ".join(f"(struct t{at})" for at in range(13)) + ")"): "at most 12",
     body("", "(drop (struct.new_default t0)) (new)"): "use one of",
 }
@@ -95,7 +95,12 @@ def test_groups_that_say_something_else_are_others(other: str) -> None:
 
 
 def test_a_group_of_one_may_be_a_type_of_the_kit() -> None:
-    known = types("(rec (struct t0 (open) extern))", "(rec (struct t1 t1 extern))", "(rec (array t2 t1))", "(rec (struct t3 extern))")
+    known = types(
+        "(rec (struct t0 (open) extern))",
+        "(rec (struct t1 t1 extern))",
+        "(rec (array t2 t1))",
+        "(rec (struct t3 extern))",
+    )
     assert [known.identity(f"t{at}") for at in range(3)] == ["box", "node", "nodes"]
     assert known.made("t1") == "node"
     assert known.identity("t3") != "box"
