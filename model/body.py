@@ -84,10 +84,11 @@ def dumps(tree: Tree) -> str:
 
 def forms(tree: Tree) -> Iterator[Tree]:
     """Every form in a tree, itself included, in order."""
-    yield tree
-    for part in tree:
-        if isinstance(part, tuple):
-            yield from forms(part)
+    pending = [tree]
+    while pending:
+        form = pending.pop()
+        yield form
+        pending += [part for part in form[::-1] if isinstance(part, tuple)]
 
 
 @lru_cache(maxsize=CACHED)
