@@ -8,6 +8,7 @@ docs/spec/program-ir.md 8.1 (bodies).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 from twinheap.model.body import Tree, parse
@@ -163,14 +164,15 @@ def _module(lines: list[str]) -> str:
     return "\n".join(("(module", *lines, ")"))
 
 
-def _types() -> list[str]:
+@cache
+def _types() -> tuple[str, ...]:
     lines = []
     for made in STRUCTS:
         body = f"(struct{''.join(f' (field {_storage(field)})' for field in made.fields)})"
         if made.parent or not made.final:
             body = f"(sub{' final' * made.final}{f' ${made.parent}' if made.parent else ''} {body})"
         lines.append(f"(type ${made.name} {body})")
-    return lines + [f"(type ${made.name} (array {_storage(made.fields[0])}))" for made in ARRAYS]
+    return (*lines, *(f"(type ${made.name} (array {_storage(made.fields[0])}))" for made in ARRAYS))
 
 
 def _storage(field: Field) -> str:
