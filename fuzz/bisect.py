@@ -10,8 +10,9 @@ from twinheap.fuzz.replay import Replayed
 
 
 class Bisected(msgspec.Struct, frozen=True):
-    """What bisection gave. `releases`: those tried, each "bad", "good" or "n/a" (it could not be replayed there, or what
-    it shows there is another known defect).
+    """What bisection gave.
+
+    `releases`: those tried, each "bad", "good" or "n/a": it could not be replayed, or shows another known defect there.
 
     `first_bad`: the oldest bad release, None if none is.
     `first_good`: the first good release after the last bad one, None if the newest is bad or none is.

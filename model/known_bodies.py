@@ -9,7 +9,7 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, REFERENCES
-from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes
+from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import CALLS, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
@@ -61,8 +61,8 @@ def unsafe_in(text: str) -> frozenset[str]:
     """The defects K3, K4, K15, K25, K26, K28, K31 to K35 that a body may meet; memory may be used again after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
-    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`.
-    K35: see `merges`.
+    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`
+    and `rewrites`, K35: see `merges`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
@@ -90,7 +90,7 @@ def unsafe_in(text: str) -> frozenset[str]:
         for at, part in enumerate(parts):
             if any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
-    found |= {"K34"} if overtakes(text, _may_collect) else set()
+    found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
 

@@ -336,6 +336,40 @@ def test_an_i31_that_a_callback_passes_on() -> None:
     assert judge(program, seen, profiles[0])[0].known is None
 
 
+@pytest.mark.parametrize(
+    ("code", "segment", "name"),
+    [
+        ("(drop (call 0 (new)))", "(func (param extern) (result extern) (gc) (set 0 (pass (get 0))) (get 0))", "K34"),
+        ("(drop (call 0 (new)))", "(func (param extern) (result extern) (gc) (pass (get 0)))", None),
+        ("(drop (call 0 (new)))", "(func (param extern) (result extern) (set 0 (pass (get 0))) (gc) (get 0))", None),
+        (
+            "(drop (call 0 (new)))",
+            "(func (param extern) (result extern) (gc) (see (get 0)) (if (i32 1) (do (set 0 (new)))) (get 0))",
+            None,
+        ),
+        ("(set 0 (new)) (gc) (set 0 (pass (get 0)))", "", None),  # what a call gives is marked as such
+        (f"(set 4 {ARRAY}) (repeat 2 (gc) (see (to_extern (get 4))) (set 4 {ARRAY}))", "", "K34"),
+        (f"(set 4 {ARRAY}) (repeat 2 (gc) (see (to_extern (get 4))))", "", None),
+    ],
+)
+def test_a_parameter_that_goes_on_behind_a_collection(code: str, segment: str, name: str | None) -> None:
+    """Of K34: the value that a variable has where a function or a turn of a loop begins, and which it loses there."""
+    assert harmed("36", code, segment) == name
+    assert harmed("31", code, segment) in (None, "K35")
+    assert harmed("46", code, segment) is None
+
+
+def test_what_moves_is_lost_though_something_holds_it() -> None:
+    """Of K34: the copying collector leaves a frame with where the object was, also of an argument of the host."""
+    waits = "(drop (struct.new pair (get 0) (then (set 0 (null extern)) {} (null any)))) (null extern)))"
+    text = "O1 = ext_new_owned S0 v0\nI2 = inst S0\nL3 = run I2 0 v1 O1 null null 0 lifo\n"
+    trap = Observation("trap:null_ref")
+    bodies = [f"B0: (body (main {waits.format(between)}\n{text}" for between in ("(gc)", "")]
+    assert [on_copying("45", body, trap) for body in bodies] == ["K34", None]
+    assert on_copying("46", bodies[0], trap) is None
+    assert known("45", bodies[0], trap) is None
+
+
 def test_what_was_seen_to_happen_comes_before_what_may_have() -> None:
     """K15 took an object; whether K25 or K35 hurt anything depends on what lies beside it."""
     small = "(drop (struct.new_default empty))"
