@@ -10,7 +10,9 @@ from twinheap.fuzz.replay import Replayed
 
 
 class Bisected(msgspec.Struct, frozen=True):
-    """What bisection gave. `releases`: those tried, each "bad", "good" or "n/a" (it could not be replayed there).
+    """What bisection gave.
+
+    `releases`: those tried, each "bad", "good" or "n/a": it could not be replayed, or shows another known defect there.
 
     `first_bad`: the oldest bad release, None if none is.
     `first_good`: the first good release after the last bad one, None if the newest is bad or none is.
@@ -19,6 +21,14 @@ class Bisected(msgspec.Struct, frozen=True):
     releases: dict[str, str]
     first_bad: str | None
     first_good: str | None
+
+
+def something_else(replayed: Replayed) -> str | None:
+    """The known defect that a program shows instead of the one that it is stored for, in which it may be hidden."""
+    verdict, meta = replayed.verdict, replayed.stored.meta
+    if verdict is None or verdict.known is None or "known" not in meta:
+        return None
+    return verdict.known if verdict.known != meta["known"] and verdict.code != meta.get("code") else None
 
 
 def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everything: bool) -> Bisected:
@@ -31,8 +41,9 @@ def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everythin
     def state(at: int) -> str:
         release = releases[at]
         if release not in states:
-            status = replay(release).status
-            states[release] = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[status]
+            replayed = replay(release)
+            state = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[replayed.status]
+            states[release] = "n/a" if something_else(replayed) else state
         return states[release]
 
     if everything:
