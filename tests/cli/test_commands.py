@@ -309,6 +309,42 @@ def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_pa
     wait_for_the_end_of(children)
 
 
+def test_term_ends_a_search_as_ctrl_c_does(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", "1", "--json", "r"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    children = at_work(process.pid, 1)
+    process.terminate()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "interrupted; every finding is kept" in out
+    assert json.loads((tmp_path / "r").read_text())["programs"] > 0
+    wait_for_the_end_of(children)
+
+
+@pytest.mark.parametrize("place", ["twinheap.cli", "twinheap.fuzz.pool"])
+def test_ctrl_c_while_it_starts_is_told_in_a_line(place: str, tmp_path: Path) -> None:
+    """`place`: the module that is being loaded, the command line's own or one of the search."""
+    code = f"""
+import signal, sys
+from importlib.abc import MetaPathFinder
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {place!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["twinheap", "fuzz", "heap"]
+from twinheap.__main__ import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=heed_interrupts)
+    assert done.returncode == 2
+    assert done.stderr.startswith("twinheap: ")
+    assert "interrupted" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
 def test_kill_leaves_nobody_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", "2"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)

@@ -95,4 +95,6 @@ def _model(row: Row) -> str:
         return f"<-- {', '.join(known)}: allowed {cut(row.verdicts[0].allowed)}"
     if not row.observed:
         return "not run"
-    return f"as specified ({row.state})" if row.state else "as specified" if row.observed else ""
+    if not row.judged:
+        return "not judged"
+    return f"as specified ({row.state})" if row.state else "as specified"

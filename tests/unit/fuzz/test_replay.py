@@ -124,6 +124,39 @@ def test_the_timeline_stands_beside_the_model(tmp_path: Path) -> None:
     assert all(row.state for row in rows[:4])
 
 
+CALLS = """twinheap program 1
+B0: (body (main (if (get 3) (do (drop (cb (get 0))))) (get 0)))
+I1 = inst S0
+call I1 0 v1 null null null 1:
+  O2 = ext_new_owned S0 v9
+  call I1 0 v10 null null null 0:
+    gc S0
+  L3 = arg lifo
+W4 = to_raw O2
+odrop O2
+gc S0
+gc S0
+"""
+"""A callback with a call in it whose callback is not called."""
+
+
+@pytest.mark.parametrize(("target", "last"), [("heap", True), ("heap,mutant=m01", False)])
+def test_the_models_states_stand_beside_the_ops_of_callbacks(target: str, last: bool) -> None:
+    differ = opener_for()(target)
+    try:
+        rows = timeline(loads(CALLS).program, differ)
+    finally:
+        differ.close()
+    states = [(row.line.split(" = ")[-1].split()[0], row.state) for row in rows[:10]]
+    assert states == [
+        *(("inst", "first"), ("call", "null"), ("ext_new_owned", "heap"), ("call", "null")),
+        *(("gc", ""), ("end", ""), ("arg", "null"), ("end", "none"), ("to_raw", "owned"), ("odrop", "last")),
+    ]
+    assert all(row.judged for row in rows[:10])
+    assert rows[-1].judged is last  # nothing is said of what comes after a divergence
+    assert last or [row.judged for row in rows].index(False) > next(at for at, row in enumerate(rows) if row.verdicts)
+
+
 @pytest.mark.parametrize("everything", [False, True])
 @pytest.mark.parametrize(("first", "last"), [(0, 9), (3, 7), (4, 4), (0, 2), (8, 9)])
 def test_bisection_finds_both_borders(first: int, last: int, everything: bool) -> None:
