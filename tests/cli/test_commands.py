@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,7 +108,8 @@ def test_a_run_that_finds_something(tmp_path: Path, twinheap) -> None:  # type: 
     assert "as specified on heap" in outcome.out
     replayed = twinheap("replay", path, "--json", "-")
     assert replayed.code == 1
-    assert replayed.out.startswith(f"FAILED  {path}  on heap,mutant=m20  TH202: ")
+    assert replayed.err.startswith(f"FAILED  {path}  on heap,mutant=m20  TH202: ")
+    assert json.loads(replayed.out)["findings"][0]["status"] == "FAILED"
     fixed = twinheap("replay", path, "--target", "heap")
     assert (fixed.code, fixed.out) == (0, f"FIXED   {path}  on heap\n")
 
@@ -285,8 +288,35 @@ def test_bench_mutants(tmp_path: Path, twinheap) -> None:  # type: ignore[no-unt
     ]
     assert all(one["ops"] <= 5 for one in report["mutants"])
     assert report["control"] == {"programs": 60, "findings": 0}
-    survived = twinheap("bench", "mutants", "--only", "m20", "--seeds", "1", "--programs", "1", "--control", "0")
+    words = ("bench", "mutants", "--only", "m20", "--seeds", "1", "--programs", "1", "--control", "0", "--json", "-")
+    survived = twinheap(*words)
     assert survived.code == 1
+    assert not json.loads(survived.out)["mutants"][0]["killed"]
+    assert "m20 seed 1 drc      SURVIVED 1 programs" in survived.err
+
+
+def test_bisect_is_stored_and_shown(tmp_path: Path, require: Callable[[str], None], twinheap) -> None:  # type: ignore[no-untyped-def]
+    require("network")
+    release = importlib.metadata.version("wasmtime")
+    (tmp_path / "a.twin").write_text("twinheap program 1\ntargets: heap\nO1 = ext_new_owned S0 v0\nodrop O1\n")
+    outcome = twinheap("bisect", "a.twin", "--releases", f"{release}", "--json", "-")
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [f"{release:10} good", "first bad:  none", "first good: none"]
+    [entry] = json.loads(outcome.out)["findings"]
+    assert (entry["target"], entry["releases"]) == ("capi", {release: "good"})
+    assert "bisected: capi: first bad none, first good none\n" in (tmp_path / "a.twin").read_text()
+    shown = twinheap("show", "a.twin").out.splitlines()
+    assert shown[1] == "bisected: capi: first bad none, first good none"
+
+
+def test_add_makes_the_folder_that_is_named_last(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.twin").write_text(LEAK)
+    added = twinheap("corpus", "add", "a.twin", "mine/new")
+    assert added.code == 0
+    assert len(list((tmp_path / "mine/new").iterdir())) == 1
+    absent = twinheap("corpus", "add", "a.twin", "b.twin")
+    assert absent == (2, "", "twinheap: error: b.twin: No such file or directory\n")
+    assert not (tmp_path / "corpus").exists()
 
 
 def heed_interrupts() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from twinheap.fuzz.engine import Run
@@ -31,14 +32,19 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def add_target(parser: argparse.ArgumentParser) -> None:
-    """`--target`, repeatable."""
-    parser.add_argument("-t", "--target", action="append", metavar="TARGET", help="the same as an option; repeatable")
+def add_target(parser: argparse.ArgumentParser, text: str = "the same as an option; repeatable") -> None:
+    """`--target`, repeatable; `text`: its help."""
+    parser.add_argument("-t", "--target", action="append", metavar="TARGET", help=text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json FILE`."""
     parser.add_argument("--json", metavar="FILE", help="write the result as one JSON object, - for standard output")
+
+
+def lines_to(json: str | None) -> TextIO:
+    """Where lines for people go: not among JSON on standard output."""
+    return sys.stderr if json == "-" else sys.stdout
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -76,8 +82,6 @@ def targets_named(settings: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _note(line: str) -> None:
-    import sys
-
     print(f"twinheap: {line}", file=sys.stderr)
 
 

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from twinheap.cli.replay import line_of
-from twinheap.fuzz.bisect import bisect
+from twinheap.fuzz.bisect import Bisected, bisect, family_of, keep
 from twinheap.fuzz.corpus import add, minimize
+from twinheap.fuzz.engine import Engine, Run
+from twinheap.fuzz.messages import Setup
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.oracle import Opener
+from twinheap.fuzz.record import Finding
 from twinheap.fuzz.replay import Replayed, Shared, Status, Stored, inexpressible, load, replay, replay_all, stored_in
-from twinheap.fuzz.store import StoreError
+from twinheap.fuzz.store import FindingStore, StoreError
 from twinheap.fuzz.timeline import timeline
 from twinheap.model.observation import Observation
 from twinheap.model.program import Program
@@ -207,3 +211,38 @@ def test_a_program_is_not_replayed_on_another_engine_than_its_own() -> None:
     everything = frozenset({"gc", "sync", "store_drop", "store_new_in"})
     assert inexpressible(program, everything) == ["engine=pulley", "engine=fuel"]
     assert inexpressible(program, everything | {"engine=pulley", "engine=fuel"}) == []
+
+
+def test_bisection_is_kept_with_the_finding_but_not_with_records(tmp_path: Path) -> None:
+    result = Bisected({"45.0.0": "bad", "46.0.1": "good"}, "45.0.0", "46.0.1")
+    line = "rust,collector=copying: first bad 45.0.0, first good 46.0.1"
+    setup = Setup(seed=1, targets=("heap,mutant=m20",), profile="small")
+    Engine(Run(setup=setup, programs=200, folder=tmp_path / "f"), opener_for(), lambda event: None).run()
+    (record, before), *others = FindingStore(tmp_path / "f")
+    assert isinstance(before, Finding)
+    keep(load(tmp_path / "f" / before.program), "rust,collector=copying", result)
+    after = FindingStore(tmp_path / "f").read(record)
+    assert after == msgspec.structs.replace(before, bisected=line, releases=result.releases)
+    stored = load(tmp_path / "f" / before.program)
+    assert stored.meta["bisected"] == line
+    assert stored.meta["signature"] == before.signature
+    assert list(FindingStore(tmp_path / "f"))[1:] == others
+    known = write(tmp_path / "known" / "a.twin", targets="heap,mutant=m20")
+    text = known.read_text()
+    keep(load(known), "capi", result)
+    assert known.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("targets", "name"),
+    [
+        (["rust@48.0.2,zeal=1,collector=null"], "rust@45.0.0,zeal=1,collector=null"),
+        (["heap", "capi,via=ctypes"], "capi@45.0.0,via=ctypes"),
+        (["capi,lib=/x,release=44.0.0"], "capi@45.0.0"),
+        (["heap | rust"], "rust@45.0.0"),
+        (["exec,cmd=./capi a"], "capi@45.0.0"),
+        ([], "capi@45.0.0"),
+    ],
+)
+def test_whose_releases_are_bisected(targets: list[str], name: str) -> None:
+    assert family_of(targets).at("45.0.0") == name
