@@ -104,7 +104,7 @@ def _text(name: str, wat: str) -> str:
 
 
 def _docstring(meta: Mapping[str, str]) -> str:
-    keys = ("code", "known", "targets", "release", "at", "allowed", "observed")
+    keys = ("code", "known", "targets", "release", "at", "allowed", "observed", "bisected")
     told = [f"{key}: {meta[key]}" for key in keys if meta.get(key)]
     text = "\n".join(["A program of TwinHeap on Wasmtime's C API.", "", *told]).rstrip()
     quoted = text.replace("\\", "\\\\").replace('"""', "'''")
