@@ -267,6 +267,8 @@ bulk     fill_race        store:S count:many value:V fill:F                     
 bulk     store_drop_race  store:S fill:F                                            ->
 convert  matches          handle:H type:wasm_type                                   ->
 structs  fields           handle:H                                                  ->
+wasm     inst_drop        inst:I                                                    ->
+wasm     modules_drop     store:S                                                   ->
 """
 
 

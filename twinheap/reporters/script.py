@@ -24,7 +24,7 @@ from twinheap.reporters.script_main import RENAMED, Main, churns_objects, shares
 from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
-_WASM = ("inst", "run", "call_back")
+_WASM = ("inst", "run", "call_back", "modules_drop")
 _OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain")
 _ENGINES = frozenset(
     feature(number)

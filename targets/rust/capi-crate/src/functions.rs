@@ -149,6 +149,7 @@ functions! {
         wasmtime_context_set_exception(Ptr, Ptr) -> Ptr;
         wasmtime_context_take_exception(Ptr, Ptr) -> bool;
         wasm_tagtype_new(Ptr) -> Ptr;
+        wasm_tagtype_delete(Ptr);
         wasmtime_tag_new(Ptr, Ptr, Ptr) -> Ptr;
         wasmtime_valtype_new(Ptr, Ptr);
         wasmtime_valtype_to_wasm(Ptr, Ptr) -> Ptr;
