@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from twinheap.model.engines import ENGINES, Engine
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS, ObjectType
+from twinheap.model.kit import ARRAYS, CLEAR, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS, ObjectType
 from twinheap.model.observation import MAX_TEXT, PANIC_TEXTS
 from twinheap.model.ops import RUN_VALUES
 from twinheap.model.wat import decoy_module, kit_module, module, types_module
@@ -41,8 +41,8 @@ def facts(assembled: Callable[[str], bytes] = binary) -> bytes:
                 assembled(kit_module(exceptions=False)),
                 assembled(kit_module(exceptions=True)),
                 assembled(types_module()),
-                assembled(module(machine_wasm.CLEAR)),
-                assembled(module(machine_wasm.CLEAR, counted=True)),
+                assembled(module(CLEAR)),
+                assembled(module(CLEAR, counted=True)),
                 wasm.TAG_MODULE,
                 [[assembled(kit_module(tags, kinds)) for tags in (False, True)] for kinds in SHARES.values()],
                 [assembled(decoy_module(variant)) for variant in (0, 1)],

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twinheap.model.engines import DEFAULT, ENGINES
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES, SHARES
+from twinheap.model.kit import CLEAR, HIERARCHY, KIT_GLOBALS, KIT_TABLES, SHARES
 from twinheap.model.observation import IS_NULL, OOM, PASSED, STOPPED, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
@@ -30,11 +30,6 @@ _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of ma
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
 _TABLES: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_TABLES)
 TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
-CLEAR: Final = (
-    f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
-)
-"""A body that does what `clear` does."""
-
 _RESULT: Final = CODE["result"]
 _FAILED: Final = "a host function failed"
 

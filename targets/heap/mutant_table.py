@@ -209,6 +209,12 @@ _WASM: Final = (
     _own("w30", DRC, "active segments count nothing", "run {}, gc, run {test struct t[0]}: 0"),
     _own("w31", FREEING, "a selected operand is no root (K3)", "run {v, w = select(new, null, 1), {gc}, see v}: gone"),
     _own("w32", FREEING, "an array from a segment is no root (K4)", "run {v, w = array.new_data, {gc}, v.length}"),
+    _own(
+        "w34",
+        ALL,
+        "each argument of a run leaves a place for a root",
+        "churn call 3000: the store has 9000 globals more",
+    ),
     _own("w33", ALL, "the globals of an instance go with its handle", "i.g0=n(1), inst_drop i, get g0: null"),
 )
 

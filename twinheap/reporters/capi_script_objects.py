@@ -113,6 +113,30 @@ class ObjectApi(WasmApi):
         self.say(f"ok({made})")
         return head if made else None
 
+    def churn_reads(self, store: Store, what: str, count: int, most: int) -> None:
+        """Casts a struct or reads its field `count` times; the second half may add `most` bytes to what malloc gave."""
+        context, root, made = PTR(store.context), self._handle(store, ANY), self._handle(store, ANY)
+        self.call("wasmtime_anyref_from_i31", None, context, U32(1), PTR(root.at))
+        values, size = self._fields(store, (("extern", None), ("any", root))), ctypes.c_size_t(2)
+        pre = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.type_of("pair")))
+        error = self.call("wasmtime_structref_new", PTR, context, PTR(pre), values, size, PTR(made.at))
+        self.call("wasmtime_struct_ref_pre_delete", None, PTR(pre))
+        grown, spare = 0, self._handle(store, ANY)
+        for half in (count - count // 2, count // 2):
+            before = bytes_in_use()
+            for _ in range(0 if error else half):
+                if what == "field":
+                    self.call(
+                        "wasmtime_structref_field", PTR, context, PTR(made.at), ctypes.c_size_t(1), PTR(spare.val)
+                    )
+                    self._unroot(spare)
+                elif self.call("wasmtime_anyref_as_eqref", ctypes.c_bool, context, PTR(made.at), PTR(spare.at)):
+                    self.call("wasmtime_eqref_unroot", None, PTR(spare.at))
+            grown = bytes_in_use() - before
+        for handle in (root, made):
+            self._unroot(handle)
+        self.say("ok" if grown <= most else f"{grown} bytes")
+
     def churn_objects(self, store: Store, what: str, count: int, most: int) -> None:
         """Makes and drops `count` objects; the second half may add `most` bytes to what malloc has handed out."""
         context, handle = PTR(store.context), self._handle(store, EXN if what == "exn" else ANY)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twinheap.reporters.capi_script import ANY, EXTERN, PTR, ByteVec, Handle, Item, Store
-from twinheap.reporters.capi_script_ops import Api
+from twinheap.reporters.capi_script_ops import Api, bytes_in_use
 
 HOST = ctypes.CFUNCTYPE(PTR, PTR, PTR, PTR, ctypes.c_size_t, PTR, ctypes.c_size_t)  # wasmtime_func_callback_t
 HOST_TRAP = b"a callback of the host ends in a trap"
@@ -246,6 +246,39 @@ class WasmApi(Api):
         if ended == "ok":
             self.call("wasmtime_linker_define_instance", PTR, PTR(linker), PTR(context), b"far", size, far)
         return ended, linker
+
+    def churn_calls(self, store: Store, _: str, count: int, most: int) -> None:
+        """Calls Wasm `count` times; the second half may add `most` bytes to what malloc has handed out."""
+        main = "(param externref externref anyref i32) (result externref)"
+        text = f'(module (global $g (mut externref) (ref.null extern)) (func (export "main") {main}'
+        module = self.module(text + " (global.set $g (local.get 0)) (ref.null extern)))")
+        _ended, made = self._instance(self.call("wasmtime_linker_new", PTR, PTR(self.engine)), store.context, module)
+        export = self._export(store.context, made, "main")
+        given, size, grown = self._handle(store, EXTERN), self.val_size, 0
+        self.call("wasmtime_externref_new", ctypes.c_bool, PTR(store.context), None, None, PTR(given.at))
+        values = ctypes.create_string_buffer(size * 5)
+        for place, handle in enumerate((given, self._handle(store, EXTERN), self._handle(store, ANY))):
+            ctypes.memmove(ctypes.addressof(values) + size * place, handle.val, size)
+        result = PTR(ctypes.addressof(values) + size * 4)
+        for half in (count - count // 2, count // 2):
+            before = bytes_in_use()
+            for number in range(half):
+                trap, (four, one) = PTR(), map(ctypes.c_size_t, (4, 1))
+                arguments = (
+                    PTR(store.context),
+                    PTR(ctypes.addressof(export) + 8),
+                    values,
+                    four,
+                    result,
+                    one,
+                    ctypes.byref(trap),
+                )
+                self.call("wasmtime_func_call", PTR, *arguments)
+                if number % 256 == 255:
+                    self._collect(store.context)
+            grown = bytes_in_use() - before
+        self._unroot(given)
+        self.say("ok" if grown <= most else f"{grown} bytes")
 
     def _ending(self, error: int | None, trap: int | None) -> str:
         if not error and not trap:

@@ -25,6 +25,11 @@ w01 = running("(main (local extern) (set 4 (new)) (see (get 4)) (see (get 4)) (n
 w02 = running("(main (see (new)) (null extern))")
 
 
+def w34(p):
+    running("(main (null extern))")(p)
+    p.see(len(p.store.globals))
+
+
 def w33(p):
     instance = p.instance()
     instance.globals[0].set(p.store, p.n(1))

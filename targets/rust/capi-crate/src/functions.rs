@@ -139,6 +139,8 @@ functions! {
 functions! {
     /// Structs, arrays and exceptions.
     ObjectFunctions {
+        wasmtime_anyref_as_eqref(Ptr, Ptr, Ptr) -> bool;
+        wasmtime_eqref_unroot(Ptr);
         wasmtime_context_has_exception(Ptr) -> bool;
         wasmtime_exnref_to_raw(Ptr, Ptr) -> u32;
         wasmtime_exnref_clone(Ptr, Ptr);

@@ -174,6 +174,17 @@ impl Objects {
         api.failed(error).map_or(Ok(found), Err)
     }
 
+    /// Makes a root of an object as an eqref, and ends it.
+    pub fn cast_and_drop(&self, context: Context, of: &Val) {
+        let mut made = Val::null(Hierarchy::Any);
+        // SAFETY: as api.rs says; an eqref has the size of an anyref, and is ended where it was made.
+        unsafe {
+            if (self.c.wasmtime_anyref_as_eqref)(context.0, of.handle(), made.handle_mut()) {
+                (self.c.wasmtime_eqref_unroot)(made.handle_mut());
+            }
+        }
+    }
+
     /// Writes a field of a struct or an element; the error's text if it is refused.
     pub fn set(
         &self,

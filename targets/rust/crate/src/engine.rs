@@ -22,6 +22,13 @@ const IDENTITY: &str = r#"(module
     (func (export "nullable") (param externref) (result externref) local.get 0)
     (func (export "nonnull") (param (ref extern)) (result (ref extern)) local.get 0))"#;
 
+/// A main, as bodies have them, that calls nothing and gives nothing.
+const QUIET: &str = r#"(module
+    (global $kept (mut externref) (ref.null extern))
+    (func (export "main") (param externref externref anyref i32) (result externref)
+        (global.set $kept (local.get 0))
+        (ref.null extern)))"#;
+
 /// What the command line chooses.
 #[derive(Clone, Copy)]
 pub struct Options {
@@ -105,6 +112,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// An instance of a module with a main that calls nothing.
+    pub fn quiet(&self, engine: &Engine, store: impl AsContextMut) -> Result<Instance> {
+        Instance::new(store, &Module::new(engine, QUIET)?, &[])
+    }
+
     fn new(engine: &Engine) -> Result<Compiled> {
         let identity = Module::new(engine, IDENTITY)?;
         let instance = Module::new(engine, kit::WAT)?;

@@ -62,6 +62,11 @@ const TAGS: [&str; 3] = ["tag0", "tag1", "tag2"];
 /// The struct type that `chain` makes lists of.
 pub const NODE: i64 = 6;
 
+/// Others that `churn` makes: a struct, an array, an exception.
+pub const PAIR: usize = 2;
+pub const EXTERNS: usize = 0;
+pub const ONE: usize = 0;
+
 /// The static types of an instance's globals and tables.
 pub const GLOBALS: [i64; 7] = [EXTERN, EXTERN, ANY, ANY, EQ, STRUCT, ARRAY];
 pub const TABLES: [i64; 2] = [EXTERN, ANY];

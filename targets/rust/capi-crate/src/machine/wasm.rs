@@ -73,7 +73,7 @@ impl Machine {
     }
 
     /// The function that clears the globals of a new instance.
-    fn clearing(&mut self, store: usize, context: Context, made: &Instance) -> Result<Item, Stop> {
+    pub(super) fn clearing(&mut self, store: usize, context: Context, made: &Instance) -> Result<Item, Stop> {
         let modules = &self.api.facts.modules;
         let code = if self.config(store).limits_runs() { &modules.clear_counted } else { &modules.clear };
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
