@@ -7,9 +7,11 @@ wrapped in `(then ... E)` with a collection in it, so that the reference waits o
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from functools import cache
 from typing import Final
 
 from twinheap.fuzz.bodies_frame import (
+    KIT_UNDER,
     MOST_LOCALS,
     NUMERIC,
     SELECTOR,
@@ -20,6 +22,7 @@ from twinheap.fuzz.bodies_frame import (
     operand_type,
 )
 from twinheap.model.body import Tree
+from twinheap.model.declared import KIT_ONLY
 from twinheap.model.kit import Field
 
 Way = Callable[[Maker, str, int], Tree | None]
@@ -40,18 +43,27 @@ def way(types: str, weight: float, feature: str = "") -> Callable[[Way], Way]:
     return register
 
 
-def _is_in(m: Maker, type_: str, class_: str) -> bool:
+def _is_in(type_: str, class_: str) -> bool:
     match class_:
         case "ref":
             return is_reference(type_)
         case "number":
             return type_ in NUMERIC
         case "lower":
-            return type_ in m.under and type_ != "any"
+            return type_ in KIT_UNDER and type_ != "any"
         case "made":
-            return type_ in m.struct_of or type_ in m.array_of
+            return type_ in KIT_ONLY.objects
         case _:
             return type_ == class_
+
+
+def _known_as(m: Maker, type_: str) -> str:
+    """A type of which the ways to make a value are those of `type_`: declared ones are as those of the kit."""
+    return DECLARED if type_ in m.types.declared or m.types.identity(type_) != type_ else type_
+
+
+DECLARED: Final = "sub"
+"""A type of the kit for which no way is registered by name."""
 
 
 def value(m: Maker, wanted: str, depth: int = DEPTH) -> Tree:
@@ -71,13 +83,19 @@ def exact(m: Maker, type_: str, depth: int = DEPTH) -> Tree:
     """An expression whose static type is `type_`."""
     if depth <= 0 or m.left <= 0:
         return leaf(m, type_)
-    ways = [(weight, make) for class_, feature, weight, make in WAYS if m.has(feature) and _is_in(m, type_, class_)]
+    ways = [(weight, make) for feature, weight, make in _ways(_known_as(m, type_)) if m.has(feature)]
     for _ in range(TRIES):
         made = m.weighted(ways)(m, type_, depth - 1)
         if made is not None:
             m.left -= 1
             return made
     return leaf(m, type_)
+
+
+@cache
+def _ways(type_: str) -> list[tuple[str, float, Way]]:
+    """The ways to make a value of a type, whatever a body is about. `WAYS` is complete once it is asked for."""
+    return [(feature, weight, make) for class_, feature, weight, make in WAYS if _is_in(type_, class_)]
 
 
 def leaf(m: Maker, type_: str) -> Tree:

@@ -16,7 +16,7 @@ import msgspec
 
 from twinheap.model.body import BodyError, Tree, dumps
 from twinheap.model.body_forms import ABSTRACT, NON_NULL_PREFIX, NUMBER_TYPES, REFERENCE_TYPES
-from twinheap.model.kit import ARRAYS, BOTTOMS, NUMBERS, STRUCTS, Field, ObjectType
+from twinheap.model.kit import ARRAYS, BOTTOMS, NUMBERS, STRUCTS, Field, ObjectType, field_of, object_type
 
 MAX_DECLARED: Final = 12
 """Types that a body declares: enough for two groups that differ, each with a chain of subtypes."""
@@ -88,12 +88,11 @@ class Types:
             return
         above = self._above[self.identity(parent or member.kind)]
         self._above[identity] = (identity, *above)
-        fields = tuple(
-            Field(self.identity(field.storage), field.mutable, field.nullable) for field in member.made.fields
-        )
+        made = member.made.fields
+        fields = tuple(field_of(self.identity(field.storage), field.mutable, field.nullable) for field in made)
         objects = tuple(each for each in above if each not in ABSTRACT)
         up = self.identity(parent) if parent else None
-        self.declared[name] = ObjectType(identity, fields, up, member.made.final, objects)
+        self.declared[name] = object_type(identity, fields, up, member.made.final, objects)
 
     def identity(self, name: str) -> str:
         """What a type is called everywhere; the name itself for those that are no declared ones."""
@@ -226,7 +225,7 @@ def _member(form: Tree, names: set[str]) -> Member:
     fields = tuple(_field(form, part, names) for part in parts)
     if len(fields) > MAX_FIELDS or (form[0] == "array" and len(fields) != 1):
         raise _wrong(form, f"a struct has up to {MAX_FIELDS} fields, an array elements of one type")
-    return Member(str(form[0]), ObjectType(str(form[1]), fields, parent, final))
+    return Member(str(form[0]), object_type(str(form[1]), fields, parent, final, ()))
 
 
 def _field(form: Tree, part: object, names: set[str]) -> Field:
@@ -236,7 +235,7 @@ def _field(form: Tree, part: object, names: set[str]) -> Field:
     numeric = storage in NUMBERS and rest == storage
     if not numeric and (storage not in names or storage in _NO_FIELDS):
         raise _wrong(form, f"{word} is no type of a field")
-    return Field(storage, word == rest, rest == storage)
+    return field_of(storage, word == rest, rest == storage)
 
 
 def _check_parents(form: Tree, groups: tuple[tuple[Member, ...], ...]) -> None:

@@ -21,17 +21,13 @@ REFERENCE_BYTES: Final = 4
 class Field(msgspec.Struct, frozen=True):
     """A field of a struct or exception, or the elements of an array: a storage type, and whether it can be set.
 
-    `nullable`: whether it may hold null, if it holds references; those of the kit may.
+    `is_reference`: whether it holds a reference, `nullable`: and also null; those of the kit may.
     """
 
     storage: str
-    mutable: bool = True
+    mutable: bool
+    is_reference: bool
     nullable: bool = True
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether it holds a reference."""
-        return self.storage not in NUMBERS
 
     @property
     def has_default(self) -> bool:
@@ -47,25 +43,37 @@ class Field(msgspec.Struct, frozen=True):
 class ObjectType(msgspec.Struct, frozen=True):
     """A struct type, the argument list of a tag, or an array type (one field: its elements).
 
-    `parent`: the supertype that it names; `above`: that and all those above it.
+    `parent`: the supertype that it names; `above`: that and all those above it. `references`: the indexes of the fields
+    that hold references; `storages`: the storage type of each field. Both follow from `fields`, and are asked for at
+    every object that is made.
     """
 
     name: str
     fields: tuple[Field, ...]
-    parent: str | None = None
-    final: bool = True
-    above: tuple[str, ...] = ()
+    parent: str | None
+    final: bool
+    above: tuple[str, ...]
+    references: tuple[int, ...]
+    storages: tuple[str, ...]
 
-    @property
-    def references(self) -> tuple[int, ...]:
-        """The indexes of the fields that hold references."""
-        return tuple(at for at, field in enumerate(self.fields) if field.is_reference)
+
+def field_of(storage: str, mutable: bool, nullable: bool) -> Field:
+    """A field of a storage type."""
+    return Field(storage, mutable, storage not in NUMBERS, nullable)
+
+
+def object_type(
+    name: str, fields: tuple[Field, ...], parent: str | None, final: bool, above: tuple[str, ...]
+) -> ObjectType:
+    """A type with such fields."""
+    references = tuple(at for at, field in enumerate(fields) if field.is_reference)
+    return ObjectType(name, fields, parent, final, above, references, tuple(field.storage for field in fields))
 
 
 def _type(name: str, fields: str, parent: str | None = None, final: bool = True) -> ObjectType:
     """`fields`: storage types, with `!` for those that cannot be set."""
-    made = tuple(Field(word.rstrip("!"), not word.endswith("!")) for word in fields.split())
-    return ObjectType(name, made, parent, final, (parent,) if parent else ())
+    made = tuple(field_of(word.rstrip("!"), not word.endswith("!"), nullable=True) for word in fields.split())
+    return object_type(name, made, parent, final, (parent,) if parent else ())
 
 
 STRUCTS: Final = (
@@ -98,6 +106,11 @@ KIT_GLOBALS: Final = ("extern", "extern", "any", "any", "eq", "struct", "array")
 
 KIT_TABLES: Final = ("extern", "any")
 """The storage types of an instance's tables."""
+
+CLEAR: Final = (
+    f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
+)
+"""A body that does what `clear` does, and calls nothing."""
 
 TABLE_MINIMUM: Final = 4
 TABLE_MAXIMUM: Final = 16

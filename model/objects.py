@@ -32,9 +32,9 @@ def build(w: World, store: Store, kind: str, type_: int | ObjectType, cells: Seq
     """
     w.unnamed -= 1
     obj = Obj(w.unnamed, store.slot, kind, type_)
-    fields = type_of(obj).fields
-    obj.storages = (fields[0].storage,) * len(cells) if kind == "array" else [field.storage for field in fields]
-    obj.cells = list(cells)
+    made = type_of(obj)
+    storages = made.storages * len(cells) if kind == "array" else made.storages
+    obj.fill(list(cells), storages, bool(made.references))
     obj.size = object_bytes(w.profile.collector, kind, type_, len(cells))
     store.bounds.mixed = True
     return obj
