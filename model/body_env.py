@@ -24,6 +24,9 @@ MAX_VARIABLES: Final = 100
 """Parameters and locals of a function: more than registers and stack slots; Wasm itself allows 1000 parameters."""
 
 
+MAX_INVOKED: Final = 100
+"""Calls by reference in a run: more than bodies make that end by themselves, since such calls may go round."""
+
 MAX_TABLES: Final = 2
 """Private tables of a body: a pool has four for a module, and calls need one."""
 
@@ -83,7 +86,8 @@ class Function(msgspec.Struct, frozen=True):
     """A helper or `main`: the types of its parameters, of its result and of its locals, and its statements.
 
     `parts`: the last one is an expression if there is a result. `far`: it lives in another instance. `strict`: the
-    variables that are never null; `strict_result`: nor is its result.
+    variables that are never null; `strict_result`: nor is its result. `type`: the declared function type that it is
+    said to be of.
     """
 
     params: tuple[str, ...]
@@ -93,6 +97,13 @@ class Function(msgspec.Struct, frozen=True):
     far: bool = False
     strict: frozenset[int] = frozenset()
     strict_result: bool = False
+    type: str | None = None
+
+    @property
+    def words(self) -> tuple[tuple[str, ...], str | None]:
+        """The words for its parameters and its result."""
+        params = tuple(NON_NULL_PREFIX * (at in self.strict) + name for at, name in enumerate(self.params))
+        return params, self.result and NON_NULL_PREFIX * self.strict_result + self.result
 
     @property
     def statements(self) -> tuple[Tree, ...]:
@@ -193,6 +204,8 @@ def env_of(text: str) -> Env:
 def _global(form: Tree, types: Types) -> Global:
     if len(form) != 3 or form[1] not in types.references or not isinstance(form[2], tuple):
         wrong(form, "a global has a reference type and an expression")
+    if types.top_of(str(form[1])) == "func":
+        wrong(form, "no function is in a global")
     return Global(str(form[1]), form[0] == "global", form[2])
 
 
@@ -215,8 +228,8 @@ def _table(form: Tree, types: Types) -> PrivateTable:
 def _segment(form: Tree, types: Types, at: int = 1) -> Segment:
     """`at`: where its type is."""
     type_ = form[at] if len(form) > at else None
-    if type_ not in types.references or types.top_of(str(type_)) == "exn":
-        wrong(form, "a segment has a reference type other than exn")
+    if type_ not in types.references or types.top_of(str(type_)) in ("exn", "func"):
+        wrong(form, "a segment has a reference type other than exn and func")
     items = tuple(part for part in form[at + 1 :] if isinstance(part, tuple))
     if len(items) != len(form) - at - 1:
         wrong(form, "the items of a segment are expressions")
@@ -241,6 +254,13 @@ def _function(form: Tree, params: tuple[str, ...], result: str | None, types: Ty
     far = form[0] == "func" and parts[:1] == [("far",)]
     del parts[:far]
     strict_result = False
+    of = None
+    head = parts[0] if parts else None
+    if form[0] == "func" and isinstance(head, tuple) and head[0] == "type":
+        parts.pop(0)
+        of = str(head[1]) if len(head) > 1 else ""
+        if of not in types.functions:
+            wrong(form, f"{of} is no function type of the body")
     if form[0] == "func":
         params = _declared(form, parts, "param", types)
         results = _declared(form, parts, "result", types)
@@ -258,7 +278,10 @@ def _function(form: Tree, params: tuple[str, ...], result: str | None, types: Ty
         wrong(form, "a function is made of forms")
     if result and not forms:
         wrong(form, f"its last part must be an expression of type {result}")
-    return Function(params, result, locals_, forms, far, strict, strict_result)
+    made = Function(params, result, locals_, forms, far, strict, strict_result, of)
+    if of is not None and made.words != (types.functions[of].params, types.functions[of].result):
+        wrong(form, f"it has other parameters or another result than {of}")
+    return made
 
 
 def _declared(form: Tree, parts: list[str | int | Tree], word: str, types: Types) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ STRUCT_NAMES: Final = tuple(made.name for made in STRUCTS)
 ARRAY_NAMES: Final = tuple(made.name for made in ARRAYS)
 
 ABSTRACT: Final[dict[str, tuple[str, ...]]] = {
-    **{top: (top,) for top in ("extern", "exn", "any")},
+    **{top: (top,) for top in ("extern", "exn", "any", "func")},
     "eq": ("eq", "any"),
     **{name: (name, "eq", "any") for name in ("i31", "struct", "array")},
 }
@@ -41,10 +41,11 @@ class Shape(msgspec.Struct, frozen=True):
     """A form: its immediates, its operands' types, and its result's (None: a statement).
 
     Immediates: V and V2 variable, K global, T and T2 table, S segment, F helper, L label, N number, REF reference type,
-    STRUCT, ARRAY and ARRAY2 type, FIELD, TAG. With `!` it must be mutable. Operands: a type name; `*` anything, `ref`
-    any reference, `number` any number; `same` exactly the type before it; `like` one of REF's hierarchy; `=X` the type
-    of the immediate X, or several: the fields of STRUCT and TAG (`=FIELDS`), the parameters of F (`=PARAMS`), any
-    number of elements (`=ELEMENTS`). Result: a type, `=X`, or `=1`, the type of the first `*` or `ref` operand.
+    STRUCT, ARRAY, ARRAY2 and FUNC type, FIELD, TAG. With `!` it must be mutable. Operands: a type name; `*` anything,
+    `ref` any reference, `number` any number; `same` exactly the type before it; `like` one of REF's hierarchy; `=X` the
+    type of the immediate X, or several: the fields of STRUCT and TAG (`=FIELDS`), the parameters of F (`=PARAMS`), any
+    number of elements (`=ELEMENTS`), the parameters of FUNC and a reference of it (`=INVOKED`). Result: a type, `=X`,
+    or `=1`, the type of the first `*` or `ref` operand.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 _IMMEDIATES: Final = frozenset(
-    {"V", "V2", "K", "T", "T2", "S", "F", "L", "N", "REF", "STRUCT", "ARRAY", "ARRAY2", "FIELD", "TAG"}
+    {"V", "V2", "K", "T", "T2", "S", "F", "L", "N", "REF", "STRUCT", "ARRAY", "ARRAY2", "FIELD", "TAG", "FUNC"}
 )
 
 _SHAPES: Final = """
@@ -139,6 +140,10 @@ to_extern any -> extern
 new -> extern
 pass extern -> extern
 cb extern -> extern
+ref.func F -> =FUNC
+invoke FUNC =INVOKED
+invoke FUNC =INVOKED -> =GIVEN
+tail_invoke FUNC =INVOKED
 """
 
 

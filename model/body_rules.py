@@ -40,6 +40,8 @@ def _named(immediate: str, scope: Scope) -> tuple[str, ...] | None:
             return scope.types.arrays
         case "TAG":
             return tuple(TAG_TYPES)
+        case "FUNC":
+            return tuple(scope.types.functions)
         case _:
             return None
 
@@ -77,8 +79,20 @@ def types_for(wanted: str, bound: dict[str, str | int], scope: Scope, spare: int
         case "=F":
             result = scope.functions[int(bound["F"])].result
             return [result] if result else []
+        case "=FUNC" | "=INVOKED" | "=GIVEN":
+            return _of_functions(wanted, bound, scope)
         case _:
             return [wanted]
+
+
+def _of_functions(wanted: str, bound: dict[str, str | int], scope: Scope) -> list[str]:
+    """The type of a reference to F; the operands of a call of FUNC, and what that gives."""
+    if wanted == "=FUNC":
+        return [scope.functions[int(bound["F"])].type or "func"]
+    of = scope.types.functions[str(bound["FUNC"])]
+    if wanted == "=INVOKED":
+        return [*of.params, of.made.name]
+    return [of.result] if of.result else []
 
 
 def _limits(scope: Scope, labels: int) -> dict[str, int]:
@@ -182,6 +196,20 @@ def _tail(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
         wrong(form, "the helper may give null, and this function may not")
 
 
+def _invoked(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    if scope.far:
+        wrong(form, "a far helper calls far ones only, by number")
+
+
+def _tail_invoked(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    _invoked(form, bound, scope)
+    result, wanted = scope.types.functions[str(bound["FUNC"])].result, scope.result
+    if (result is None) != (wanted is None) or (result and wanted and not scope.types.subtype(result, wanted)):
+        wrong(form, f"the function gives {result or 'nothing'}, and this one {wanted or 'nothing'}")
+    if scope.strict_result:
+        wrong(form, "the function may give null, and this one may not")
+
+
 def _testable(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
     if scope.types.top_of(str(bound["REF"])) == "exn":
         wrong(form, "exceptions are not tested or cast")
@@ -200,6 +228,8 @@ def _packed(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
 
 
 EXTRA: Final[dict[str, Callable[[Tree, dict[str, str | int], Scope], None]]] = {
+    "invoke": _invoked,
+    "tail_invoke": _tail_invoked,
     "struct.new_default": _default,
     "array.new_default": _default,
     "table.copy": _between_tables,

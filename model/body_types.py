@@ -211,6 +211,8 @@ def _statement(part: object, scope: Scope, labels: int) -> None:
     _shaped(shape, part, scope, labels)
     if "F" in shape.immediates and name.startswith("call") and scope.functions[int(str(part[1]))].result:
         wrong(part, "this helper has a result: drop it, or use it")
+    if name == "invoke" and scope.types.functions[str(part[1])].result:
+        wrong(part, "this function has a result: drop it, or use it")
 
 
 def _statements(parts: tuple[object, ...], scope: Scope, labels: int) -> None:

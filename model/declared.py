@@ -16,7 +16,17 @@ import msgspec
 
 from twinheap.model.body import BodyError, Tree, dumps
 from twinheap.model.body_forms import ABSTRACT, NON_NULL_PREFIX, NUMBER_TYPES, REFERENCE_TYPES
-from twinheap.model.kit import ARRAYS, BOTTOMS, NUMBERS, STRUCTS, Field, ObjectType, field_of, object_type
+from twinheap.model.kit import (
+    ARRAYS,
+    BOTTOMS,
+    FUNCTION_PREFIX,
+    NUMBERS,
+    STRUCTS,
+    Field,
+    ObjectType,
+    field_of,
+    object_type,
+)
 
 MAX_DECLARED: Final = 12
 """Types that a body declares: enough for two groups that differ, each with a chain of subtypes."""
@@ -24,9 +34,10 @@ MAX_DECLARED: Final = 12
 MAX_FIELDS: Final = 12
 """Fields of a declared struct: more than the largest one of the kit."""
 
+FUNCTION: Final = "func"
 CONST_PREFIX: Final = "const."
 _NAME: Final = re.compile(r"t[0-9]+")
-_KINDS: Final = ("struct", "array")
+_KINDS: Final = ("struct", "array", FUNCTION)
 _NO_FIELDS: Final = frozenset({"exn", "noexn"})  # their proposal is younger than the others
 
 
@@ -40,10 +51,15 @@ def is_declared(name: str) -> bool:
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A type in a group: its kind, and what it says in the names of its body."""
+    """A type in a group: its kind, and what it says in the names of its body.
+
+    `params`, `result`: those of a function type, which has no fields.
+    """
 
     kind: str
     made: ObjectType
+    params: tuple[str, ...] = ()
+    result: str | None = None
 
 
 class Types:
@@ -58,6 +74,8 @@ class Types:
         self.arrays: tuple[str, ...] = tuple(made.name for made in ARRAYS)
         self.declared: dict[str, ObjectType] = {}
         """Those that the body declares and the kit does not have: their fields are of types by identity."""
+        self.functions: dict[str, Member] = {}
+        """The function types that the body declares."""
         self._identities: dict[str, str] = {}
         self._above: dict[str, tuple[str, ...]] = {}  # by identity: itself and all above it
         for made in STRUCTS:
@@ -78,6 +96,10 @@ class Types:
 
     def _add_member(self, member: Member) -> None:
         name, parent = member.made.name, member.made.parent
+        if member.kind == FUNCTION:
+            self.functions[name] = member
+            self._above[self.identity(name)] = (self.identity(name), FUNCTION)
+            return
         self.objects[name] = member.made
         if member.kind == "struct":
             self.structs += (name,)
@@ -102,6 +124,11 @@ class Types:
         """What objects of a type are made of: the name of a type of the kit, or one that the body declares."""
         return self.declared.get(name) or self.identity(name)
 
+    def of_function(self, params: tuple[str, ...], result: str | None) -> str:
+        """The identity of a function type that stands alone. Names with `ref.` where there is never null."""
+        made = object_type("", (), None, True, ())
+        return _identities((Member(FUNCTION, made, params, result),), self.identity)[0]
+
     def subtype(self, one: str, other: str) -> bool:
         """Whether a value of type `one` will do where `other` is wanted.
 
@@ -115,7 +142,7 @@ class Types:
         return self.identity(other) in self._above[self.identity(one)]
 
     def top_of(self, name: str) -> str:
-        """The top of a reference type's hierarchy: `any`, `extern` or `exn`."""
+        """The top of a reference type's hierarchy: `any`, `extern`, `exn` or `func`."""
         return BOTTOMS.get(name) or self._above[self.identity(name)][-1]
 
     def field_fits(self, field: Field, wanted: Field) -> bool:
@@ -132,7 +159,7 @@ class Types:
         if name in NUMBER_TYPES or name in self.references:
             return name, False
         rest = name.removeprefix(NON_NULL_PREFIX)
-        if rest == name or rest not in self.references or self.top_of(rest) == "exn":
+        if rest == name or rest not in self.references or self.top_of(rest) in ("exn", FUNCTION):
             return None
         return rest, True
 
@@ -156,12 +183,21 @@ def _key(members: tuple[Member, ...], identity: Callable[[str], str]) -> str:
     for member in members:
         made = member.made
         fields = " ".join(_field_words(field, known(field.storage)) for field in made.fields)
+        if member.kind == FUNCTION:
+            words = " ".join(_known_word(word, known) for word in member.params)
+            parts.append(f"func({words})->{_known_word(member.result, known) if member.result else ''}")
+            continue
         parts.append(f"{member.kind}{' final' * made.final} {known(made.parent) if made.parent else ''}({fields})")
     return " ".join(parts)
 
 
 def _field_words(field: Field, storage: str) -> str:
     return CONST_PREFIX * (not field.mutable) + NON_NULL_PREFIX * (not field.nullable) + storage
+
+
+def _known_word(word: str, known: Callable[[str], str]) -> str:
+    name = word.removeprefix(NON_NULL_PREFIX)
+    return word[: len(word) - len(name)] + known(name)
 
 
 def _kit_keys() -> dict[str, str]:
@@ -178,7 +214,8 @@ def _identities(group: tuple[Member, ...], identity: Callable[[str], str]) -> li
     if key in _KIT_KEYS:
         return [_KIT_KEYS[key]]
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return [f"rec.{digest}.{at}" for at in range(len(group))]
+    heads = [FUNCTION_PREFIX if member.kind == FUNCTION else "rec." for member in group]
+    return [f"{head}{digest}.{at}" for at, head in enumerate(heads)]
 
 
 KIT_ONLY: Final = Types()
@@ -200,8 +237,8 @@ def types_of(forms: Iterable[Tree]) -> Types:
         own = [part for part in form[1:] if isinstance(part, tuple)]
         names = [str(part[1]) if len(part) > 1 else "" for part in own]
         if not own or len(own) != len(form) - 1 or any(part[0] not in _KINDS for part in own):
-            raise _wrong(form, "a group is made of (struct NAME ...) and (array NAME ...)")
-        if len(set(names)) < len(names) or any(not is_declared(name) or name in known.objects for name in names):
+            raise _wrong(form, "a group is made of (struct NAME ...), (array NAME ...) and (func NAME ...)")
+        if len(set(names)) < len(names) or any(not is_declared(name) or name in known.references for name in names):
             raise _wrong(form, "each type has a name of its own: t and a number")
         groups += (tuple(_member(part, {*known.references, *names}) for part in own),)
         if sum(map(len, groups)) > MAX_DECLARED:
@@ -212,6 +249,8 @@ def types_of(forms: Iterable[Tree]) -> Types:
 
 def _member(form: Tree, names: set[str]) -> Member:
     """`names`: the types that fields may be of."""
+    if form[0] == FUNCTION:
+        return _function(form, names)
     parts = list(form[2:])
     final, parent = True, None
     while parts and isinstance(head := parts[0], tuple):
@@ -226,6 +265,19 @@ def _member(form: Tree, names: set[str]) -> Member:
     if len(fields) > MAX_FIELDS or (form[0] == "array" and len(fields) != 1):
         raise _wrong(form, f"a struct has up to {MAX_FIELDS} fields, an array elements of one type")
     return Member(str(form[0]), object_type(str(form[1]), fields, parent, final, ()))
+
+
+def _function(form: Tree, names: set[str]) -> Member:
+    """A function type: `(param TYPE ...)` and `(result TYPE)`, either of which may be missing."""
+    heads = {str(part[0]): part[1:] for part in form[2:] if isinstance(part, tuple)}
+    words = [str(word) for part in heads.values() for word in part]
+    if list(heads) not in ([], ["param"], ["result"], ["param", "result"]) or len(form) != 2 + len(heads):
+        raise _wrong(form, "a function type has (param TYPE ...) and (result TYPE)")
+    if any(word not in NUMBER_TYPES and word not in names for word in words) or len(heads.get("result", ())) > 1:
+        raise _wrong(form, "parameters and the one result are of types without ref.")
+    result = next((str(word) for word in heads.get("result", ())), None)
+    made = object_type(str(form[1]), (), None, True, ())
+    return Member(FUNCTION, made, tuple(map(str, heads.get("param", ()))), result)
 
 
 def _field(form: Tree, part: object, names: set[str]) -> Field:
@@ -250,7 +302,7 @@ def _check_parents(form: Tree, groups: tuple[tuple[Member, ...], ...]) -> None:
             if kind != member.kind or parent.final:
                 raise _wrong(form, f"{made.parent} is no supertype for {made.name}: not before it, or final")
             pairs.append((made, parent))
-        before[made.name] = member.kind, made
+        before[made.name] = member.kind, made  # a function type is final
     whole = Types(groups)  # supertypes are there, so that all types have their place
     for made, parent in pairs:
         if len(made.fields) < len(parent.fields) or not all(map(whole.field_fits, made.fields, parent.fields)):

@@ -1,7 +1,7 @@
 """Entities: reference values, object sizes, capacities (docs/spec/semantics.md 1.1 to 1.4).
 
-A reference in the model is None (null), an int (the 31-bit payload of an i31, unsigned) or an `Obj`. Addresses appear
-only in exact mode, inside `space.py`.
+A reference in the model is None (null), an int (the 31-bit payload of an i31, unsigned), an `Obj` or a `Func`.
+Addresses appear only in exact mode, inside `space.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from twinheap.model.body_env import Env
+    from twinheap.model.contents import BodyState, Instance
     from twinheap.model.kit import ObjectType
 
 PAGE: Final = 64 * 1024  # bytes; heaps grow by pages (1.1)
@@ -127,8 +129,21 @@ class Obj:
         return old
 
 
-Ref = None | int | Obj
-Stored = None | int | Obj
+class Func:
+    """A reference to a function: to a helper by number, of the body that `env` describes, in an instance of the kit.
+
+    `home`: that instance; `own`: what the body's instance has of its own. `type`: the identity of its type.
+    It keeps nothing alive (wasm-ops.md 6.4).
+    """
+
+    __slots__ = ("env", "helper", "home", "own", "type")
+
+    def __init__(self, env: Env, home: Instance, own: BodyState, helper: int, type_: str) -> None:
+        self.env, self.home, self.own, self.helper, self.type = env, home, own, helper, type_
+
+
+Ref = None | int | Obj | Func
+Stored = None | int | Obj | Func
 """What a field or element holds: a reference, or a number; its storage type says which."""
 
 

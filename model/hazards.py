@@ -14,7 +14,7 @@ from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.contents import Instance
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import KIT_GLOBALS, hierarchy
 from twinheap.model.known_bodies import may_hurt, unmapped, unsafe_in
@@ -95,11 +95,11 @@ class Watched(Machine):
 
     # --- evaluation
 
-    def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
+    def call(self, helper: int | None, args: tuple[Stored, ...], of: Func | None = None) -> Stored:
         """As `Machine.call`, with a frame beside its values."""
         self.under.append(_Frame([], []))
         try:
-            return super().call(helper, args)
+            return super().call(helper, args, of)
         finally:
             self.under.pop()
 
@@ -182,7 +182,7 @@ class Watched(Machine):
             for turn in range(int(tree[1])):  # type: ignore[arg-type]
                 if turn == 1 and self._shares(tree):
                     self.store.harm("K31")
-                self.heap.limits.point()
+                self.heap.limits.point(self.own)
                 frame.forgotten |= rewritten(tree[2:])
                 self.block(tree[2:])
         finally:

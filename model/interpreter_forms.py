@@ -256,7 +256,7 @@ def _gc(m: Machine, _tree: Tree) -> None:
 
 @form("clear")
 def _clear(m: Machine, _tree: Tree) -> None:
-    for cell in m.home.globals:
+    for cell in m.host.globals:
         m.heap.set_global(cell, None)
 
 

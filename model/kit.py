@@ -124,23 +124,30 @@ SHARES: Final = {
 }
 """What an instance may have of another one, by the kinds of exports; the rest is its own."""
 
-HIERARCHY: Final = {"extern": "extern", "exn": "exn"} | dict.fromkeys(
+HIERARCHY: Final = {"extern": "extern", "exn": "exn", "func": "func"} | dict.fromkeys(
     ("any", "eq", "i31", "struct", "array", "node"), "any"
 )
 """The hierarchy that each reference storage type of the kit belongs to."""
 
 
-BOTTOMS: Final = {"none": "any", "noextern": "extern", "noexn": "exn"}
+BOTTOMS: Final = {"none": "any", "noextern": "extern", "noexn": "exn", "nofunc": "func"}
 """The types below all others, which have only null, with the hierarchy of each."""
+
+
+FUNCTION_PREFIX: Final = "fn."
+"""What the identities of function types begin with that bodies declare."""
 
 
 def hierarchy(storage: str) -> str | None:
     """The hierarchy that a storage type belongs to; None for numbers. Object types that bodies declare are below any.
 
-    >>> hierarchy("i31"), hierarchy("rec.0"), hierarchy("i8")
-    ('any', 'any', None)
+    >>> hierarchy("i31"), hierarchy("rec.0"), hierarchy("fn.0"), hierarchy("i8")
+    ('any', 'any', 'func', None)
     """
-    return None if storage in NUMBERS else HIERARCHY.get(storage) or BOTTOMS.get(storage, "any")
+    if storage in NUMBERS:
+        return None
+    above = HIERARCHY.get(storage) or BOTTOMS.get(storage)
+    return above or ("func" if storage.startswith(FUNCTION_PREFIX) else "any")
 
 
 def stored_number(storage: str, number: int) -> int:

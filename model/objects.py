@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.kit import BOTTOMS, ObjectType
 from twinheap.model.layout import TYPES, object_bytes
 
@@ -58,6 +58,8 @@ def is_a(ref: Ref, wanted: str) -> bool:
         return True
     if wanted in BOTTOMS:
         return False
+    if isinstance(ref, Func):
+        return wanted in ("func", ref.type)
     if not isinstance(ref, Obj):
         return wanted in ("eq", "i31")
     if ref.kind in ("struct", "array") and wanted == "eq":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twinheap.model.entities import Obj
+from twinheap.model.entities import Func, Obj
 from twinheap.model.kit import NUMBERS, Field, hierarchy, stored_number
 from twinheap.model.objects import type_of
 from twinheap.model.observation import ABSENT, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
@@ -67,7 +67,8 @@ def fields(w: World, obs: Observation, source: int) -> None:
     w.case = "some" if refs else "none"
     w.require_values(obs, (len(obj.cells), len(refs)), "TH109")
     for ref in refs:
-        handle.store.root(ref)
+        if not isinstance(ref, Func):  # functions need none
+            handle.store.root(ref)
 
 
 def _get_number(w: World, obs: Observation, source: int, index: int) -> None:

@@ -62,9 +62,14 @@ class RunLimits:
             show()
             raise Stopped(self.outcome)
 
-    def point(self) -> None:
-        """A check point. Raises Stopped if the run was stopped here; Lost."""
+    def point(self, own: BodyState) -> None:
+        """A check point in a body's code. Raises Stopped if the run was stopped here; Lost."""
         body = self._body
+        if own is not body:  # a function of another body, which counts for that
+            own.points += 1
+            if self.after is not None:
+                raise Lost
+            return
         if self._here:
             self._check_doubt()
             self._stop()

@@ -13,7 +13,7 @@ from typing import Final
 
 from twinheap.model.body import Tree, parse
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.declared import Types, types_of
+from twinheap.model.declared import FUNCTION, Member, Types, types_of
 from twinheap.model.kit import (
     ARRAYS,
     KIT_GLOBALS,
@@ -46,7 +46,7 @@ _INST, _LINK = CODE["inst"], CODE["link"]
 DATA_BYTES: Final = 64
 """Bytes of the data segment of a body: byte i is i."""
 
-HEADS: Final = frozenset({"far", "param", "result", "local"})
+HEADS: Final = frozenset({"far", "type", "param", "result", "local"})
 """What a function begins with, before its forms."""
 POINTS: Final = "points"
 """The export that counts the check points which an instance of a body has passed: an i32 (docs/bodies.md)."""
@@ -77,9 +77,9 @@ def module(text: str, counted: bool = False) -> str:
     code += [_active(uses, part) for part in parts if part[0] == "active"]
     for at, helper in enumerate(helpers):
         if _is_far(helper):
-            uses.imports[f"$h{at}"] = f'(import "far" "h{at}" (func $h{at} (type $f{at})))'
+            uses.imports[f"$h{at}"] = f'(import "far" "h{at}" (func $h{at} (type {uses.type_name(at)})))'
         else:
-            code.append(_function(uses, f"$h{at} (type $f{at})", helper, *uses.helpers[at]))
+            code.append(_function(uses, f"$h{at} (type {uses.type_name(at)})", helper, *uses.helpers[at]))
     code += [_function(uses, '$main (export "main")', part, MAIN, "extern") for part in parts if part[0] == "main"]
     return _with_extras(uses, code)
 
@@ -96,7 +96,7 @@ def far_module(text: str, counted: bool = False) -> str | None:
     uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
     if not uses.listed:
         return None
-    heads = [(at, f'$h{at} (export "h{at}") (type $f{at})') for at in uses.listed]
+    heads = [(at, f'$h{at} (export "h{at}") (type {uses.type_name(at)})') for at in uses.listed]
     functions = [_function(uses, head, helpers[at], *uses.helpers[at]) for at, head in heads]
     return _with_extras(uses, [*_counter(counted), *functions])
 
@@ -108,7 +108,9 @@ def _is_far(helper: Tree) -> bool:
 def _uses(parts: list[Tree], globals_: list[str], tables: list[Tree], counted: bool) -> Uses:
     helpers = [part for part in parts if part[0] == "func"]
     signatures = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
-    return Uses(signatures, globals_, tables, counted, types_of(part for part in parts if part[0] == "rec"))
+    uses = Uses(signatures, globals_, tables, counted, types_of(part for part in parts if part[0] == "rec"))
+    uses.declared_as = [next(iter(_names(helper, "type")), None) for helper in helpers]
+    return uses
 
 
 def _with_extras(uses: Uses, code: list[str]) -> str:
@@ -200,8 +202,14 @@ def _types() -> tuple[str, ...]:
 
 def _declared(types: Types) -> list[str]:
     """The recursion groups of a body."""
-    groups = [[_type(member.kind, member.made) for member in group] for group in types.groups]
+    groups = [[_member(member) for member in group] for group in types.groups]
     return [f"(rec {' '.join(group)})" for group in groups]
+
+
+def _member(member: Member) -> str:
+    if member.kind == FUNCTION:
+        return f"(type ${member.made.name} (func{signature(member.params, member.result or '')}))"
+    return _type(member.kind, member.made)
 
 
 def _type(kind: str, made: ObjectType) -> str:
@@ -265,11 +273,14 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
     code = "".join(f"\n  {text}" for text in texts)
     declared = "".join(f" (local {value_type(of)})" for of in variables)
     counters = "".join(f" (local $c{at} i32)" for at in range(made.counters))
-    return f"(func {head}{signature(taken, result)}{declared}{counters}{uses.passed}{code})"
+    again = " (global.set $invoked (i32.const 0))" * (uses.invokes and function[0] == "main")
+    return f"(func {head}{signature(taken, result)}{declared}{counters}{uses.passed}{again}{code})"
 
 
 def _extras(uses: Uses) -> list[str]:
     extras = []
+    if uses.invokes:
+        extras.append("(global $invoked (mut i32) (i32.const 0))")
     if uses.references:  # helpers by number, which also lets `ref.func` name them
         names = " ".join(f"$h{at}" for at in uses.listed)
         extras.append(f"(table $helpers funcref (elem {names}))")

@@ -148,6 +148,10 @@ class Uses:
         """The types of the kit, and those that the body declares."""
         self.passed = " (global.set $points (i32.add (global.get $points) (i32.const 1)))" if counted else ""
         """What comes right after a check point: at the beginning of a function, and of each turn of a loop."""
+        self.declared_as: list[str | None] = [None] * len(helpers)
+        """The function types that the helpers are said to be of."""
+        self.invokes = False
+        """Whether functions are called by references that may be to any."""
         self.helpers = helpers
         """The types of the helpers' parameters and of their results."""
         self.globals = (*KIT_GLOBALS, *globals_)
@@ -161,6 +165,11 @@ class Uses:
         """Whether a helper is called by reference or through the table."""
         self.listed: list[int] = list(range(len(helpers)))
         """The helpers in that table."""
+
+    def type_name(self, helper: int) -> str:
+        """The name of a helper's type."""
+        of = self.declared_as[helper]
+        return f"$f{helper}" if of is None else f"${of}"
 
     def table_type(self, number: int) -> str:
         """The type of a table's elements, of the kit's or after those of private ones."""

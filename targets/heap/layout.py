@@ -36,6 +36,8 @@ class HeapType(enum.Enum):
     EXN = "exn"
     NONE = "none"  # of types only: nothing turns out to be one of these
     NOEXTERN = "noextern"
+    FUNC = "func"
+    NOFUNC = "nofunc"
 
 
 HEAP_TYPE_OF_KIND: Final = {

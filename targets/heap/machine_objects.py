@@ -29,7 +29,8 @@ from twinheap.targets.heap import (
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES, number_value, value_number
 from twinheap.targets.heap.machine_slots import MISSING
 from twinheap.targets.heap.machine_typed import TypedOps
-from twinheap.targets.heap.types import RefType, Storage
+from twinheap.targets.heap.types import FUNCTIONS, RefType, Storage
+from twinheap.targets.heap.values import FunctionRef
 from twinheap.targets.machine import DONE, SKIPPED, Raw
 
 NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
@@ -189,7 +190,7 @@ class ObjectOps(TypedOps):
             return SKIPPED
         store, handle = held
         values = handle.elems(store) if handle.heap_type is ArrayRef else handle.fields(store)
-        return ("ok", (len(values), sum(isinstance(value, Rooted) for value in values)))
+        return ("ok", (len(values), sum(isinstance(value, Rooted | FunctionRef) for value in values)))
 
     # --- bulk
 
@@ -224,6 +225,8 @@ def _storage(of: Storage | RefType) -> str:
     if isinstance(of, Storage):
         return of.value
     kind = of.heap_type
+    if kind in FUNCTIONS:
+        return "func"
     return kind.value if kind is HeapType.EXN else "extern" if kind in _EXTERN else "any"
 
 

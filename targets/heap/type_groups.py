@@ -8,13 +8,15 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from twinheap.model.body import CACHED
+from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.declared import Member
-from twinheap.model.kit import Field
+from twinheap.model.kit import Field, field_of
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
 from twinheap.targets.heap.layout import HeapType
 from twinheap.targets.heap.types import (
     ArrayType,
     FieldType,
+    FuncType,
     HeapObjectType,
     Rec,
     RefType,
@@ -30,12 +32,16 @@ KIT: Final[Named] = {**STRUCT_TYPES, **ARRAY_TYPES}
 
 
 class Declaration(NamedTuple):
-    """One type of a group. Another one of it is named by its place, as `Rec`."""
+    """One type of a group. Another one of it is named by its place, as `Rec`.
 
-    is_array: bool
+    `kind`: "struct", "array" or "func", whose `fields` are its parameters and whose `result` may be missing.
+    """
+
+    kind: str
     fields: tuple[FieldType, ...]
     parent: HeapObjectType | Rec | None = None
     final: bool = True
+    result: FieldType | None = None
 
 
 @lru_cache(maxsize=CACHED)
@@ -43,20 +49,24 @@ def declare(group: tuple[Declaration, ...]) -> tuple[HeapObjectType, ...]:
     """The types of a group. One that is alone in its group is what the host makes without any.
 
     >>> field = FieldType(RefType(HeapType.STRUCT, concrete=Rec(0)))
-    >>> one, two = declare((Declaration(False, (field,)), Declaration(False, (field,))))
+    >>> one, two = declare((Declaration("struct", (field,)), Declaration("struct", (field,))))
     >>> one == two, one.fields[0].element_type.concrete is one, two.fields[0].element_type.concrete is one
     (False, True, True)
-    >>> node = Declaration(False, (field, FieldType(RefType(HeapType.EXTERN))))
+    >>> node = Declaration("struct", (field, FieldType(RefType(HeapType.EXTERN))))
     >>> declare((node,))[0] == STRUCT_TYPES["node"]
     True
     """
     alone = len(group) == 1
     made: list[HeapObjectType] = []
     for place, one in enumerate(group):
-        fields = [_placed(field, lambda rec: This.THIS) for field in one.fields] if alone else one.fields
+        result = () if one.result is None else (one.result,)
+        all_ = (*one.fields, *result)
+        fields = [_placed(field, lambda rec: This.THIS) for field in all_] if alone else all_
         parent = made[one.parent.place] if isinstance(one.parent, Rec) else one.parent
         key = None if alone else (group, place)
-        if one.is_array:
+        if one.kind == "func":
+            made.append(FuncType(fields, gives=bool(result), group=key))
+        elif one.kind == "array":
             assert parent is None or isinstance(parent, ArrayType)
             made.append(ArrayType(fields[0], parent=parent, final=one.final, group=key))
         else:
@@ -90,7 +100,24 @@ def _declaration(member: Member, group: Sequence[Member], known: Named) -> Decla
     made, names = member.made, [one.made.name for one in group]
     parent = Rec(names.index(made.parent)) if made.parent in names else known[made.parent] if made.parent else None
     fields = tuple(_field(field, names, group, known) for field in made.fields)
-    return Declaration(member.kind == "array", fields, parent, made.final)
+    if member.kind == "func":
+        fields = tuple(_word(word, names, group, known) for word in member.params)
+        result = _word(member.result, names, group, known) if member.result else None
+        return Declaration("func", fields, result=result)
+    return Declaration(member.kind, fields, parent, made.final)
+
+
+def _word(word: str, names: list[str], group: Sequence[Member], known: Named) -> FieldType:
+    """A parameter or result: constant, as it were."""
+    name = word.removeprefix(NON_NULL_PREFIX)
+    return _field(field_of(name, mutable=False, nullable=name == word), names, group, known)
+
+
+def function_type(params: Sequence[str], result: str | None, known: Named) -> HeapObjectType:
+    """The type of a function that says no more than its parameters and its result."""
+    kinds = tuple(_word(word, [], (), known) for word in params)
+    given = _word(result, [], (), known) if result else None
+    return declare((Declaration("func", kinds, result=given),))[0]
 
 
 def _field(field: Field, names: list[str], group: Sequence[Member], known: Named) -> FieldType:
@@ -103,6 +130,7 @@ def _field(field: Field, names: list[str], group: Sequence[Member], known: Named
     found = known.get(storage)
     if found is None:
         return FieldType(RefType(HeapType(storage), field.nullable), field.mutable)
-    assert isinstance(found, StructType | ArrayType)
-    kind = HeapType.ARRAY if isinstance(found, ArrayType) else HeapType.STRUCT
+    assert isinstance(found, StructType | ArrayType | FuncType)
+    kinds = {StructType: HeapType.STRUCT, ArrayType: HeapType.ARRAY, FuncType: HeapType.FUNC}
+    kind = kinds[type(found)]
     return FieldType(RefType(kind, field.nullable, found), field.mutable)

@@ -56,7 +56,7 @@ class RefType(NamedTuple):
 
     heap_type: HeapType
     nullable: bool = True
-    concrete: "StructType | ArrayType | This | Rec | None" = None
+    concrete: "StructType | ArrayType | FuncType | This | Rec | None" = None
 
     def __str__(self) -> str:
         of = "" if self.concrete is None else "a certain "  # not its fields: types may contain themselves
@@ -103,7 +103,7 @@ class _Composite:
         """The field with this type in the place of `THIS`."""
         kind = field.element_type
         if isinstance(kind, RefType) and kind.concrete is This.THIS:
-            assert isinstance(self, StructType | ArrayType)
+            assert isinstance(self, StructType | ArrayType | FuncType)
             return FieldType(RefType(kind.heap_type, kind.nullable, self), field.mutable)
         return field
 
@@ -212,9 +212,30 @@ class TagType(_Composite):
             raise ValueError("a tag's parameters cannot be packed")
 
 
-HeapObjectType = StructType | ArrayType | TagType
+class FuncType(_Composite):
+    """A function type: its parameters, and behind them its result, if it `gives` one."""
+
+    __slots__ = ("gives",)
+
+    def __init__(self, kinds: Iterable[FieldType], *, gives: bool, group: tuple[object, int] | None = None) -> None:
+        super().__init__(kinds, group=group)
+        self.gives = gives
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and isinstance(other, FuncType) and other.gives == self.gives
+
+    __hash__ = _Composite.__hash__
+
+
+HeapObjectType = StructType | ArrayType | FuncType | TagType
 
 
 def is_traced(element_type: Any) -> bool:
-    """May a field of this type hold an object? An i31ref never does, so nobody looks into it (section 6.4)."""
-    return isinstance(element_type, RefType) and element_type.heap_type is not HeapType.I31
+    """May a field of this type hold an object? An i31ref or a function never is one (section 6.4)."""
+    return isinstance(element_type, RefType) and element_type.heap_type not in UNTRACED
+
+
+FUNCTIONS: Final = frozenset({HeapType.FUNC, HeapType.NOFUNC})
+"""The types of references to functions, which are numbers."""
+
+UNTRACED: Final = FUNCTIONS | {HeapType.I31}

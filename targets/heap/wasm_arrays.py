@@ -7,8 +7,8 @@ from typing import Any, Final
 from twinheap.targets.heap.arrayref import ArrayRef, ArrayView
 from twinheap.targets.heap.object_layout import ArrayLayout
 from twinheap.targets.heap.rooted import RootScope, make_rooted
-from twinheap.targets.heap.types import RefType
-from twinheap.targets.heap.values import Val
+from twinheap.targets.heap.types import FUNCTIONS, RefType
+from twinheap.targets.heap.values import FunctionRef, Val
 from twinheap.targets.heap.wasm_code import Form
 from twinheap.targets.heap.wasm_core import U32
 from twinheap.targets.heap.wasm_frames import ARRAY_OOB, MEMORY_OOB, TABLE_OOB, WasmValue
@@ -141,8 +141,11 @@ class Arrays(Objects):
                 at = source.ref + source.layout.size_for_len(start + offset)
                 found: int = origin.codec.unpack_from(self.heap.data, at)[0]
                 value: Any = found
-                if not isinstance(origin.type.element_type, RefType):
-                    value = Val(origin.type.element_type, found)
+                kind = origin.type.element_type
+                if not isinstance(kind, RefType):
+                    value = Val(kind, found)
+                elif kind.heap_type in FUNCTIONS:
+                    value = FunctionRef.of(found)
                 elif found:
                     self._root(found)
                 self.write(target.ref, element, target.layout.size_for_len(to + offset), value)

@@ -7,9 +7,9 @@ from twinheap.targets.heap.errors import AllocationTooLarge
 from twinheap.targets.heap.future import run_to_end
 from twinheap.targets.heap.null import NullHeap
 from twinheap.targets.heap.object_layout import FieldLayout, ObjectLayout, StructLayout
-from twinheap.targets.heap.types import Storage
-from twinheap.targets.heap.values import Val
-from twinheap.targets.heap.wasm_code import NUMBERS, Form
+from twinheap.targets.heap.types import FUNCTIONS, Storage
+from twinheap.targets.heap.values import FunctionRef, Val
+from twinheap.targets.heap.wasm_code import NO_FUNCTION, NUMBERS, Form
 from twinheap.targets.heap.wasm_frames import TOO_LARGE, Trap, WasmValue
 from twinheap.targets.heap.wasm_slots import Slots
 
@@ -49,7 +49,9 @@ class Objects(Slots):
         """What an object holds at an offset, on its way into the frame."""
         of = field.type.element_type
         found: int = field.codec.unpack_from(self.heap.data, ref + offset)[0]
-        return Val.from_storage(of, found) if isinstance(of, Storage) else self.barrier(found)
+        if isinstance(of, Storage):
+            return Val.from_storage(of, found)
+        return FunctionRef.of(found) if of.heap_type in FUNCTIONS else self.barrier(found)
 
     def write(self, ref: int, field: FieldLayout, offset: int, value: WasmValue) -> None:
         """Replace what an object holds at an offset."""
@@ -111,4 +113,6 @@ def signed(field: FieldLayout, value: WasmValue) -> Val:
 def first_value(field: FieldLayout) -> WasmValue:
     """What a field is at first."""
     of = field.type.element_type
-    return NUMBERS[of.unpacked.value] if isinstance(of, Storage) else 0
+    if isinstance(of, Storage):
+        return NUMBERS[of.unpacked.value]
+    return NO_FUNCTION if of.heap_type in FUNCTIONS else 0
