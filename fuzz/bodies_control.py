@@ -78,7 +78,8 @@ def unreachable(m: Maker, depth: int) -> Tree | None:
 # --- calls
 
 
-def _result_fits(m: Maker, result: str | None) -> bool:
+def result_fits(m: Maker, result: str | None) -> bool:
+    """Whether what a function gives will do as the result of the one that is being written."""
     wanted = m.here.result
     return result == wanted if result is None or wanted is None else m.below(result, wanted)
 
@@ -122,7 +123,7 @@ def tail(m: Maker, depth: int) -> Tree | None:
     helpers = [
         at
         for at, helper in enumerate(m.helpers)
-        if _result_fits(m, helper.result) and helper.strict_result >= m.here.strict_result
+        if result_fits(m, helper.result) and helper.strict_result >= m.here.strict_result
     ]
     if not helpers or m.here.blocks > 2:
         return None

@@ -34,6 +34,8 @@ def tables(m: Maker) -> list[Tree]:
     made: list[Tree] = []
     for _ in range(1 + m.upto(MOST_TABLES)):
         type_ = m.pick(("extern", "any", "eq", "i31", *m.structs, *m.arrays))
+        if m.has("functions") and m.chance(140):
+            type_ = m.pick(("func", *m.types.functions))
         length = m.upto(5)
         filler = constant(m, type_, 1)
         strict = filler[0] not in ("null", "global.get") and m.chance(150)

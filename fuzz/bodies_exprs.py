@@ -59,6 +59,8 @@ def _is_in(type_: str, class_: str) -> bool:
 
 def _known_as(m: Maker, type_: str) -> str:
     """A type of which the ways to make a value are those of `type_`: declared ones are as those of the kit."""
+    if is_reference(type_) and m.types.top_of(type_) == "func":
+        return "func"
     return DECLARED if type_ in m.types.declared or m.types.identity(type_) != type_ else type_
 
 
@@ -72,6 +74,8 @@ def value(m: Maker, wanted: str, depth: int = DEPTH) -> Tree:
 
 
 def _below(m: Maker, wanted: str) -> str:
+    if wanted == "func" and m.types.functions and m.chance(110):
+        return m.pick(tuple(m.types.functions))
     if wanted not in m.under or (wanted in ("any", "eq") and m.chance(60)):
         return wanted
     usual = {*m.structs, *m.arrays, "i31"} if m.chance(220) else m.under
@@ -111,9 +115,19 @@ def leaf(m: Maker, type_: str) -> Tree:
         return ("global.get", m.pick(slots))
     if type_ == "i31":
         return ("i31", ("i32", m.pick(NUMBERS)))
+    functions = referable(m, type_)
+    if functions and m.chance(220):
+        return ("ref.func", m.pick(functions))
     if (type_ in m.struct_of or type_ in m.array_of) and m.chance(200):
         return small(m, type_)
     return ("null", type_)
+
+
+def referable(m: Maker, type_: str) -> list[int]:
+    """The helpers to which references are of exactly this static type."""
+    if type_ != "func" and type_ not in m.types.functions:
+        return []
+    return [at for at, helper in enumerate(m.helpers) if (helper.type or "func") == type_]
 
 
 def small(m: Maker, type_: str) -> Tree:

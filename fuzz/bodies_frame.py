@@ -63,7 +63,7 @@ class Helper:
     `strict`, `strict_result`: which parameters are never null, and whether the result is.
     """
 
-    __slots__ = ("collects", "cost", "params", "result", "strict", "strict_result", "tree")
+    __slots__ = ("collects", "cost", "params", "result", "strict", "strict_result", "tree", "type")
 
     def __init__(
         self, params: tuple[str, ...], result: str | None, tree: Tree, cost: int, strict: frozenset[int], never: bool
@@ -74,6 +74,7 @@ class Helper:
         self.tree = tree
         self.cost = cost
         self.collects = ("gc",) in tree
+        self.type: str | None = None  # the declared function type that it is said to be of
 
 
 class Frame:
@@ -113,6 +114,7 @@ class Maker:
         "array_of",
         "arrays",
         "byte",
+        "far",
         "features",
         "globals",
         "helpers",
@@ -132,6 +134,7 @@ class Maker:
         self.features = features
         self.left = left
         self.news = 0
+        self.far = False  # whether a far helper is being written
         self.segments: list[tuple[str, tuple[Tree, ...]]] = []
         self.globals: list[tuple[str, bool]] = []  # private ones: type, and whether it can be set
         self.tables: list[OwnTable] = []

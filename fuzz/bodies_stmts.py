@@ -69,6 +69,8 @@ def interesting(m: Maker) -> str:
     if m.chance(90):
         return "extern"
     if m.chance(60):
+        if m.has("functions") and m.chance(128):
+            return m.pick(("func", "nofunc", *m.types.functions))
         return m.pick(("any", "eq", "i31", "struct", "array", *BOTTOM_LOCALS))
     return m.pick(m.structs) if m.has("structs") and (not m.has("arrays") or m.chance(128)) else m.pick(m.arrays)
 
@@ -176,6 +178,8 @@ def shown(m: Maker, tree: Tree, type_: str) -> Tree:
         return ("drop", tree)
     if not is_reference(type_):
         return ("note", tree if type_ == "i32" else ("to_i32", tree))
+    if m.types.top_of(type_) == "func":
+        return ("note", ("is_null", tree))
     return ("see", tree if m.types.top_of(type_) == "extern" else ("to_extern", tree))
 
 

@@ -18,11 +18,15 @@ STORAGES: Final = (
     *(("extern",) * 3 + ("any",) * 3 + ("eq", "i31", "struct", "array", "none", "noextern")),
     *("i8", "i16", "i32", "i32", "i64", "i64", "f32", "f64"),
     *("box", "sub", "pair", "node", "externs", "bytes"),
+    *("func", "nofunc"),
 )
 """What fields are of, beside the types of the body."""
 
 NEVER_NULL: Final = frozenset({"extern", "any", "eq", "i31", "struct", "array"})
 """Abstract types of which there is something."""
+
+PARAMS: Final = ("extern", "extern", "any", "eq", "i31", "i32", "i64", "func", "none")
+"""What parameters of function types are of, beside the types of the body."""
 
 FEW: Final = 4  # fields of a type of its own
 MOST_GROUPS: Final = 3
@@ -55,6 +59,9 @@ class _Groups:
         members: list[Tree] = []
         for name in names:
             parents = [*self._open(self.types.structs, self.made), *self._open((), [("rec", *members)])]
+            if self.m.has("functions") and self.m.chance(70):
+                members.append(self._function(name, names))
+                continue
             if self.m.chance(60):
                 members.append(("array", name, self._field(names)))
             else:
@@ -89,10 +96,12 @@ class _Groups:
         if way == 2:
             members[0] = self._changed(members[0])
         if self._keep(("rec", *members)):
-            self.ranks += renamed.values()
+            self.ranks += [str(part[1]) for part in members if part[0] != "func"]
 
     def _changed(self, member: Tree) -> Tree:
         open_ = ("open",)
+        if member[0] == "func":
+            return (*member[:2], ("param", "i64", "extern")) if len(member) < 3 else member[:-1]
         if open_ in member:
             return tuple(part for part in member if part != open_)
         if self.m.chance(128):
@@ -131,6 +140,14 @@ class _Groups:
         fields += [self._field(names) for _ in range(min(count, MAX_FIELDS - len(fields)))]
         return ("struct", name, *head, *fields)
 
+    def _function(self, name: str, names: list[str]) -> Tree:
+        """A function type, whose parameters and result may be of any types."""
+        own = [*names, *self.types.functions, *(type_ for type_ in self.ranks if type_.startswith("t"))]
+        params = [self.m.pick(PARAMS) if self.m.chance(190) else self.m.pick(own) for _ in range(self.m.upto(4))]
+        result = self.m.pick(("extern", "extern", "any", "", "i32", self.m.pick(own)))
+        heads: list[Tree] = [("param", *params)] if params else []
+        return ("func", name, *heads, *([("result", result)] if result else []))
+
     def _narrowed(self, word: str) -> str:
         """A field of a supertype, which may be less in the subtype if it cannot be set."""
         if word == CONST_PREFIX + "any" and self.m.chance(128):
@@ -141,7 +158,7 @@ class _Groups:
         """The word for a field, in a group of these names."""
         const = CONST_PREFIX * self.m.chance(60)
         if self.m.chance(110):
-            own = [name for name in self.ranks if name.startswith("t")]
+            own = [name for name in self.ranks if name.startswith("t")] + list(self.types.functions)
             storage = self.m.pick([*names, *own])
             never = storage in self.ranks and self.m.chance(110)
         else:

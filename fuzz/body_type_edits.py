@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twinheap.fuzz.body_places import mapped, replaced
+from twinheap.fuzz.body_places import functions, mapped, replaced
 from twinheap.model.body import Tree
 from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.declared import CONST_PREFIX, is_declared
@@ -31,6 +31,12 @@ def declared_types(body: Tree, text: str) -> Iterator[Tree]:
     groups = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == "rec"]
     for at in groups:
         yield replaced(body, (at,))
+    for at, _, function in functions(body):
+        yield from (
+            replaced(body, (at, place))
+            for place, part in enumerate(function)
+            if isinstance(part, tuple) and part[0] == "type"
+        )
     for at, place, member in _members(body):
         group = body[at]
         alone = isinstance(group, tuple) and len(group) == FIRST_FIELD

@@ -17,7 +17,7 @@ from twinheap.model.contents import Instance
 from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import KIT_GLOBALS, hierarchy
-from twinheap.model.known_bodies import may_hurt, unmapped, unsafe_in
+from twinheap.model.known_bodies import may_hurt, reached_by, unmapped, unsafe_in
 from twinheap.model.known_waiting import overtaken, rewritten
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
@@ -241,8 +241,9 @@ def _defined(form: Tree) -> list[int]:
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
     env = env_of(text)
-    if not may_hurt(text, heap.w.profile):
+    reached = reached_by(text, heap.w.bodies)
+    if not any(may_hurt(each, heap.w.profile) for each in reached):
         return Machine(env, instance, heap)
     machine = Watched(env, instance, heap)
-    machine.merging = "K35" in unsafe_in(text) & heap.w.profile.defects
+    machine.merging = any("K35" in unsafe_in(each) & heap.w.profile.defects for each in reached)
     return machine

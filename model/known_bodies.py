@@ -53,7 +53,7 @@ SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
-_COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
+_COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
 
 
 IN_BODIES: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35"})
@@ -102,6 +102,18 @@ def unsafe_in(text: str) -> frozenset[str]:
     found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
+
+
+@lru_cache(maxsize=CACHED)
+def names(text: str, form: str) -> bool:
+    """Whether a body has such a form."""
+    return any(inner[0] == form for inner in forms(parse(text)))
+
+
+def reached_by(text: str, bodies: tuple[str, ...]) -> tuple[str, ...]:
+    """The bodies whose code a run of one may run: its own, and those that give references to functions away."""
+    others = [other for other in bodies if other != text and names(other, "ref.func")]
+    return (text, *others) if names(text, "invoke") or names(text, "tail_invoke") else (text,)
 
 
 def _no_fields(form: Tree) -> bool:
