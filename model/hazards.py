@@ -22,9 +22,6 @@ from twinheap.model.known_waiting import overtaken, rewritten
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
-WATCHED: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35"})
-"""The defects that are looked for; of any other it is enough that a body may meet it."""
-
 _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
 """What makes an object of operands in constant expressions."""
 
@@ -243,10 +240,8 @@ def _defined(form: Tree) -> list[int]:
 
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
-    watched, env = may_hurt(text, heap.w.profile), env_of(text)
-    for name in unsafe_in(text) - WATCHED:
-        heap.store.harm(name)
-    if not watched:
+    env = env_of(text)
+    if not may_hurt(text, heap.w.profile):
         return Machine(env, instance, heap)
     machine = Watched(env, instance, heap)
     machine.merging = "K35" in unsafe_in(text) & heap.w.profile.defects
