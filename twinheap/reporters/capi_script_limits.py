@@ -15,9 +15,6 @@ from twinheap.reporters.capi_script_objects import ObjectApi
 from twinheap.reporters.capi_script_wasm import Run
 
 
-AWAITED = ("wasmtime_func_call", "wasmtime_linker_instantiate")
-
-
 class LimitedApi(ObjectApi):
     """Runs of bodies end when the fuel is used up, or at a tick of a clock; what else is run has plenty."""
 
@@ -84,7 +81,7 @@ class FiberApi(ObjectApi):
     """What is run has a stack of its own, and is polled to its end."""
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
-        if name not in AWAITED:
+        if name not in ("wasmtime_func_call", "wasmtime_linker_instantiate"):
             return super().call(name, result, *arguments)
         error = PTR()
         future = super().call(f"{name}_async", PTR, *arguments, ctypes.byref(error))
