@@ -20,8 +20,9 @@ RELEASES_OF: Final = ("capi", "rust")
 
 
 class Bisected(msgspec.Struct, frozen=True):
-    """What bisection gave. `releases`: those tried, each "bad", "good" or "n/a" (it could not be replayed there).
+    """What bisection gave.
 
+    `releases`: those tried, each "bad", "good" or "n/a": it could not be replayed, or shows another known defect there.
     `first_bad`: the oldest bad release, None if none is.
     `first_good`: the first good release after the last bad one, None if the newest is bad or none is.
     """
@@ -29,6 +30,14 @@ class Bisected(msgspec.Struct, frozen=True):
     releases: dict[str, str]
     first_bad: str | None
     first_good: str | None
+
+
+def something_else(replayed: Replayed) -> str | None:
+    """The known defect that a program shows instead of the one that it is stored for, in which it may be hidden."""
+    verdict, meta = replayed.verdict, replayed.stored.meta
+    if verdict is None or verdict.known is None or "known" not in meta:
+        return None
+    return verdict.known if verdict.known != meta["known"] and verdict.code != meta.get("code") else None
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -88,8 +97,9 @@ def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everythin
     def state(at: int) -> str:
         release = releases[at]
         if release not in states:
-            status = replay(release).status
-            states[release] = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[status]
+            replayed = replay(release)
+            state = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[replayed.status]
+            states[release] = "n/a" if something_else(replayed) else state
         return states[release]
 
     if everything:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Bisects, and returns the exit code: 2 if no release could run the program."""
-    from twinheap.fuzz.bisect import bisect, family_of, keep
+    from twinheap.fuzz.bisect import bisect, family_of, keep, something_else
     from twinheap.fuzz.opening import opener_for
     from twinheap.fuzz.replay import load, replay
     from twinheap.fuzz.store import StoreError
@@ -48,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     def tried(release: str) -> Replayed:
         replayed = replay(stored, family.at(release), opener)
         word = {"FAILED": "bad", "FIXED": "good"}.get(replayed.status, f"n/a: {replayed.detail}")
+        if other := something_else(replayed):
+            word = f"n/a: {other}, which may hide {stored.meta['known']}"
         print(f"{release:10} {word}" + (f"  {replayed.verdict.code}" if replayed.verdict else ""), flush=True, file=out)
         return replayed
 

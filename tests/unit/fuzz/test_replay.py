@@ -20,6 +20,7 @@ from twinheap.fuzz.record import Finding
 from twinheap.fuzz.replay import Replayed, Shared, Status, Stored, inexpressible, load, replay, replay_all, stored_in
 from twinheap.fuzz.store import FindingStore, StoreError
 from twinheap.fuzz.timeline import timeline
+from twinheap.model.codes import Verdict
 from twinheap.model.observation import Observation
 from twinheap.model.program import Program
 from twinheap.model.text import loads
@@ -178,6 +179,25 @@ def test_bisection_finds_both_borders(first: int, last: int, everything: bool) -
     assert result.first_good == (releases[last + 1] if last < 9 else None)
     assert len(tried) == len(set(tried))
     assert len(tried) == 10 or not everything
+
+
+def test_bisection_does_not_take_one_known_defect_for_another() -> None:
+    """Releases 2 to 4 have what the program is stored for; before, another defect hides whether they do."""
+    meta = {"known": "K34", "code": "TH401"}
+    stored = Stored(Path("x"), loads("twinheap program 1\n").program, meta, [])
+    of = {"TH401": "K34", "TH202": "K22", "TH403": "K34"}
+    codes = ["TH202", "TH202", "TH401", "TH403", "TH401", None]
+
+    def one(release: str) -> Replayed:
+        code = codes[int(release[0])]
+        if code is None:
+            return Replayed(stored, release, "FIXED")
+        return Replayed(stored, release, "FAILED", Verdict(code, 0, "", "", of[code]))
+
+    for everything in (False, True):
+        result = bisect([f"{n}.0.0" for n in range(6)], one, everything)
+        assert (result.first_bad, result.first_good) == ("2.0.0", "5.0.0")
+        assert result.releases["0.0.0"] == "n/a"
 
 
 def test_bisection_without_a_bad_release() -> None:
