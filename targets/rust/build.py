@@ -56,7 +56,7 @@ def build(
     if path is None and cache.is_fresh(flavour, digest):
         return cache.binary_of(flavour, digest)
     tool = cargo()
-    with cache.locked():
+    with cache.locked(tell=progress):
         # Somebody else may have built it while this process waited.
         if path is None and cache.is_fresh(flavour, digest):
             return cache.binary_of(flavour, digest)

@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -169,15 +169,23 @@ def _forget(name: str) -> None:
 
 
 @contextmanager
-def locked(name: str = ".lock") -> Iterator[None]:
-    """Hold the lock of the builders in one folder; the kernel frees it when its holder dies. Raises RustError."""
+def locked(name: str = ".lock", tell: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lock of the builders in one folder; the kernel frees it when its holder dies. Raises RustError.
+
+    `tell` is told if another builder has it, which may take minutes.
+    """
     try:
         root().mkdir(parents=True, exist_ok=True)
         handle = os.open(root() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise unusable(error) from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if tell is not None:
+                tell("another process builds; waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -99,7 +99,7 @@ def build(progress: Progress | None = None) -> Native:
     if there := _found(wanted):
         return there
     tool = cargo()
-    with cache.locked(_LOCK):
+    with cache.locked(_LOCK, progress):
         # Somebody else may have built it while this process waited.
         if there := _found(wanted):
             return there

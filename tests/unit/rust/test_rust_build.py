@@ -140,6 +140,24 @@ def test_two_builders_at_once_build_once(calls: Path) -> None:
     assert count(calls) == 1
 
 
+def test_who_waits_for_another_builder_is_told(calls: Path) -> None:
+    told: list[str] = []
+    waiting = threading.Event()
+
+    def tell(line: str) -> None:
+        told.append(line)
+        waiting.set()
+
+    with cache.locked():
+        thread = threading.Thread(target=building.build, args=("46.0.0",), kwargs={"progress": tell})
+        thread.start()
+        assert waiting.wait(30)
+        assert told == ["another process builds; waiting for it"]
+        assert count(calls) == 0
+    thread.join()
+    assert count(calls) == 1
+
+
 def test_a_failure_says_what_cargo_says_and_leaves_no_entry(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BREAK", "1")
     with pytest.raises(RustError, match=r"for Wasmtime 45\.0\.0: no such crate; see .*cargo\.log"):
