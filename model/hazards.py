@@ -18,22 +18,26 @@ from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
 from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
-from twinheap.model.known_waiting import overtaken
+from twinheap.model.known_waiting import overtaken, rewritten
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
 _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
 """What makes an object of operands in constant expressions."""
 
+_WRITES: Final = frozenset({"set", "tee", "set2"})
+"""What gives a variable another value."""
+
 
 class _Frame:
     """What is known of a frame beside its values."""
 
-    __slots__ = ("looped", "operands", "reads", "tries", "variables")
+    __slots__ = ("forgotten", "looped", "operands", "reads", "tries", "variables")
 
     def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
         self.variables = variables
         self.operands = operands
+        self.forgotten: set[int] = set()  # variables whose values of now no stack map knows (K34)
         self.tries = 0  # how many `try` it is in
         self.looped: int | None = None  # how many collections there had been when its outermost loop began
         self.reads: dict[int, int] = {}  # and when it read a constant first
@@ -67,12 +71,20 @@ class Watched(Machine):
             for held in lost:
                 if type(held) is Obj:
                     self._unlist(held, [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])])
+            for at in frame.forgotten:
+                held = frame.variables[at]
+                if type(held) is Obj:
+                    self._unlist(held, ["K34"])
 
     def _unlist(self, obj: Obj, names: Collection[str]) -> None:
-        """The object lives as long as it has a holder; the arguments' are those of the call, which lasts."""
-        if obj not in self.heap.args:
+        """The object lives as long as it has a holder; the arguments' are those of the call, which lasts.
+
+        An object that moves is lost in any case: the frame has its old place.
+        """
+        moves = self.store.profile.collector == "copying"
+        if names and (moves or obj not in self.heap.args):
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
-            self.unlisted[obj.value] = before.union(names), lost or not obj.held
+            self.unlisted[obj.value] = before.union(names), lost or moves or not obj.held
 
     def _used(self, obj: Obj) -> None:
         """A frame uses an object that it may have lost."""
@@ -105,6 +117,7 @@ class Watched(Machine):
         frame = self.under[-1] if self.under else None
         if frame is not None and frame.variables is not self.variables:
             frame.variables, frame.operands = self.variables, self.operands
+            frame.forgotten = {at for at in rewritten(self.function.parts) if at < len(self.function.params)}
         name = tree[0]
         try:
             if name == "try" and frame is not None:
@@ -119,6 +132,8 @@ class Watched(Machine):
             value = super().value(tree)
         finally:
             del self.waiting[waiting:]
+        if name in _WRITES and frame is not None:
+            frame.forgotten.difference_update(_defined(tree))
         if type(value) is Obj:
             self._given(tree, value, frame)
         return value
@@ -168,6 +183,7 @@ class Watched(Machine):
                 if turn == 1 and self._shares(tree):
                     self.store.harm("K31")
                 self.heap.limits.point()
+                frame.forgotten |= rewritten(tree[2:])
                 self.block(tree[2:])
         finally:
             frame.looped = before

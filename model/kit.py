@@ -89,6 +89,11 @@ KIT_GLOBALS: Final = ("extern", "extern", "any", "any", "eq", "struct", "array")
 KIT_TABLES: Final = ("extern", "any")
 """The storage types of an instance's tables."""
 
+CLEAR: Final = (
+    f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
+)
+"""A body that does what `clear` does, and calls nothing."""
+
 TABLE_MINIMUM: Final = 4
 TABLE_MAXIMUM: Final = 16
 """Elements of an instance's tables at first, all null, and at most."""

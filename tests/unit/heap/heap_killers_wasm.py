@@ -25,6 +25,18 @@ w01 = running("(main (local extern) (set 4 (new)) (see (get 4)) (see (get 4)) (n
 w02 = running("(main (see (new)) (null extern))")
 
 
+def w34(p):
+    running("(main (null extern))")(p)
+    p.see(len(p.store.globals))
+
+
+def w33(p):
+    instance = p.instance()
+    instance.globals[0].set(p.store, p.n(1))
+    instance.close()
+    p.d(instance.globals[0].get(p.store))
+
+
 def w03(p):
     p.limits.memory_size = 64 * KIB
     p.run(p.instance(), "(main (drop (array.new_default anys (i32 20000))) (null extern))")
