@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.entities import Obj, Ref
@@ -117,7 +118,7 @@ class Instance:
     of its `source`. That is the instance which it was linked with, where the far helpers of its bodies live; or itself.
     """
 
-    __slots__ = ("bodies", "globals", "source", "store", "tables", "tags")
+    __slots__ = ("_exporter", "bodies", "globals", "store", "tables", "tags")
 
     def __init__(self, store: Store, globals_: list[Cell], tables: list[Table]) -> None:
         self.store = store
@@ -125,7 +126,19 @@ class Instance:
         self.tables = tables
         self.bodies: dict[int, BodyState] = {}
         self.tags = object()
-        self.source = self
+        self._exporter: Instance | None = None
+
+    @property
+    def source(self) -> Instance:
+        """The instance which it was linked with, or itself."""
+        return self._exporter or self
+
+    def link(self, exporter: Instance, kinds: Sequence[str]) -> None:
+        """Imports what another instance exports of `kinds` (`kit.SHARES`), instead of having its own."""
+        self._exporter = exporter
+        self.globals = exporter.globals if "g" in kinds else self.globals
+        self.tables = exporter.tables if "t" in kinds else self.tables
+        self.tags = exporter.tags if "tag" in kinds else self.tags
 
 
 class Callback:

@@ -111,8 +111,10 @@ class Obj:
     def children(self) -> Sequence[Obj]:
         """The objects that its cells hold, in order, with repetitions."""
         found = self._children
-        if found is None:  # looked for once after each write: arrays may be long
-            found = self._children = [cell for cell in self.cells if type(cell) is Obj]
+        if found is None:  # looked for once after each write: arrays may be long, and most of those hold nothing
+            cells = self.cells
+            empty = cells.count(None) == len(cells)
+            found = self._children = () if empty else [cell for cell in cells if type(cell) is Obj]
         return found
 
     def fill(self, cells: list[Stored], storages: Sequence[str], references: bool) -> None:
@@ -126,6 +128,12 @@ class Obj:
         self.cells[at] = new
         if type(old) is Obj or type(new) is Obj:
             self._children = None
+        return old
+
+    def write_numbers(self, start: int, new: Sequence[Stored]) -> list[Stored]:
+        """Overwrites numeric cells from `start` on; what they held."""
+        old = self.cells[start : start + len(new)]
+        self.cells[start : start + len(new)] = new
         return old
 
 

@@ -219,11 +219,13 @@ class Machine:
 
     def operands_of(self, tree: Tree, start: int = 1, strict: Container[int] = ()) -> list[Stored]:
         """The values of a form's parts from `start` on. Raises Trap for null in the places, from 0, of `strict`."""
-        mark = len(self.operands)
+        waiting = self.operands
+        mark = len(waiting)
         for at, part in enumerate(tree[start:]):
-            self.operands.append(given(self.value(part), at in strict))  # type: ignore[arg-type]
-        values = self.operands[mark:]
-        del self.operands[mark:]
+            value = self.value(part)  # type: ignore[arg-type]
+            waiting.append(given(value, at in strict) if strict else value)
+        values = waiting[mark:]
+        del waiting[mark:]
         if tree[0] in BULK:
             self.heap.limits.bulk(tree, self.env.types)
         return values

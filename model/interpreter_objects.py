@@ -182,6 +182,10 @@ def _fitting(array: Stored, index: Stored, count: Stored) -> int:
 
 
 def _fill(m: Machine, obj: Obj, start: int, values: Sequence[Stored]) -> None:
+    storage = obj.storages[0] if values else ""
+    if storage in NUMBERS:
+        m.heap.set_numbers(obj, start, [packed(storage, value) for value in values])
+        return
     for at, value in enumerate(values, start):
         _write(m, obj, at, value)
 

@@ -73,7 +73,7 @@ def unsafe_in(text: str) -> frozenset[str]:
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
-    >>> unsafe_in("(body (main (set 0 (select (get 0) (get 1) (i32 1))) (gc) (get 0)))")
+    >>> unsafe_in("(body (main (local extern) (set 4 (select (get 0) (get 1) (i32 1))) (gc) (get 0)))")
     frozenset()
     """
     found: set[str] = set()

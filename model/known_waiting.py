@@ -87,7 +87,7 @@ def rewritten(parts: Tree) -> frozenset[int]:
     The value that such a variable has where the parts begin, as a parameter or from the turn before, is forgotten.
 
     >>> from twinheap.model.body import parse
-    >>> sorted(rewritten(parse("((set 0 (tee 1 (new))) (if (get 3) (do (set 2 (null any)))) (set 4 (new)))")))
+    >>> sorted(rewritten(parse("(do (set 0 (tee 1 (new))) (if (get 3) (do (set 2 (null any)))) (set 4 (new)))")))
     [0, 1]
     """
     found: set[int] = set()

@@ -234,8 +234,9 @@ class Heap:
 
     def _count(self, ref: Stored, storage: str) -> None:
         """K24: where compiled code takes an i31 for an object, it counts in whatever lies at that index."""
-        taken = self.w.profile.release[0] < I31_AS_ANY or storage == "extern"
-        if type(ref) is int and taken and storage not in NUMBERS:
+        if type(ref) is not int or storage in NUMBERS:
+            return
+        if self.w.profile.release[0] < I31_AS_ANY or storage == "extern":
             self.store.harm("K24")
 
     def use(self, ref: Stored) -> None:
@@ -249,6 +250,7 @@ class Heap:
     def close(self) -> None:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
         self.store.runs.remove(self.needed)
+        self.on_top = list
         if self.watcher:
             self.store.watchers.remove(self.watcher)
         loose = [obj for obj in self.loose.values() if not obj.held]
@@ -298,6 +300,13 @@ class Heap:
         self._change(obj.held or self._closes(obj, new), lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
         if not obj.held:
+            self.loose[obj.value] = obj
+
+    def set_numbers(self, obj: Obj, start: int, new: Sequence[Stored]) -> None:
+        """Writes to numeric elements, as `set_cell` does one by one: nothing is held, whoever holds the array."""
+        old = obj.write_numbers(start, new)
+        self._change(obj.held and bool(new), lambda: obj.write_numbers(start, old))
+        if new and not obj.held:
             self.loose[obj.value] = obj
 
     def _closes(self, obj: Obj, new: Stored) -> bool:
