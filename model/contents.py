@@ -96,13 +96,15 @@ class SegmentState:
 class BodyState:
     """What an instance of a body has of its own: private globals, tables and passive segments.
 
-    `points`: the check points that its runs passed. `drifts`: its runs of which nobody knows how far they came.
+    `invoked`: how many functions its code called by reference since its last run began. `points`: the check points that
+    its runs passed. `drifts`: its runs of which nobody knows how far they came.
     """
 
-    __slots__ = ("drifts", "globals", "points", "segments", "tables")
+    __slots__ = ("drifts", "globals", "invoked", "points", "segments", "tables")
 
     def __init__(self) -> None:
         self.points = 0
+        self.invoked = 0
         self.drifts = 0
         self.globals: list[Cell] = []
         self.segments: list[SegmentState] = []
