@@ -14,29 +14,30 @@ from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.contents import Instance
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
-from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
-from twinheap.model.known_waiting import overtaken
+from twinheap.model.kit import KIT_GLOBALS, hierarchy
+from twinheap.model.known_bodies import may_hurt, reached_by, unmapped, unsafe_in
+from twinheap.model.known_waiting import overtaken, rewritten
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
-WATCHED: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35"})
-"""The defects that are looked for; of any other it is enough that a body may meet it."""
-
 _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
 """What makes an object of operands in constant expressions."""
+
+_WRITES: Final = frozenset({"set", "tee", "set2"})
+"""What gives a variable another value."""
 
 
 class _Frame:
     """What is known of a frame beside its values."""
 
-    __slots__ = ("looped", "operands", "reads", "tries", "variables")
+    __slots__ = ("forgotten", "looped", "operands", "reads", "tries", "variables")
 
     def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
         self.variables = variables
         self.operands = operands
+        self.forgotten: set[int] = set()  # variables whose values of now no stack map knows (K34)
         self.tries = 0  # how many `try` it is in
         self.looped: int | None = None  # how many collections there had been when its outermost loop began
         self.reads: dict[int, int] = {}  # and when it read a constant first
@@ -70,12 +71,20 @@ class Watched(Machine):
             for held in lost:
                 if type(held) is Obj:
                     self._unlist(held, [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])])
+            for at in frame.forgotten:
+                held = frame.variables[at]
+                if type(held) is Obj:
+                    self._unlist(held, ["K34"])
 
     def _unlist(self, obj: Obj, names: Collection[str]) -> None:
-        """The object lives as long as it has a holder; the arguments' are those of the call, which lasts."""
-        if obj not in self.heap.args:
+        """The object lives as long as it has a holder; the arguments' are those of the call, which lasts.
+
+        An object that moves is lost in any case: the frame has its old place.
+        """
+        moves = self.store.profile.collector == "copying"
+        if names and (moves or obj not in self.heap.args):
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
-            self.unlisted[obj.value] = before.union(names), lost or not obj.held
+            self.unlisted[obj.value] = before.union(names), lost or moves or not obj.held
 
     def _used(self, obj: Obj) -> None:
         """A frame uses an object that it may have lost."""
@@ -86,11 +95,11 @@ class Watched(Machine):
 
     # --- evaluation
 
-    def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
+    def call(self, helper: int | None, args: tuple[Stored, ...], of: Func | None = None) -> Stored:
         """As `Machine.call`, with a frame beside its values."""
         self.under.append(_Frame([], []))
         try:
-            return super().call(helper, args)
+            return super().call(helper, args, of)
         finally:
             self.under.pop()
 
@@ -108,6 +117,7 @@ class Watched(Machine):
         frame = self.under[-1] if self.under else None
         if frame is not None and frame.variables is not self.variables:
             frame.variables, frame.operands = self.variables, self.operands
+            frame.forgotten = {at for at in rewritten(self.function.parts) if at < len(self.function.params)}
         name = tree[0]
         try:
             if name == "try" and frame is not None:
@@ -122,6 +132,8 @@ class Watched(Machine):
             value = super().value(tree)
         finally:
             del self.waiting[waiting:]
+        if name in _WRITES and frame is not None:
+            frame.forgotten.difference_update(_defined(tree))
         if type(value) is Obj:
             self._given(tree, value, frame)
         return value
@@ -140,7 +152,7 @@ class Watched(Machine):
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk(tree)
+            self.heap.limits.bulk(tree, self.env.types)
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)
@@ -154,7 +166,7 @@ class Watched(Machine):
         elif name == "global.get":
             if frame is not None:
                 self._constant(int(tree[1]), frame)  # type: ignore[arg-type]
-        elif name in ("struct.new", "struct.new_default") and tree[1] == SMALLEST:
+        elif name in ("struct.new", "struct.new_default") and not self.env.types.objects[str(tree[1])].fields:
             self.store.small = "K25" in self.store.profile.defects
         if self.declaring and name in _BUILDS:
             for cell, storage in zip(obj.cells, obj.storages, strict=False):
@@ -170,7 +182,8 @@ class Watched(Machine):
             for turn in range(int(tree[1])):  # type: ignore[arg-type]
                 if turn == 1 and self._shares(tree):
                     self.store.harm("K31")
-                self.heap.limits.point()
+                self.heap.limits.point(self.own)
+                frame.forgotten |= rewritten(tree[2:])
                 self.block(tree[2:])
         finally:
             frame.looped = before
@@ -197,7 +210,7 @@ class Watched(Machine):
 
     def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
         """References of raw values: those below any lose a count (K15), and a segment holds nothing (K5)."""
-        if HIERARCHY.get(storage) == "any":
+        if hierarchy(storage) == "any":
             for ref in refs:
                 self.store.uncount(ref, "K15", 2 if kept else 1)
 
@@ -227,11 +240,10 @@ def _defined(form: Tree) -> list[int]:
 
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
-    watched, env = may_hurt(text, heap.w.profile), env_of(text)
-    for name in unsafe_in(text) - WATCHED:
-        heap.store.harm(name)
-    if not watched:
+    env = env_of(text)
+    reached = reached_by(text, heap.w.bodies)
+    if not any(may_hurt(each, heap.w.profile) for each in reached):
         return Machine(env, instance, heap)
     machine = Watched(env, instance, heap)
-    machine.merging = "K35" in unsafe_in(text) & heap.w.profile.defects
+    machine.merging = any("K35" in unsafe_in(each) & heap.w.profile.defects for each in reached)
     return machine

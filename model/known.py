@@ -5,6 +5,7 @@ Each is as narrow as what is understood of the defect, since what it takes is co
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.bounds import Load
@@ -38,12 +39,18 @@ _LEAKS: Final = (
 """The marks of objects and the defects that keep an object with that mark."""
 
 
+@lru_cache
+def _leaks_of(defects: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Those of `_LEAKS` that a release has: asked for each object that a collection must free."""
+    return tuple((mark, name) for mark, name in _LEAKS if name in defects)
+
+
 def known_leak(w: World, obj: Obj) -> str | None:
     """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or else the mark of another one.
 
     After K9 counts are wrong in both directions: the block of an exception that died too early may hold another.
     """
-    marked = next((name for mark, name in _LEAKS if name in w.profile.defects and getattr(obj, mark)), None)
+    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), None)
     if marked is not None or "K9" not in w.profile.defects:
         return marked
     store = w.slots[obj.store]
@@ -52,6 +59,9 @@ def known_leak(w: World, obj: Obj) -> str | None:
 
 def known_break(w: World, broken: Broken, op: Op) -> str | None:
     """The known defect that explains a broken rule."""
+    as_any = broken.code == "TH201" and broken.obj is not None and broken.obj.as_any
+    if as_any and "K15" in w.profile.defects:
+        return "K15"
     if found := known_in_bodies(w, broken.code, op):
         return found
     if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):
@@ -59,7 +69,7 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
     if broken.code == "TH201" and broken.obj is not None and "K15" in w.profile.defects:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
-        return "K15" if broken.obj.as_any or store.freed_as_any else None
+        return "K15" if store.freed_as_any else None
     if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
         return "K27"
     if broken.code == "TH501" and "K8" in w.profile.defects:
