@@ -110,7 +110,8 @@ class Slots(Core):
         return ref
 
     def _as_non_null(self, form: Form) -> int:
-        return self.not_null(self.eval(form[1]))
+        ref: int = self.not_null(self.eval(form[1]))
+        return ref
 
     def _to_any(self, form: Form) -> Any:
         return self.eval(form[1])
