@@ -243,6 +243,6 @@ def kind(w: World, obs: Observation, source: int) -> None:
         w.case = ref.kind
         w.require_values(obs, (ref.kind,), "TH104")
     else:
-        assert not isinstance(ref, Func)  # the host roots none
+        assert not isinstance(ref, Func)  # no handle denotes one
         w.case = "i31"
         w.require_values(obs, ("i31", ref), "TH104")

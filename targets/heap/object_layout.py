@@ -130,5 +130,5 @@ def layout_of(ty: HeapObjectType, header: HeaderLayout) -> ObjectLayout:
     >>> ArrayLayout(ArrayType(FieldType(ANYREF)), drc).size_for_len(10)
     68
     """
-    assert not isinstance(ty, FuncType), "functions are no objects of the heap"
+    assert not isinstance(ty, FuncType), "functions are no objects"
     return ArrayLayout(ty, header) if isinstance(ty, ArrayType) else StructLayout(ty, header)

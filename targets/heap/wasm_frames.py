@@ -61,7 +61,7 @@ class Own:
         self.invoked = 0
         self.globals: list[list[int]] = []
         self.segments: list[list[int]] = []
-        self.tables: list[Any] = []  # a Table of references, or a FunctionTable
+        self.tables: list[Any] = []  # of objects, or of functions
 
 
 class Target(NamedTuple):
