@@ -20,7 +20,7 @@ from twinheap.targets.capi.machine_slots import MISSING
 from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
 from twinheap.targets.capi.outcomes import failure_of
-from twinheap.targets.capi.shapes import VAL_HANDLE
+from twinheap.targets.capi.shapes import KIND_FUNCREF, VAL_HANDLE
 from twinheap.targets.machine import DONE, NULL_REF, SKIPPED, THROWS, Callback, Raw
 
 _GROUPS: Final = frozenset({"structs", "arrays", "exceptions"})
@@ -206,6 +206,10 @@ class ObjectOps(WasmOps):
         value = self._value(source, int(storage == "any"))
         if held is None or value == MISSING:
             return SKIPPED
+        if storage == "func" and source == NULL:
+            value = self._scratch_at[0] + VAL_HANDLE
+            ctypes.memset(value - VAL_HANDLE, 0, self._api.shape.val_size)
+            ctypes.c_uint8.from_address(value - VAL_HANDLE).value = KIND_FUNCREF
         failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value - VAL_HANDLE)
         return DONE if failed is None else failure_of(failed)
 

@@ -70,6 +70,7 @@ functions! {
         wasmtime_table_grow(Ptr, Ptr, u64, Ptr, Ptr) -> Ptr;
         wasm_valtype_new(u8) -> Ptr;
         wasm_valtype_vec_new(Ptr, usize, Ptr);
+        wasm_valtype_delete(Ptr);
         wasm_functype_new(Ptr, Ptr) -> Ptr;
         wasm_functype_delete(Ptr);
         wasm_trap_message(Ptr, Ptr);

@@ -2,9 +2,9 @@
 //!
 //! What a handle's object lacks is an observation of its own, `absent`: nothing is read or rooted then.
 
-use super::operands::{hierarchy, Slot};
+use super::operands::{hierarchy, Slot, NULL};
 use super::Machine;
-use crate::abi::{Hierarchy, Val, Vals};
+use crate::abi::{Hierarchy, Val, Vals, KIND_FUNCREF};
 use crate::api::{Api, Context};
 use crate::objects::{hierarchy_of, number_for, Kind, Objects, MAX_FIELDS};
 use crate::outcome::{Observation, Reply, Stop};
@@ -176,7 +176,10 @@ impl Machine {
         let (store, handle) = self.handle(at)?;
         // Nobody looks at a null's hierarchy but the field's type: it is the field's own.
         let field = self.field(kind, (store, &handle), index)?;
-        let value = self.value(source, field.and_then(hierarchy_of).unwrap_or(Hierarchy::Extern))?;
+        let value = match field {
+            Some("func") if source == NULL => Val::number(KIND_FUNCREF, 0),
+            _ => self.value(source, field.and_then(hierarchy_of).unwrap_or(Hierarchy::Extern))?,
+        };
         self.write(kind, (store, &handle), index, &value)
     }
 
