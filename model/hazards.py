@@ -12,8 +12,10 @@ from typing import Final
 
 from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
+from twinheap.model.body_live import lives_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.contents import Instance
+from twinheap.model.predictable import predictable
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
@@ -76,6 +78,8 @@ class Watched(Machine):
         if obj not in self.heap.args:
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
             self.unlisted[obj.value] = before.union(names), lost or not obj.held
+        if names:
+            self.store.forget_exactness()  # it leaves the list, when and for how long depends on what else shows it
 
     def _used(self, obj: Obj) -> None:
         """A frame uses an object that it may have lost."""
@@ -104,6 +108,7 @@ class Watched(Machine):
 
     def value(self, tree: Tree) -> Stored:
         """Evaluates a form."""
+        self.at = tree
         waiting = len(self.waiting)
         frame = self.under[-1] if self.under else None
         if frame is not None and frame.variables is not self.variables:
@@ -139,6 +144,7 @@ class Watched(Machine):
                     self.waiting.append((names, value))
         values = self.operands[mark:]
         del self.operands[mark:]
+        self.at = tree
         if tree[0] in BULK:
             self.heap.limits.bulk(tree)
         for value in values if self.unlisted else ():
@@ -227,11 +233,19 @@ def _defined(form: Tree) -> list[int]:
 
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
-    watched, env = may_hurt(text, heap.w.profile), env_of(text)
+    watched, env, lives = may_hurt(text, heap.w.profile), env_of(text), None
+    if heap.store.counts and not predictable(text, heap.w.profile):
+        heap.store.forget_exactness()
+    if heap.store.counts:
+        lives = lives_of(text)
+        env = lives.env
     for name in unsafe_in(text) - WATCHED:
         heap.store.harm(name)
     if not watched:
-        return Machine(env, instance, heap)
+        machine = Machine(env, instance, heap)
+        machine.lives = lives
+        return machine
     machine = Watched(env, instance, heap)
+    machine.lives = lives
     machine.merging = "K35" in unsafe_in(text) & heap.w.profile.defects
     return machine

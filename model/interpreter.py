@@ -8,10 +8,12 @@ Frames are no holders: what only they know may be finalized, unless it is used l
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from itertools import chain
 from typing import Final
 
 from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Active, Env, Global, PrivateTable
+from twinheap.model.body_live import Live, Lives
 from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
 from twinheap.model.body_types import type_of
 from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Table
@@ -72,11 +74,24 @@ class Machine:
         self.strict: frozenset[int] = frozenset()  # variables that are never null
         self.steps = 0
         heap.on_top = lambda: [*self.variables, *self.operands]
+        self.at: Tree = ()  # the form that is performed, whose operands are there
+        self.lives: Lives | None = None  # exact mode: what frames need behind each form
+        self.live: Live | None = None  # that of the function on top
+        self.below: list[list[Stored]] = []  # and what the others need
+        heap.frame_refs = lambda: [*chain.from_iterable(self.below), *self.needed()]
+
+    def needed(self) -> list[Stored]:
+        """Exact mode: the values that the function on top still needs behind the form that is performed."""
+        if self.live is None:
+            return self.operands  # of constant expressions
+        frame = [*self.variables, *self.operands]
+        return [frame[place] for place in self.live.behind[id(self.at)] if place < len(frame)]
 
     def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
         """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
+            self.enter(args)
             self.heap.limits.begin(self.own, self.heap.show)
             result = self.call(None, args)
             self.heap.limits.over()
@@ -84,6 +99,11 @@ class Machine:
             raise Lost from None
         self.heap.use(result)
         return result
+
+    def enter(self, args: tuple[Stored, ...]) -> None:
+        """The host calls `main`: its references are exposed in turn (3.3)."""
+        for ref in args[:-1]:
+            self.heap.store.expose(ref)
 
     def instantiate(self, body: int) -> None:
         """Private globals, passive segments, active ones (once for each instance, K5). Raises as `run` does."""
@@ -168,6 +188,10 @@ class Machine:
             before = self.variables, self.operands, self.scope, self.instance, self.strict
             self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
+            live = self.live
+            if self.lives:
+                self.below.append(self.needed() if live else [])
+                self.live = self.lives.main if helper is None else self.lives.helpers[helper]
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
             self.strict = function.strict
@@ -184,12 +208,16 @@ class Machine:
             finally:
                 self.variables, self.operands, self.scope, self.instance, self.strict = before
                 self.heap.frames.pop()
+                self.live = live
+                if self.lives:
+                    self.below.pop()
 
     def value(self, tree: Tree) -> Stored:
         """Evaluates a form."""
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise Lost
+        self.at = tree
         return FORMS[tree[0]](self, tree)  # type: ignore[index]  # the first part of a form is its name
 
     def operands_of(self, tree: Tree, start: int = 1, strict: Container[int] = ()) -> list[Stored]:
@@ -199,6 +227,7 @@ class Machine:
             self.operands.append(given(self.value(part), at in strict))  # type: ignore[arg-type]
         values = self.operands[mark:]
         del self.operands[mark:]
+        self.at = tree
         if tree[0] in BULK:
             self.heap.limits.bulk(tree)
         return values

@@ -39,7 +39,6 @@ class _Call:
         """The callback: its ops, then what it returns. Raises Trap."""
         w, store = self.w, self.w.acting
         self.reached = True
-        store.hold(arg)
         store.enter()
         callback = Callback(store, arg)
         w.brackets.append(callback)
@@ -47,12 +46,12 @@ class _Call:
         w.nested(self.at + 1, self.end + 1)
         w.at, w.next, w.acting = self.at, self.end + 1, store
         w.collects(store)
-        store.let_go(arg)
         given: Ref = None
         if callback.returns:
             found = callback.returns.ref()
             assert not isinstance(found, Stale)
             given = found
+            store.root(given)  # in the host function's scope
             store.drop_token(callback.returns)
         if callback.ending == TRAPS:
             raise Trap(HOST)
@@ -66,6 +65,7 @@ class _Call:
         if callback.exn:
             found = callback.exn.ref()
             assert not isinstance(found, Stale)
+            store.root(found)
             store.throw(found)
             store.drop_token(callback.exn)
         if isinstance(store.exception, Obj):

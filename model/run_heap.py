@@ -7,16 +7,17 @@ between two allocations, both of which may have failed, the state is not known, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.kit import REFERENCES
-from twinheap.model.layout import object_bytes
+from twinheap.model.layout import needed, object_bytes
 from twinheap.model.objects import NUMBER_OF, build
-from twinheap.model.observation import OOM
+from twinheap.model.observation import OOM, TRAP
 from twinheap.model.ops import REF_TYPES, RUN_VALUES
 from twinheap.model.run_limits import RunLimits
 from twinheap.model.run_trace import Trace
@@ -79,14 +80,79 @@ class Heap:
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
         self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
+        self.making: Sequence[Stored] = ()  # exact mode: what compiled code writes into what it allocates
+        self.frame_refs: Callable[[], list[Stored]] = list  # exact mode: what frames need, and nothing else
+        self.marked = 0  # exact mode: how many finalizations the trace has told
+        self.before: tuple[list[int], list[tuple[int, int]]] = [], []  # exact mode: what came before the callback
         self.pretending = False  # what is allocated is only made when it is used (K5)
         self.store.runs.append(self.needed)
+        if self.store.counts:
+            self.store.counts.frames.append(self.roots)
+
+    # --- exact mode (4.3)
+
+    def roots(self) -> list[Stored]:
+        """What a collection finds in the frames of this run."""
+        return [*self.frame_refs(), *self.making]
+
+    def point(self) -> None:
+        """A point of the trace with an entry: what was finalized since the last point has its marks here."""
+        if self.store.counts:
+            self.silent_point()
+        else:
+            self.trace.marks()
+
+    def silent_point(self) -> None:
+        """A point without an entry: in portable mode its marks cannot be told from those of the next one."""
+        if self.store.counts:
+            gone = self.store.counts.finalized
+            self.marked, gone = len(gone), gone[self.marked :]
+            self.trace.marks_exactly(sorted(gone))
+
+    def _place(self, obj: Obj, by_host: bool) -> None:
+        """Exact mode: an allocation fits, or it is known that it does not. Raises OutOfMemory."""
+        counts = self.store.counts
+        assert counts
+        if counts.alloc(obj) if by_host else counts.alloc_inline(obj):
+            return
+        null = self.w.profile.collector == "null" and not by_host
+        outcome = TRAP + TOO_LARGE if null else OOM
+        if not self.trace.over or self.trace.obs.outcome != outcome:
+            raise Broken("TH303", f"{outcome}: there is no room", obj)
+        wanted = needed(self.w.profile.collector, obj)
+        if not null and self.trace.obs.needed != wanted:
+            raise Broken("TH305", f"{wanted} bytes needed, not {self.trace.obs.needed}")
+        self.store.refused(obj)
+        if obj.kind == "extern":
+            self.w.rejected.append(obj.value)
+        raise OutOfMemory
+
+    @contextmanager
+    def rooting(self, refs: Sequence[Ref]) -> Iterator[Callable[[Stored], None]]:
+        """Exact mode: a scope of the runtime's own, with roots for `refs`, and for what it is told (2.2 d)."""
+        if not self.store.counts:
+            yield lambda _ref: None
+            return
+        self.store.enter()
+        for ref in refs:
+            self.store.root(ref)
+        yield lambda ref: None if ref is None else self._rooted(ref)
+        self.store.exit()
+
+    def _rooted(self, ref: Ref) -> None:
+        self.store.root(ref)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
-    def _may_fail(self, obj: Obj) -> None:
-        """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed."""
+    def _may_fail(self, obj: Obj, by_host: bool) -> None:
+        """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed.
+
+        `by_host`: not by compiled code, but by the runtime, as the host's are.
+        """
         if self.pretending:
+            return
+        if self.store.counts:
+            self._place(obj, by_host)
             return
         if self.failing or self.store.fills(obj):
             self.store.collected()
@@ -167,7 +233,7 @@ class Heap:
 
     # --- allocation
 
-    def alloc(self, kind: str, name: str, cells: Sequence[Stored]) -> Obj:
+    def alloc(self, kind: str, name: str, cells: Sequence[Stored], by_host: bool = False) -> Obj:
         """A fresh struct, array or exception, which is listed at birth (1.6)."""
         if self.w.early or self.called:
             for cell in cells:
@@ -175,7 +241,11 @@ class Heap:
         obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
-        self._may_fail(obj)
+        self.making = () if by_host else cells
+        self._may_fail(obj, by_host)
+        self.making = ()
+        if self.store.counts:
+            self.store.counts.born(obj)
         self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
         self.store.add(obj)
         made = self.store.wasm_made
@@ -204,21 +274,30 @@ class Heap:
         if value is None:
             return None
         obj = Obj(value, self.store.slot)
-        self._may_fail(obj)
+        self._may_fail(obj, by_host=True)
         self.w.objects[value] = obj
         self.store.add(obj)
         self.limits.changes += 1
         self._change(False, lambda: self._forget(obj))
-        self.store.expose(obj)
+        self.store.expose(obj)  # while its root has the first count, which is then given back: one is left
         return obj
 
     def call_back(self, ref: Ref) -> Ref:
         """The host function `cb`: the first one runs the callback, others give back what they get."""
         callback, self.callback = self.callback, None
-        if callback:
-            self.called = True
-            ref = callback(ref)
-        self.store.expose(ref)
+        store = self.store
+        store.enter()
+        try:
+            if ref is not None:
+                store.root(ref)
+            if callback:
+                self.called = True
+                if store.counts:
+                    self.before, self.marked = store.counts.take(), 0
+                ref = callback(ref)
+            store.expose(ref)
+        finally:
+            store.exit()
         return ref
 
     def _forget(self, obj: Obj) -> None:
@@ -249,6 +328,10 @@ class Heap:
     def close(self) -> None:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
         self.store.runs.remove(self.needed)
+        counts = self.store.counts
+        if counts:
+            counts.frames.remove(self.roots)
+            counts.finalized[:0], counts.calls[:0] = self.before
         if self.watcher:
             self.store.watchers.remove(self.watcher)
         loose = [obj for obj in self.loose.values() if not obj.held]
@@ -297,6 +380,9 @@ class Heap:
             self._count(cell, obj.storages[at])
         self._change(obj.held or self._closes(obj, new), lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
+        if self.store.counts and obj.storages[at] in REFERENCES:
+            self.store.counts.inc(new)
+            self.store.counts.dec(old)
         if not obj.held:
             self.loose[obj.value] = obj
 
@@ -327,8 +413,8 @@ class Heap:
         self._pend(None)
 
     def _pend(self, new: Ref) -> None:
-        old, self.store.exception = self.store.exception, new
+        old = self.store.exception
         if type(old) is Obj and new is not None:
             old.caught = True
-        self.store.write(old, new)
+        self.store.pend(new)
         self._change(True, lambda: self._pend(old))
