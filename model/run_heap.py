@@ -99,11 +99,12 @@ class Heap:
         """A point of the trace with an entry: what was finalized since the last point has its marks here."""
         if self.store.counts:
             self.silent_point()
+            self.trace.unmarked()
         else:
             self.trace.marks()
 
     def silent_point(self) -> None:
-        """A point without an entry: in portable mode its marks cannot be told from those of the next one."""
+        """A point without an entry: it cannot be told which of the marks that follow are of the next one."""
         if self.store.counts:
             gone = self.store.counts.finalized
             self.marked, gone = len(gone), gone[self.marked :]

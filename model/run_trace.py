@@ -74,6 +74,9 @@ class Trace:
                 raise Broken("TH205", f"v{value} finalized at this point of the run, before {entry}")
             self.w.finalized_early(value)
             self.at += 1
+
+    def unmarked(self) -> None:
+        """Exact mode: nothing else was finalized since the marks before."""
         if self.at < len(self.entries) and (value := _marked(self.entries[self.at])) is not None:
             raise Broken("TH205", f"v{value} not finalized at this point of the run")
 
