@@ -183,14 +183,15 @@ class Machine:
 
     def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
         """Runs a helper or `main`, and those that it calls in its place."""
+        live = self.live
+        waiting = self.needed() if live else []
         while True:
             function = self.env.main if helper is None else self.env.functions[helper]
             before = self.variables, self.operands, self.scope, self.instance, self.strict
             self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
-            live = self.live
             if self.lives:
-                self.below.append(self.needed() if live else [])
+                self.below.append(waiting)
                 self.live = self.lives.main if helper is None else self.lives.helpers[helper]
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)

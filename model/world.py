@@ -66,7 +66,7 @@ class World:
         self.early: set[int] = set()  # finalized in the current run, and judged already
         self.brackets: list[Store | Callback] = []  # the stores of the open scopes, and the callbacks that run
         self.callbacks: list[Callback] = []
-        self.returned: tuple[Store, Ref] | None = None  # of the call that was closed last, if it returned
+        self.returned: tuple[Store, OwnedRoot | None] | None = None  # what the call gave that was closed last
         self.ops = program.all_ops
         self.observed: Sequence[Observation] = ()
         self.nested: Callable[[int, int], None] = lambda _start, _stop: None
