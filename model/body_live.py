@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from twinheap.model.body import CACHED, Tree
-from twinheap.model.body_env import Env, Function, env_of
+from twinheap.model.body import CACHED, Tree, parse
+from twinheap.model.body_env import Env, Function, declared_in
 from twinheap.model.body_forms import CATCHES
 
 Places = frozenset[int]
@@ -64,8 +64,9 @@ class Live(msgspec.Struct, frozen=True):
 
 
 class Lives(msgspec.Struct, frozen=True):
-    """The liveness of all functions of a body. `env`: the one whose trees it is about."""
+    """The liveness of all functions of a body. `tree`, `env`: those whose forms it is about."""
 
+    tree: Tree
     env: Env
     main: Live
     helpers: tuple[Live, ...]
@@ -79,8 +80,9 @@ class Lives(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=CACHED)
 def lives_of(text: str) -> Lives:
     """The liveness of all functions of a body, which must be one (`body_env.env_of`)."""
-    env = env_of(text)
-    return Lives(env, live(env.main), tuple(live(helper) for helper in env.functions))
+    tree = parse(text)
+    env = declared_in(tree)
+    return Lives(tree, env, live(env.main), tuple(live(helper) for helper in env.functions))
 
 
 def live(function: Function) -> Live:

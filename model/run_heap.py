@@ -411,6 +411,8 @@ class Heap:
     def caught(self, obj: Obj) -> None:
         """The pending slot is emptied: without its count on <= 45 (K2)."""
         obj.caught = True
+        if self.store.counts and not self.store.counts.k2:
+            self.store.counts.read(obj)  # it goes from the slot to the frame
         self._pend(None)
 
     def _pend(self, new: Ref) -> None:

@@ -3,8 +3,9 @@
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from twinheap.model.body import CACHED, parse
+from twinheap.model.body import CACHED
 from twinheap.model.body_forms import NON_NULL_PREFIX
+from twinheap.model.body_live import lives_of
 from twinheap.targets.heap.types import Storage
 from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_frames import WasmValue
@@ -21,13 +22,14 @@ NUMBERS: Final = {name: Val(Storage(name), 0) for name in ("i32", "i64", "f32", 
 class Function(NamedTuple):
     """What a function does: its locals at first, its statements, and the expression at its end, if it has a result.
 
-    `far`: it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
+    `behind`: the places of its frame that are needed behind each form, by its identity (`body_live.py`). `far`: it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
     `strict_result`: nor is its result.
     """
 
     locals: tuple[WasmValue, ...]
     statements: tuple[Form, ...]
     result: Form | None
+    behind: dict[int, frozenset[int]]
     far: bool = False
     strict: frozenset[int] = frozenset()
     strict_result: bool = False
@@ -76,14 +78,16 @@ def body_of(text: str) -> Body:
     >>> body.main.statements, body.main.result, body.main.locals[0]
     ((('gc',),), ('get', 0), 0)
     """
-    forms: list[Form] = [form for form in parse(text)[1:] if isinstance(form, tuple)]
+    lives = lives_of(text)
+    forms: list[Form] = [form for form in lives.tree[1:] if isinstance(form, tuple)]
+    helpers = [form for form in forms if form[0] == "func"]
     return Body(
         tuple(_table(form) for form in forms if form[0] in ("table", "table64")),
         tuple(form[2] for form in forms if form[0] in ("global", "const")),
         tuple(Active(form[1], form[2], form[4:]) for form in forms if form[0] == "active"),
         tuple(Segment(form[2:]) for form in forms if form[0] == "segment"),
-        tuple(_function(form, False) for form in forms if form[0] == "func"),
-        next(_function(form, True) for form in forms if form[0] == "main"),
+        tuple(_function(form, False, of.behind) for form, of in zip(helpers, lives.helpers, strict=True)),
+        next(_function(form, True, lives.main.behind) for form in forms if form[0] == "main"),
     )
 
 
@@ -92,7 +96,7 @@ def _table(form: Form) -> PrivateTable:
     return PrivateTable(name.removeprefix(NON_NULL_PREFIX), name.startswith(NON_NULL_PREFIX), minimum, maximum, value)
 
 
-def _function(form: Form, is_main: bool) -> Function:
+def _function(form: Form, is_main: bool, behind: dict[int, frozenset[int]]) -> Function:
     heads = {"far", "param", "result", "local"}
     declared = {name: [word for part in form[1:] if part[0] == name for word in part[1:]] for name in heads}
     parts = tuple(part for part in form[1:] if part[0] not in heads)
@@ -102,5 +106,5 @@ def _function(form: Form, is_main: bool) -> Function:
     strict = frozenset(at for at, name in enumerate(names) if name.startswith(NON_NULL_PREFIX))
     strict_result = any(name.startswith(NON_NULL_PREFIX) for name in declared["result"])
     if is_main or declared["result"]:
-        return Function(variables, parts[:-1], parts[-1], far, strict, strict_result)
-    return Function(variables, parts, None, far, strict)
+        return Function(variables, parts[:-1], parts[-1], behind, far, strict, strict_result)
+    return Function(variables, parts, None, behind, far, strict)
