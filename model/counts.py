@@ -83,11 +83,12 @@ class Exact:
             ref.count += 1
             self.listed[ref] = None
 
-    def born(self, obj: Obj) -> None:
-        """Wasm made an object: its first count is the list's, and its cells hold what is in them."""
+    def born(self, obj: Obj, listed: bool = True) -> None:
+        """An object was made: its first count is the list's, or a root's, and its cells hold what is in them."""
         if self.counting:
             obj.count = 1
-            self.listed[obj] = None
+            if listed:
+                self.listed[obj] = None
             for child in obj.children():
                 child.count += 1
 

@@ -12,14 +12,14 @@ from itertools import chain
 from typing import Final
 
 from twinheap.model.body import Tree, forms
-from twinheap.model.body_env import Active, Env, Global, PrivateTable
+from twinheap.model.body_env import Active, Env, Global, PrivateTable, Segment
 from twinheap.model.body_live import Live, Lives
 from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
 from twinheap.model.body_types import type_of
 from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.objects import type_of as object_type
-from twinheap.model.run_heap import Heap, Thrown, Trap
+from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
 from twinheap.model.run_limits import BULK
 from twinheap.model.world import Lost
 
@@ -112,44 +112,63 @@ class Machine:
             self.own = found
             return
         self.instance.bodies[body] = self.own
+        self.heap.constant = True
         try:
-            for each in self.env.globals:
-                self._own_global(each)
-            for declared in self.env.tables:
-                self._own_table(declared)
-            for segment in self.env.segments:
-                state = SegmentState([])
-                self.own.segments.append(state)
-                self.heap.pretending = self.heap.w.profile.segments_late
-                for item in segment.items:
-                    state.refs.append(self.value(item))
-                    self.heap.store.hold(state.refs[-1])
-                self.heap.pretending = False
-                if self.heap.w.profile.segments_late and any(type(ref) is Obj for ref in state.refs):
-                    self.heap.store.unmade = True
-            for active in self.env.active:
-                self._write(active)
-        except Trap:
+            with self.heap.rooting(()):
+                for each in self.env.globals:
+                    self._own_global(each)
+            with self.heap.rooting(()):
+                for declared in self.env.tables:
+                    self._own_table(declared)
+                for segment in self.env.segments:
+                    with self.heap.rooting(()):
+                        self._own_segment(segment)
+                for active in self.env.active:
+                    with self.heap.rooting(()):
+                        self._write(active)
+        except (Trap, OutOfMemory):
             self._abandon(body)
             raise
+        finally:
+            self.heap.constant = False
         self.unsure = bool(self.heap.candidates)
 
     def _own_global(self, declared: Global) -> None:
         ref = self.value(declared.value)
         self.own.globals.append(Cell(self.heap.store, 0, declared.mutable, ref))
-        self.heap.store.hold(ref)
+        self.heap.store.write(None, ref)
 
     def _own_table(self, declared: PrivateTable) -> None:
         ref = self.value(declared.value)
         self.own.tables.append(Table(self.heap.store, 0, declared.maximum, [ref] * declared.minimum))
         for _ in range(declared.minimum):
-            self.heap.store.hold(ref)
+            self.heap.store.write(None, ref)
+
+    def _own_segment(self, segment: Segment) -> None:
+        """What a passive segment holds, or will hold once it is used: then only the model does until then (K5)."""
+        late = self.heap.w.profile.segments_late
+        state = SegmentState([])
+        self.own.segments.append(state)
+        self.heap.pretending = late
+        for item in segment.items:
+            ref = self.value(item)
+            state.refs.append(ref)
+            if late:
+                self.heap.store.hold(ref)
+            else:
+                self.heap.store.write(None, ref)
+        self.heap.pretending = False
+        if late and any(type(ref) is Obj for ref in state.refs):
+            self.heap.store.unmade = True
 
     def _write(self, active: Active) -> None:
-        """Items are made and written one by one, or all are made first: which, shows only out of memory."""
+        """Items are made and written one by one, or all are made first: which, shows only out of memory.
+
+        In exact mode one by one, and none if they do not fit, as 42.0.2 does it.
+        """
         table = self.instance.tables[active.table]
         if active.index + len(active.items) > len(table.refs):
-            for item in active.items:
+            for item in () if self.heap.store.counts else active.items:
                 self.value(item)
             raise Trap("table_oob")
         for at, item in enumerate(active.items, active.index):

@@ -40,6 +40,7 @@ def rehearse(w: World, op: Op) -> None:
         held = w.slots[slot]
         store = held if isinstance(held, Store) else getattr(held, "store", None)
         if isinstance(store, Store):
+            store.forget_exactness()  # a trace would have to agree to moments
             store.collected()
     if OPS[op[0]].name in RUNS:
         _run(w, op)

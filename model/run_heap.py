@@ -85,6 +85,7 @@ class Heap:
         self.marked = 0  # exact mode: how many finalizations the trace has told
         self.before: tuple[list[int], list[tuple[int, int]]] = [], []  # exact mode: what came before the callback
         self.pretending = False  # what is allocated is only made when it is used (K5)
+        self.constant = False  # a constant expression is evaluated: by the runtime, which has roots for all (2.2)
         self.store.runs.append(self.needed)
         if self.store.counts:
             self.store.counts.frames.append(self.roots)
@@ -135,13 +136,17 @@ class Heap:
             yield lambda _ref: None
             return
         self.store.enter()
-        for ref in refs:
-            self.store.root(ref)
-        yield lambda ref: None if ref is None else self._rooted(ref)
-        self.store.exit()
+        try:
+            for ref in refs:
+                self.store.root(ref)
+            yield lambda ref: None if ref is None else self._root(ref)
+        finally:
+            self.store.exit()
 
-    def _rooted(self, ref: Ref) -> None:
-        self.store.root(ref)
+    def _root(self, ref: Stored, counted: bool = False) -> None:
+        """Exact mode: a root in the current scope."""
+        if self.store.counts and not self.pretending and ref is not None:
+            self.store.root(ref, counted)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
@@ -242,16 +247,21 @@ class Heap:
         obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
+        by_host = by_host or self.constant
         self.making = () if by_host else cells
         self._may_fail(obj, by_host)
         self.making = ()
-        if self.store.counts:
-            self.store.counts.born(obj)
+        if self.store.counts and not self.pretending:
+            self.store.counts.born(obj, listed=not self.constant)
         self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
         self.store.add(obj)
         made = self.store.wasm_made
         self.store.wasm_made = Load(made.objects + 1, made.bytes + self.store.block(obj))
-        self.read(obj)
+        if self.constant:
+            self.store.read_barrier(obj, counted=False)
+            self._root(obj, counted=True)
+        else:
+            self.read(obj)
         self.loose[obj.value] = obj
         return obj
 
@@ -310,7 +320,9 @@ class Heap:
     def read(self, ref: Stored, storage: str = "exn") -> None:
         """A Wasm read barrier: the reference is listed, without taint (1.6). `storage`: the type of the slot."""
         self._count(ref, storage)
-        self.store.read_barrier(ref)
+        self.store.read_barrier(ref, counted=not self.constant)
+        if self.constant:
+            self._root(ref)
 
     def _count(self, ref: Stored, storage: str) -> None:
         """K24: where compiled code takes an i31 for an object, it counts in whatever lies at that index."""
@@ -396,6 +408,8 @@ class Heap:
         refs, segment.refs = segment.refs, []
         for ref in refs:
             self.store.let_go(ref)
+            if self.store.counts and not self.w.profile.segments_late:
+                self.store.counts.dec(ref)
         self._change(bool(refs), lambda: self._refill(segment, refs))
 
     def _refill(self, segment: SegmentState, refs: list[Ref]) -> None:

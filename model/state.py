@@ -379,14 +379,17 @@ class Store:
         if self.counts:
             self.counts.expose(ref)
 
-    def read_barrier(self, ref: Stored) -> None:
-        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already."""
+    def read_barrier(self, ref: Stored, counted: bool = True) -> None:
+        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already.
+
+        `counted`: exact counts know of it, too.
+        """
         if type(ref) is Obj and ref.lost:
             self._hurt(ref)
         if type(ref) is Obj and not ref.listed:
             ref.listed = True
             self.listed.append(ref)
-        if self.counts:
+        if counted and self.counts:
             self.counts.read(ref)
 
     def hold_raw(self, ref: Ref) -> None:

@@ -65,8 +65,11 @@ class Objects(Slots):
             self.heap.write_ref(self.heap.words, (ref + offset) >> 2, value)
 
     def adopted(self, ref: int) -> int:
-        """A new object, whose one count is the list's."""
-        self.heap.adopt(ref)
+        """A new object, whose one count is the list's; that of a constant expression is a root's."""
+        if self.constant:
+            self.store.roots.push(ref)
+        else:
+            self.heap.adopt(ref)
         return ref
 
     # --- structs
