@@ -12,7 +12,7 @@ from typing import Final
 
 from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
-from twinheap.model.body_live import lives_of
+from twinheap.model.body_live import CALLS, lives_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.contents import Instance
 from twinheap.model.predictable import predictable
@@ -34,11 +34,12 @@ _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
 class _Frame:
     """What is known of a frame beside its values."""
 
-    __slots__ = ("looped", "operands", "reads", "tries", "variables")
+    __slots__ = ("bare", "looped", "operands", "reads", "tries", "variables")
 
     def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
         self.variables = variables
         self.operands = operands
+        self.bare: set[int] = set()  # the operands that no stack map shows (K3, K4)
         self.tries = 0  # how many `try` it is in
         self.looped: int | None = None  # how many collections there had been when its outermost loop began
         self.reads: dict[int, int] = {}  # and when it read a constant first
@@ -50,7 +51,8 @@ class Watched(Machine):
     def __init__(self, env: Env, instance: Instance, heap: Heap) -> None:
         super().__init__(env, instance, heap)
         self.store = heap.store
-        self.waiting: list[tuple[Collection[str], Obj]] = []  # operands that stack maps lack, with the defects
+        self.waiting: list[tuple[Collection[str], Obj, bool]] = []
+        """Operands that stack maps may lack, with the defects, and whether they certainly do."""
         self.unlisted: dict[int, tuple[frozenset[str], bool]] = {}
         """What a collection passed by that no stack map showed: why, and whether nothing held it then."""
         self.collections = 0
@@ -65,21 +67,36 @@ class Watched(Machine):
     def collected(self) -> None:
         """A collection may run: what no stack map shows is let go by the list of what frames know."""
         self.collections += 1
-        for names, obj in self.waiting:
-            self._unlist(obj, names)
+        for names, obj, certain in self.waiting:
+            self._unlist(obj, names, certain)
         for frame in self.under:
             lost = (*frame.operands, *frame.variables) if frame.tries else frame.variables if self.merging else ()
             for held in lost:
                 if type(held) is Obj:
-                    self._unlist(held, [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])])
+                    names = [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])]
+                    self._unlist(held, names, not self.merging)
 
-    def _unlist(self, obj: Obj, names: Collection[str]) -> None:
-        """The object lives as long as it has a holder; the arguments' are those of the call, which lasts."""
+    def needed(self) -> list[Stored]:
+        """As `Machine.needed`, without what no stack map shows: a call inside a `try` has none at all (K28)."""
+        if not self.live or not self.under:
+            return super().needed()
+        frame = self.under[-1]
+        if frame.tries and "K28" in self.store.profile.defects and self.at[0] in CALLS - {"throw"}:
+            return []
+        places = self.live.behind[id(self.at)]
+        first, held = len(self.variables), [*self.variables, *self.operands]
+        return [held[place] for place in places if place < len(held) and place - first not in frame.bare]
+
+    def _unlist(self, obj: Obj, names: Collection[str], certain: bool) -> None:
+        """The object lives as long as it has a holder; the arguments' are those of the call, which lasts.
+
+        `certain`: it is gone from the list for sure, unless something else shows it.
+        """
         if obj not in self.heap.args:
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
             self.unlisted[obj.value] = before.union(names), lost or not obj.held
-        if names:
-            self.store.forget_exactness()  # it leaves the list, when and for how long depends on what else shows it
+        if not certain:
+            self.store.forget_exactness()
 
     def _used(self, obj: Obj) -> None:
         """A frame uses an object that it may have lost."""
@@ -135,14 +152,21 @@ class Watched(Machine):
         """The values of a form's parts; those that no stack map would hold wait under watch."""
         mark = len(self.operands)
         late = overtaken(tree)
+        bare = self.under[-1].bare if self.under else set()
         for at, part in enumerate(tree[start:], start):
             value = given(self.value(part), at - start in strict)  # type: ignore[arg-type]
             self.operands.append(value)
             if type(value) is Obj:
+                lacks = _is_bare(part) and bool(unmapped(part) & self.store.profile.defects)  # type: ignore[arg-type]
+                if lacks:
+                    bare.add(len(self.operands) - 1)
                 names = unmapped(part) | (late.get(at) or frozenset())
                 if names:
-                    self.waiting.append((names, value))
+                    self.waiting.append((names, value, lacks and at not in late))
         values = self.operands[mark:]
+        shown = {value for at, value in enumerate(values, mark) if at not in bare}
+        self.heap.unshown = {value for value in values if type(value) is Obj and value not in shown}
+        bare.difference_update(range(mark, len(self.operands)))
         del self.operands[mark:]
         self.at = tree
         if tree[0] in BULK:
@@ -216,6 +240,16 @@ class Watched(Machine):
         """`array.fill` writes as many elements as there are before the first one (K26)."""
         if index != count:
             self.store.harm("K26")
+
+
+_BARE: Final = frozenset({"select", "array.new_elem", "array.new_data"})
+
+
+def _is_bare(form: Tree) -> bool:
+    """Whether a form gives just the value that the compiler forgot to mark as a reference (K3, K4)."""
+    while form[0] in ("to_any", "to_extern"):
+        form = form[1]  # type: ignore[assignment]
+    return form[0] in _BARE
 
 
 def _defined(form: Tree) -> list[int]:

@@ -151,8 +151,6 @@ def performed(
     store = instance.store
     w.acting = store
     w.collects(store)
-    if obs.outcome in STOPPED:
-        store.forget_exactness()  # code that makes or fills many elements may be stopped inside, which shows nowhere
     args = None if _is_stale(w, obs, handles) else _arguments(w, obs, handles)
     if not store.runs:
         store.fresh.clear()

@@ -81,6 +81,7 @@ class Heap:
         self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
         self.making: Sequence[Stored] = ()  # exact mode: what compiled code writes into what it allocates
+        self.unshown: set[Obj] = set()  # exact mode: of the last operands, those that no stack map shows
         self.frame_refs: Callable[[], list[Stored]] = list  # exact mode: what frames need, and nothing else
         self.marked = 0  # exact mode: how many finalizations the trace has told
         self.before: tuple[list[int], list[tuple[int, int]]] = [], []  # exact mode: what came before the callback
@@ -248,7 +249,7 @@ class Heap:
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
         by_host = by_host or self.constant
-        self.making = () if by_host else cells
+        self.making = () if by_host else [cell for cell in cells if cell not in self.unshown]
         self._may_fail(obj, by_host)
         self.making = ()
         if self.store.counts and not self.pretending:

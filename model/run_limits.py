@@ -73,6 +73,8 @@ class RunLimits:
 
     def bulk(self, tree: Tree) -> None:
         """A form that may have been stopped inside begins: its operands are there."""
+        if self._here:
+            self.store.forget_exactness()  # whether it is stopped in here, nothing tells
         makes = str(tree[0]).startswith("array.new") and OBJECT_TYPES[str(tree[1])].fields[0].is_reference
         self._half_made = self._half_made or makes
         if not self._doubted:
