@@ -107,11 +107,11 @@ class Watched(Machine):
 
     # --- evaluation
 
-    def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
-        """As `Machine.call`, with a frame beside its values."""
+    def perform(self, helper: int | None, args: tuple[Stored, ...], waiting: list[Stored]) -> Stored:
+        """As `Machine.perform`, with a frame beside its values."""
         self.under.append(_Frame([], []))
         try:
-            return super().call(helper, args)
+            return super().perform(helper, args, waiting)
         finally:
             self.under.pop()
 

@@ -202,8 +202,11 @@ class Machine:
 
     def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
         """Runs a helper or `main`, and those that it calls in its place."""
+        return self.perform(helper, args, self.needed() if self.live else [])
+
+    def perform(self, helper: int | None, args: tuple[Stored, ...], waiting: list[Stored]) -> Stored:
+        """As `call`. `waiting`: exact mode: what its caller needs behind it."""
         live = self.live
-        waiting = self.needed() if live else []
         while True:
             function = self.env.main if helper is None else self.env.functions[helper]
             before = self.variables, self.operands, self.scope, self.instance, self.strict

@@ -18,7 +18,7 @@ def running(*codes, gc=True):
 
 KEPT = "(main (local extern) (set 4 (new)) (gc) (see (get 4)) (null extern))"
 
-m22 = running("(main (local extern) (drop (new)) (set 4 (new)) (gc) (null extern))")
+m22 = running("(main (local extern) (drop (new)) (set 4 (new)) (gc) (see (get 4)) (null extern))")
 m23 = running(KEPT)
 m24 = running(KEPT)
 w01 = running("(main (local extern) (set 4 (new)) (see (get 4)) (see (get 4)) (null extern))")
