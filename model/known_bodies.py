@@ -11,7 +11,7 @@ from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, REFERENCES
 from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes
 from twinheap.model.observation import DEAD
-from twinheap.model.ops import OPS, Op
+from twinheap.model.ops import END, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
@@ -146,8 +146,10 @@ def _number(name: str) -> int:
 
 
 def _stores(w: World, op: Op) -> list[Store]:
-    """The stores that an op touches."""
-    touched = (w.slots[slot] for _, slot in slots_of(op))
+    """The stores that an op touches: by its slots, or as the end of a scope."""
+    touched: list[object] = [w.slots[slot] for _, slot in slots_of(op)]
+    if op[0] == END and w.brackets:
+        touched.append(w.brackets[-1])
     found = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
     return [store for store in found if isinstance(store, Store)]
 
