@@ -208,6 +208,9 @@ _WASM: Final = (
     _own("w30", DRC, "active segments count nothing", "run {}, gc, run {test struct t[0]}: 0"),
     _own("w31", FREEING, "a selected operand is no root (K3)", "run {v, w = select(new, null, 1), {gc}, see v}: gone"),
     _own("w32", FREEING, "an array from a segment is no root (K4)", "run {v, w = array.new_data, {gc}, v.length}"),
+    _own("w33", DRC, "global.set releases late", "run {g=new, g=null, note}: n:0 before f:0"),
+    _own("w34", FREEING, "a frame holds its first argument to its end", "run {call f(new)}, f(v)={gc, note}: n:0 before f:0"),
+    _own("w35", DRC, "Wasm collects before each allocation", "run {drop new, struct(), note}: f:0 before n:0"),
 )
 
 MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS, *_WASM)}

@@ -147,3 +147,6 @@ def waiting(type_, operand, look):
 
 w31 = waiting("extern", "(select (new) (null extern) (i32 1))", "(see (get 4))")
 w32 = waiting("bytes", "(array.new_data bytes (i32 0) (i32 9))", "(note (array.get bytes (get 4) (i32 8)))")
+w33 = running("(main (global.set 0 (new)) (gc) (global.set 0 (null extern)) (note (i32 0)) (null extern))")
+w34 = running("(func (param extern) (gc) (note (i32 0))) (main (call 0 (new)) (null extern))")
+w35 = running("(main (drop (new)) (drop (struct.new_default box)) (note (i32 0)) (null extern))")
