@@ -116,7 +116,7 @@ class World:
             code = "TH107"
         elif outcome == OK and got == UNROOTED:
             code = "TH108"
-        elif got == "err:oom":
+        elif got == "err:oom" and outcome != UNROOTED:  # else a stale handle was taken for a live one first
             code = "TH301"
         else:
             code = "TH106"
