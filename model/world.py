@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from twinheap.model.bounds import Load
 from twinheap.model.codes import Verdict
 from twinheap.model.contents import EMPTY, Callback, Content
 from twinheap.model.entities import Obj, Ref
@@ -30,13 +31,17 @@ _HANDLE_CLASS: Final = {LifoHandle: "lifo", OwnedRoot: "owned", CastHandle: "cas
 
 
 class Broken(Exception):
-    """A rule is broken and judging cannot go on: `code`, what was allowed, the object that it is about."""
+    """A rule is broken and judging cannot go on: `code`, what was allowed, the object that it is about.
 
-    def __init__(self, code: str, allowed: str, obj: Obj | None = None) -> None:
+    `live`: what was alive beside an object that should have fitted, if not just what is alive now.
+    """
+
+    def __init__(self, code: str, allowed: str, obj: Obj | None = None, live: Load | None = None) -> None:
         super().__init__(code, allowed)
         self.code = code
         self.allowed = allowed
         self.obj = obj
+        self.live = live
 
 
 class Lost(Exception):
