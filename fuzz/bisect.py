@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
-from twinheap.fuzz.replay import Replayed
+from twinheap.fuzz.replay import AGAINST, Replayed, Stored
+from twinheap.fuzz.store import FindingStore, write_atomically
+from twinheap.model.text import dumps
+from twinheap.targets import registry
+
+HEADER: Final = "bisected"
+"""The header line of a program that says what bisection gave."""
+
+RELEASES_OF: Final = ("capi", "rust")
+"""The targets that have releases; what failed on another one is bisected on the first."""
 
 
 class Bisected(msgspec.Struct, frozen=True):
-    """What bisection gave. `releases`: those tried, each "bad", "good" or "n/a" (it could not be replayed there).
+    """What bisection gave.
 
+    `releases`: those tried, each "bad", "good" or "n/a": it could not be replayed, or shows another known defect there.
     `first_bad`: the oldest bad release, None if none is.
     `first_good`: the first good release after the last bad one, None if the newest is bad or none is.
     """
@@ -19,6 +30,61 @@ class Bisected(msgspec.Struct, frozen=True):
     releases: dict[str, str]
     first_bad: str | None
     first_good: str | None
+
+
+def something_else(replayed: Replayed) -> str | None:
+    """The known defect that a program shows instead of the one that it is stored for, in which it may be hidden."""
+    verdict, meta = replayed.verdict, replayed.stored.meta
+    if verdict is None or verdict.known is None or "known" not in meta:
+        return None
+    return verdict.known if verdict.known != meta["known"] and verdict.code != meta.get("code") else None
+
+
+class Family(msgspec.Struct, frozen=True):
+    """The releases of one target: `kind` is its name, `given` its options, with their commas."""
+
+    kind: str
+    given: str
+
+    @property
+    def name(self) -> str:
+        """The target without a release."""
+        return self.kind + self.given
+
+    def at(self, release: str) -> str:
+        """The target's name at a release."""
+        return f"{self.kind}@{release}{self.given}"
+
+    def releases(self, spec: str) -> list[str]:
+        """The releases that "all" or a range means, oldest first. Raises TargetError."""
+        return registry.releases(self.kind, spec)
+
+
+def family_of(targets: Sequence[str]) -> Family:
+    """The family that the first of `targets` belongs to which has releases; else all of the C API's.
+
+    >>> family_of(["heap", "rust@48.0.2,collector=copying"]).at("45.0.0")
+    'rust@45.0.0,collector=copying'
+    """
+    for target in targets:
+        head, _, given = target.split(AGAINST)[-1].partition(",")
+        kind = head.partition("@")[0]
+        if kind in RELEASES_OF:
+            kept = [part for part in given.split(",") if part and part.partition("=")[0] not in registry.OWN_BUILD]
+            return Family(kind, "".join(f",{part}" for part in kept))
+    return Family(RELEASES_OF[0], "")
+
+
+def keep(stored: Stored, family: str, result: Bisected) -> None:
+    """Stores a result in the program's header, and in the record of the finding if it is one. Raises StoreError.
+
+    The records of a corpus are left alone: their ranges were measured and written down.
+    """
+    if stored.is_record:
+        return
+    line = f"{family}: first bad {result.first_bad or 'none'}, first good {result.first_good or 'none'}"
+    write_atomically(stored.path, dumps(stored.program, {**stored.meta, HEADER: line}).encode())
+    FindingStore(stored.path.parent).note_bisected(stored.path.name, result.releases, line)
 
 
 def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everything: bool) -> Bisected:
@@ -31,8 +97,9 @@ def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everythin
     def state(at: int) -> str:
         release = releases[at]
         if release not in states:
-            status = replay(release).status
-            states[release] = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[status]
+            replayed = replay(release)
+            state = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[replayed.status]
+            states[release] = "n/a" if something_else(replayed) else state
         return states[release]
 
     if everything:

@@ -7,6 +7,7 @@ wrapped in `(then ... E)` with a collection in it, so that the reference waits o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 from twinheap.fuzz.bodies_frame import (
@@ -67,13 +68,19 @@ def exact(m: Maker, type_: str, depth: int = DEPTH) -> Tree:
     """An expression whose static type is `type_`."""
     if depth <= 0 or m.left <= 0:
         return leaf(m, type_)
-    ways = [(weight, make) for class_, feature, weight, make in WAYS if m.has(feature) and _is_in(type_, class_)]
+    ways = [(weight, make) for feature, weight, make in _ways(type_) if m.has(feature)]
     for _ in range(TRIES):
         made = m.weighted(ways)(m, type_, depth - 1)
         if made is not None:
             m.left -= 1
             return made
     return leaf(m, type_)
+
+
+@cache
+def _ways(type_: str) -> list[tuple[str, float, Way]]:
+    """The ways to make a value of a type, whatever a body is about. `WAYS` is complete once it is asked for."""
+    return [(feature, weight, make) for class_, feature, weight, make in WAYS if _is_in(type_, class_)]
 
 
 def leaf(m: Maker, type_: str) -> Tree:

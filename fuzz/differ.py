@@ -98,15 +98,24 @@ class Differ:
         self.runner.close()
 
 
-def verdicts_on(program: Program, ran: Ran, profile: Profile, behaviour: set[Behaviour] | None = None) -> list[Verdict]:
-    """The verdicts on what became of one program, the ways to end that the judge cannot see included."""
+def verdicts_on(
+    program: Program,
+    ran: Ran,
+    profile: Profile,
+    behaviour: set[Behaviour] | None = None,
+    cases: dict[int, str] | None = None,
+) -> list[Verdict]:
+    """The verdicts on what became of one program, the ways to end that the judge cannot see included.
+
+    `behaviour` and `cases` are filled as `judge` does.
+    """
     if ran.ended is None:
-        return judge(program, ran.observations, profile, behaviour)
+        return judge(program, ran.observations, profile, behaviour, cases)
     if ran.ended == "protocol":
         return [Verdict(PROTOCOL_CODE, max(ran.op, 0), "what docs/wire.md says", ran.detail)]
     if ran.op < 0 or ran.op != len(ran.observations) - 1:  # what the ops before the end did is not known
         return [Verdict(_ENDS[ran.ended], max(ran.op, 0), "no panic, death or hang", ran.detail)]
-    verdicts = judge(program, ran.observations, profile, behaviour)
+    verdicts = judge(program, ran.observations, profile, behaviour, cases)
     if ran.ended != "memory":
         return verdicts
     return [*(v for v in verdicts if v.known), Verdict(MEMORY_CODE, ran.op, "bounded resident memory", ran.detail)]

@@ -15,6 +15,7 @@ import msgspec
 from twinheap.fuzz.budget import TRIAGE_GRACE, Budget, Schedule
 from twinheap.fuzz.events import Ended, FindingMade, Listener, Progress, Started, Summary, Warned
 from twinheap.fuzz.generate import generate
+from twinheap.fuzz.interruption import undisturbed
 from twinheap.fuzz.messages import BlockDone, BlockJob, Setup, Suspect, TriageDone, TriageJob
 from twinheap.fuzz.oracle import Opener
 from twinheap.fuzz.pool import LocalPool, Pool, ProcessPool
@@ -68,6 +69,7 @@ class Engine:
         self._store = FindingStore(run.folder) if run.folder is not None else None
         self._hellos: dict[str, Hello] = {}
         self._statistics = Statistics()
+        self._budget = Budget(run.programs, run.seconds)  # begins anew when the targets have started
         self._schedule = Schedule()
         self._waiting = Waiting(run.workers)
         self._early: dict[int, BlockDone] = {}  # done before the blocks before them
@@ -83,26 +85,33 @@ class Engine:
     def run(self) -> Summary:
         """Runs to the end of the budget, or to Ctrl-C. Raises TargetError, ExecutorError or WorkerError.
 
-        Whatever it raises, findings made before are stored.
+        Whatever it raises, findings made before are stored. Ctrl-C ends it with a summary whenever it comes, also while
+        targets are being started.
         """
+        interrupted = False
+        try:
+            self._start_and_work()
+        except KeyboardInterrupt:
+            interrupted = True
+        with undisturbed():  # whoever presses Ctrl-C twice still gets what was found
+            summary = self._summary()
+            self._tell(Ended(summary, interrupted))
+        return summary
+
+    def _start_and_work(self) -> None:
         run = self.run_of
         self._greet()
         self._tell(Started(self.setup.seed, self.setup.profile, self._hellos, run.workers, run.programs, run.seconds))
         self._budget = Budget(run.programs, run.seconds)
         pool: Pool = LocalPool(self.setup, self._open) if run.workers == 0 else ProcessPool(self.setup, run.workers)
-        interrupted = False
         try:
             self._work(pool)
-        except KeyboardInterrupt:
-            interrupted = True
         finally:
-            try:
-                self._keep_unshrunk()
-            finally:
-                pool.close()
-        summary = self._summary()
-        self._tell(Ended(summary, interrupted))
-        return summary
+            with undisturbed():
+                try:
+                    self._keep_unshrunk()
+                finally:
+                    pool.close()
 
     def _greet(self) -> None:
         """Starts each target once, so that what cannot be started is known before anything runs."""

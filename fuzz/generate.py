@@ -18,6 +18,7 @@ from twinheap.fuzz.motif_table import Motif, Registered
 from twinheap.fuzz.motifs import MOTIFS
 from twinheap.fuzz.motifs_corners import CORNERS
 from twinheap.fuzz.motifs_holding import HOLDING
+from twinheap.fuzz.motifs_lifetimes import LIFETIMES
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
     FULL,
@@ -51,7 +52,7 @@ SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
 TIGHT_LIMITS: Final = (0, PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 2 * PAGE, 3 * PAGE)
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 
-USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS, *OBJECT_CORNERS, *TYPED)
+USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS, *OBJECT_CORNERS, *TYPED, *LIFETIMES)
 Menu = tuple[Motif, ...]
 
 

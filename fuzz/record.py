@@ -28,7 +28,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     greets. `twinheap`: the version that found it. `seed`, `number`, `profile`: the program that failed. `op`: the line
     at which it fails. `ops`, `original_ops`: lines of the shrunk and of the original program. `seconds`: from the start
     of the run. `time`: UTC. `others`: what the other targets of the run do: "agrees", "fails" or "differs".
-    `exhausted`: a budget ended shrinking. `program`, `original`, `before`: file names beside the record.
+    `exhausted`: a budget ended shrinking. `bisected`, `releases`: what bisection gave, in words and by release, once it
+    was done. `program`, `original`, `before`: file names beside the record.
     """
 
     version: int = RECORD_VERSION
@@ -59,6 +60,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     program: str = ""
     original: str = ""
     before: tuple[str, ...] = ()
+    bisected: str = ""
+    releases: dict[str, str] = {}
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -54,8 +54,20 @@ class FindingStore:
         if old is not None and old.ops <= found.finding.ops:
             return old, False
         finding = self._programs(found)
-        self._write(record, msgspec.json.format(msgspec.json.encode(finding), indent=2) + b"\n")
+        self._write_record(record, finding)
         return finding, old is None
+
+    def note_bisected(self, program: str, releases: dict[str, str], line: str) -> None:
+        """Adds what bisection gave to the record of the finding whose shrunk program this is, if there is one.
+
+        Raises StoreError if it cannot be written.
+        """
+        for path, finding in self:
+            if isinstance(finding, Finding) and finding.program == program:
+                self._write_record(path, msgspec.structs.replace(finding, bisected=line, releases=releases))
+
+    def _write_record(self, path: Path, finding: Finding) -> None:
+        self._write(path, msgspec.json.format(msgspec.json.encode(finding), indent=2) + b"\n")
 
     def _programs(self, found: Found) -> Finding:
         finding = found.finding

@@ -9,7 +9,8 @@ from twinheap.model.ops import CALLS, CODE, END, EXTERN, INT_KINDS, NULL, OPS, O
 
 # Brackets, stores and the op that ends a program are structure, which motifs take care of. Fills are expensive.
 _STRUCTURE: Final = ("scope", "store_new", "store_new_in", "store_drop", "store_drop_race", "wrong_store")
-LEFT_OUT: Final = frozenset({END, *CALLS, *(CODE[name] for name in _STRUCTURE)})
+_EXPENSIVE: Final = ("modules_drop",)  # all is compiled anew
+LEFT_OUT: Final = frozenset({END, *CALLS, *(CODE[name] for name in (*_STRUCTURE, *_EXPENSIVE))})
 SMALL_FILL: Final = 20  # objects
 UNIFORM_OPS: Final = tuple(spec for spec in OPS if spec.code not in LEFT_OUT)
 _PENDING: Final = frozenset({CODE["new_async"], CODE["gc_async"]})
@@ -73,3 +74,4 @@ def _keep(g: Draft, spec: OpSpec, made: tuple[int, ...]) -> None:
         if kind in pools:
             pools[kind].append(slot)
     place.owned = [slot for slot in place.owned if g.builder.slots[slot].alive]
+    place.instances = [slot for slot in place.instances if g.builder.slots[slot].alive]

@@ -26,7 +26,7 @@ MAX_DEPTH: Final = 60
 
 CACHED: Final = 4096  # bodies whose trees are kept: a batch asks for each several times
 
-_TOKEN: Final = re.compile(r"\s*(?:([()])|([^\s()]+))")
+_TOKEN: Final = re.compile(r"[()]|[^\s()]+")
 _EXCEPTIONS: Final = frozenset({"throw", "throw_ref", "try", "exn"})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.]*")
 
@@ -45,26 +45,24 @@ def parse(text: str) -> Tree:
     if len(text) > MAX_TEXT:
         raise BodyError(f"a body of {len(text)} characters, and the limit is {MAX_TEXT}")
     open_forms: list[list[str | int | Tree]] = [[]]
-    at = 0
-    while match := _TOKEN.match(text, at):
-        at = match.end()
-        bracket, word = match.groups()
-        if bracket == "(":
+    for word in _TOKEN.findall(text):
+        if word == "(":
             open_forms.append([])
             if len(open_forms) > MAX_DEPTH:
                 raise BodyError(f"forms nested deeper than {MAX_DEPTH}")
-        elif bracket == ")":
+        elif word == ")":
             form = tuple(open_forms.pop())
             if not open_forms or not form or not isinstance(form[0], str):
                 raise BodyError("a form must be ( NAME PART ... ), and brackets must match")
             open_forms[-1].append(form)
         else:
             open_forms[-1].append(_atom(word))
-    if text[at:].strip() or len(open_forms) != 1 or len(open_forms[0]) != 1 or not isinstance(open_forms[0][0], tuple):
+    if len(open_forms) != 1 or len(open_forms[0]) != 1 or not isinstance(open_forms[0][0], tuple):
         raise BodyError("a body must be one form, ( body ... ), and brackets must match")
     return open_forms[0][0]
 
 
+@lru_cache(maxsize=CACHED)  # the same few names and numbers all the time
 def _atom(word: str) -> str | int:
     if word.lstrip("-").isdecimal():
         return int(word)
@@ -84,10 +82,11 @@ def dumps(tree: Tree) -> str:
 
 def forms(tree: Tree) -> Iterator[Tree]:
     """Every form in a tree, itself included, in order."""
-    yield tree
-    for part in tree:
-        if isinstance(part, tuple):
-            yield from forms(part)
+    pending = [tree]
+    while pending:
+        form = pending.pop()
+        yield form
+        pending += [part for part in form[::-1] if isinstance(part, tuple)]
 
 
 @lru_cache(maxsize=CACHED)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, NoReturn
 
 import msgspec
+from msgspec.structs import replace
 
 from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
 from twinheap.model.body_forms import NON_NULL, REFERENCE_TYPES, TYPES, subtype
@@ -124,25 +125,20 @@ class Env(msgspec.Struct, frozen=True):
     active: tuple[Active, ...]
     functions: tuple[Function, ...]
     main: Function
+    scopes: tuple[Scope, ...] = ()  # of each helper, and of `main`: made once, since every run asks for them
 
     def scope(self, number: int | None = None) -> Scope:
         """What forms may name in helper `number`, or in `main`: only helpers with smaller numbers are called."""
-        function = self.main if number is None else self.functions[number]
-        variables = function.params + function.locals
-        if function.far:
-            return Scope(
-                (), self.functions[:number], variables, function.result, far=True, strict_result=function.strict_result
-            )
-        types = tuple(segment.type for segment in self.segments)
-        return Scope(
-            types,
-            self.functions[:number],
-            variables,
-            function.result,
-            self.globals,
-            tables=self.tables,
-            strict_result=function.strict_result,
-        )
+        return self.scopes[-1 if number is None else number]
+
+
+def _scope(env: Env, number: int, function: Function) -> Scope:
+    variables = function.params + function.locals
+    result, strict, helpers = function.result, function.strict_result, env.functions[:number]
+    if function.far:
+        return Scope((), helpers, variables, result, far=True, strict_result=strict)
+    types = tuple(segment.type for segment in env.segments)
+    return Scope(types, helpers, variables, result, env.globals, tables=env.tables, strict_result=strict)
 
 
 def wrong(form: object, why: str) -> NoReturn:
@@ -171,7 +167,7 @@ def declared_in(tree: Tree) -> Env:
     tables = tuple(_table(part) for part in parts if part[0] in ("table", "table64"))
     if len(tables) > MAX_TABLES:
         raise BodyError(f"a body has at most {MAX_TABLES} tables of its own")
-    return Env(
+    env = Env(
         tables,
         tuple(_global(part) for part in parts if part[0] in ("global", "const")),
         tuple(_segment(part) for part in parts if part[0] == "segment"),
@@ -179,6 +175,7 @@ def declared_in(tree: Tree) -> Env:
         tuple(_function(part, (), None) for part in parts if part[0] == "func"),
         _function(parts[-1], MAIN_PARAMS, MAIN_RESULT),
     )
+    return replace(env, scopes=tuple(_scope(env, at, each) for at, each in enumerate((*env.functions, env.main))))
 
 
 def _global(form: Tree) -> Global:

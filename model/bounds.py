@@ -48,6 +48,13 @@ class Bounds:
         self.most = max(self.most, self.top or 0)
         self.highest = max(self.highest, self.limit or 0)
 
+    @property
+    def smallest(self) -> int:
+        """Bytes that the heap has in any case once there is one; 0 where a limit may keep it from that."""
+        if self.fixed is not None:
+            return FIXED_HEAP
+        return PAGE if self.limit is None or self.limit >= PAGE else 0
+
     def must_fit(self, live: Load, size: int) -> bool:
         """Whether a request of `size` bytes fits for certain once everything dead is collected."""
         if self.limit is None:

@@ -38,6 +38,7 @@ class Obj:
     """
 
     __slots__ = (
+        "_children",
         "address",
         "as_any",
         "caught",
@@ -74,6 +75,7 @@ class Obj:
         self.type = type_
         self.cells: list[Stored] = []
         self.storages: Sequence[str] = ()
+        self._children: Sequence[Obj] | None = ()
         self.holders = 0
         self.inside = 0
         self.payload = 0
@@ -101,9 +103,25 @@ class Obj:
         """Whether it has a strong holder (4.1), a cell of a held object included."""
         return bool(self.holders or self.inside)
 
-    def children(self) -> list[Obj]:
+    def children(self) -> Sequence[Obj]:
         """The objects that its cells hold, in order, with repetitions."""
-        return [cell for cell in self.cells if type(cell) is Obj]
+        found = self._children
+        if found is None:  # looked for once after each write: arrays may be long
+            found = self._children = [cell for cell in self.cells if type(cell) is Obj]
+        return found
+
+    def fill(self, cells: list[Stored], storages: Sequence[str], references: bool) -> None:
+        """What a fresh object holds. `references`: whether any of its storage types is one of references."""
+        self.cells, self.storages = cells, storages
+        self._children = None if references else ()
+
+    def write(self, at: int, new: Stored) -> Stored:
+        """Overwrites a cell; what it held."""
+        old = self.cells[at]
+        self.cells[at] = new
+        if type(old) is Obj or type(new) is Obj:
+            self._children = None
+        return old
 
 
 Ref = None | int | Obj

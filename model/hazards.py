@@ -20,26 +20,27 @@ from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
 from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
-from twinheap.model.known_waiting import overtaken
+from twinheap.model.known_waiting import overtaken, rewritten
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
-WATCHED: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35"})
-"""The defects that are looked for; of any other it is enough that a body may meet it."""
-
 _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
 """What makes an object of operands in constant expressions."""
+
+_WRITES: Final = frozenset({"set", "tee", "set2"})
+"""What gives a variable another value."""
 
 
 class _Frame:
     """What is known of a frame beside its values."""
 
-    __slots__ = ("bare", "looped", "operands", "reads", "tries", "variables")
+    __slots__ = ("bare", "forgotten", "looped", "operands", "reads", "tries", "variables")
 
     def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
         self.variables = variables
         self.operands = operands
         self.bare: set[int] = set()  # the operands that no stack map shows (K3, K4)
+        self.forgotten: set[int] = set()  # variables whose values of now no stack map knows (K34)
         self.tries = 0  # how many `try` it is in
         self.looped: int | None = None  # how many collections there had been when its outermost loop began
         self.reads: dict[int, int] = {}  # and when it read a constant first
@@ -75,6 +76,10 @@ class Watched(Machine):
                 if type(held) is Obj:
                     names = [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])]
                     self._unlist(held, names, not self.merging)
+            for at in frame.forgotten:
+                held = frame.variables[at]
+                if type(held) is Obj:
+                    self._unlist(held, ["K34"], False)
 
     def needed(self) -> list[Stored]:
         """As `Machine.needed`, without what no stack map shows: a call inside a `try` has none at all (K28)."""
@@ -90,11 +95,13 @@ class Watched(Machine):
     def _unlist(self, obj: Obj, names: Collection[str], certain: bool) -> None:
         """The object lives as long as it has a holder; the arguments' are those of the call, which lasts.
 
-        `certain`: it is gone from the list for sure, unless something else shows it.
+        An object that moves is lost in any case: the frame has its old place. `certain`: it is gone from the list for
+        sure, unless something else shows it.
         """
-        if obj not in self.heap.args:
+        moves = self.store.profile.collector == "copying"
+        if names and (moves or obj not in self.heap.args):
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
-            self.unlisted[obj.value] = before.union(names), lost or not obj.held
+            self.unlisted[obj.value] = before.union(names), lost or moves or not obj.held
         if not certain:
             self.store.forget_exactness()
 
@@ -130,6 +137,7 @@ class Watched(Machine):
         frame = self.under[-1] if self.under else None
         if frame is not None and frame.variables is not self.variables:
             frame.variables, frame.operands = self.variables, self.operands
+            frame.forgotten = {at for at in rewritten(self.function.parts) if at < len(self.function.params)}
         name = tree[0]
         try:
             if name == "try" and frame is not None:
@@ -144,6 +152,8 @@ class Watched(Machine):
             value = super().value(tree)
         finally:
             del self.waiting[waiting:]
+        if name in _WRITES and frame is not None:
+            frame.forgotten.difference_update(_defined(tree))
         if type(value) is Obj:
             self._given(tree, value, frame)
         return value
@@ -201,6 +211,7 @@ class Watched(Machine):
                 if turn == 1 and self._shares(tree):
                     self.store.harm("K31")
                 self.heap.limits.point()
+                frame.forgotten |= rewritten(tree[2:])
                 self.block(tree[2:])
         finally:
             frame.looped = before
@@ -267,15 +278,13 @@ def _defined(form: Tree) -> list[int]:
 
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
-    watched, env, lives = may_hurt(text, heap.w.profile), env_of(text), None
+    env, lives = env_of(text), None
     if heap.store.counts and not predictable(text, heap.w.profile):
         heap.store.forget_exactness()
     if heap.store.counts:
         lives = lives_of(text)
         env = lives.env
-    for name in unsafe_in(text) - WATCHED:
-        heap.store.harm(name)
-    if not watched:
+    if not may_hurt(text, heap.w.profile):
         machine = Machine(env, instance, heap)
         machine.lives = lives
         return machine

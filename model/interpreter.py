@@ -71,7 +71,7 @@ class Machine:
         self.variables: list[Stored] = []
         self.operands: list[Stored] = []
         self.scope = env.scope()
-        self.strict: frozenset[int] = frozenset()  # variables that are never null
+        self.function = env.main  # the one on top
         self.steps = 0
         heap.on_top = lambda: [*self.variables, *self.operands]
         self.at: Tree = ()  # the form that is performed, whose operands are there
@@ -209,7 +209,7 @@ class Machine:
         live = self.live
         while True:
             function = self.env.main if helper is None else self.env.functions[helper]
-            before = self.variables, self.operands, self.scope, self.instance, self.strict
+            before = self.variables, self.operands, self.scope, self.instance, self.function
             self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
             if self.lives:
@@ -217,7 +217,7 @@ class Machine:
                 self.live = self.lives.main if helper is None else self.lives.helpers[helper]
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
-            self.strict = function.strict
+            self.function = function
             try:
                 self.heap.limits.point()
                 result: Stored = None
@@ -229,7 +229,7 @@ class Machine:
                     return given(left.value, function.strict_result)
                 helper, args = left.helper, left.args
             finally:
-                self.variables, self.operands, self.scope, self.instance, self.strict = before
+                self.variables, self.operands, self.scope, self.instance, self.function = before
                 self.heap.frames.pop()
                 self.live = live
                 if self.lives:
@@ -261,7 +261,7 @@ class Machine:
 
     def assign(self, variable: int, value: Stored) -> None:
         """Another value for a variable. Raises Trap for null where that cannot be."""
-        self.variables[variable] = given(value, variable in self.strict)
+        self.variables[variable] = given(value, variable in self.function.strict)
 
     def type_of(self, tree: Tree) -> str:
         """The type of an expression of the function on top."""

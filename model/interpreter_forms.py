@@ -187,7 +187,7 @@ def _set(m: Machine, tree: Tree) -> Stored:
 @form("set2")
 def _set2(m: Machine, tree: Tree) -> None:
     places = _number(tree), int(tree[2])  # type: ignore[arg-type]
-    one, other = m.operands_of(tree, 3, [at for at, place in enumerate(places) if place in m.strict])
+    one, other = m.operands_of(tree, 3, [at for at, place in enumerate(places) if place in m.function.strict])
     m.variables[places[1]] = other
     m.variables[places[0]] = one  # last: it may be the same variable
 

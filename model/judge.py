@@ -58,16 +58,18 @@ def judge(
     observations: Sequence[Observation],
     profile: Profile,
     behaviour: set[Behaviour] | None = None,
+    cases: dict[int, str] | None = None,
 ) -> list[Verdict]:
     """The verdicts on one program, in op order.
 
     `program` is the view that the target was asked. `observations` are aligned with `program.all_ops`; they end early
     if the process died, and the last one is then `panic:`, `dead:` or `hang`. Verdicts that a known defect explains
     carry its name in `known`, and judging goes on; it stops after the first verdict that nothing explains, since the
-    model and the target may no longer agree on the state. `behaviour` collects (op kind, outcome, state class).
+    model and the target may no longer agree on the state. `behaviour` collects (op kind, outcome, state class);
+    `cases`, with it, the state class of each op that was judged, by its index.
     """
     w = World(program, profile)
-    replay = _Replay(w, observations, behaviour)
+    replay = _Replay(w, observations, behaviour, cases)
     try:
         replay.run(0, len(observations))
     except _Over:
@@ -84,10 +86,17 @@ class _Over(Exception):
 class _Replay:
     """The loop over ops, which calls inside a run continue: a callback's ops are judged where they ran."""
 
-    def __init__(self, w: World, observations: Sequence[Observation], behaviour: set[Behaviour] | None) -> None:
+    def __init__(
+        self,
+        w: World,
+        observations: Sequence[Observation],
+        behaviour: set[Behaviour] | None,
+        cases: dict[int, str] | None,
+    ) -> None:
         self.w = w
         self.observations = w.observed = observations
         self.behaviour = behaviour
+        self.cases = cases
         w.nested = self.run
 
     def run(self, at: int, stop: int) -> None:
@@ -119,6 +128,8 @@ class _Replay:
                 raise _Over from None
             if behaviour is not None:
                 behaviour.add(lumped(_NAMES[code], outcome if not fatal else PANIC, w.case))
+                if self.cases is not None:
+                    self.cases[at] = w.case
             at = w.next
         if there < stop:  # the process ended inside a callback
             raise _Over

@@ -19,15 +19,14 @@ REFERENCE_BYTES: Final = 4
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field of a struct or exception, or the elements of an array: a storage type, and whether it can be set."""
+    """A field of a struct or exception, or the elements of an array: a storage type, and whether it can be set.
+
+    `is_reference`: whether it holds a (nullable) reference.
+    """
 
     storage: str
-    mutable: bool = True
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether it holds a (nullable) reference."""
-        return self.storage in REFERENCES
+    mutable: bool
+    is_reference: bool
 
     @property
     def bytes(self) -> int:
@@ -36,23 +35,27 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class ObjectType(msgspec.Struct, frozen=True):
-    """A struct type, the argument list of a tag, or an array type (one field: its elements). `parent`: a supertype."""
+    """A struct type, the argument list of a tag, or an array type (one field: its elements). `parent`: a supertype.
+
+    `references`: the indexes of the fields that hold references; `storages`: the storage type of each field. Both
+    follow from `fields`, and are asked for at every object that is made.
+    """
 
     name: str
     fields: tuple[Field, ...]
-    parent: str | None = None
-    final: bool = True
-
-    @property
-    def references(self) -> tuple[int, ...]:
-        """The indexes of the fields that hold references."""
-        return tuple(at for at, field in enumerate(self.fields) if field.is_reference)
+    parent: str | None
+    final: bool
+    references: tuple[int, ...]
+    storages: tuple[str, ...]
 
 
 def _type(name: str, fields: str, parent: str | None = None, final: bool = True) -> ObjectType:
     """`fields`: storage types, with `!` for those that cannot be set."""
-    made = tuple(Field(word.rstrip("!"), not word.endswith("!")) for word in fields.split())
-    return ObjectType(name, made, parent, final)
+    storages = tuple(word.rstrip("!") for word in fields.split())
+    references = tuple(at for at, storage in enumerate(storages) if storage in REFERENCES)
+    words = zip(fields.split(), storages, strict=True)
+    made = tuple(Field(storage, not word.endswith("!"), storage in REFERENCES) for word, storage in words)
+    return ObjectType(name, made, parent, final, references, storages)
 
 
 STRUCTS: Final = (
@@ -85,6 +88,11 @@ KIT_GLOBALS: Final = ("extern", "extern", "any", "any", "eq", "struct", "array")
 
 KIT_TABLES: Final = ("extern", "any")
 """The storage types of an instance's tables."""
+
+CLEAR: Final = (
+    f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
+)
+"""A body that does what `clear` does, and calls nothing."""
 
 TABLE_MINIMUM: Final = 4
 TABLE_MAXIMUM: Final = 16

@@ -9,9 +9,9 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, REFERENCES
-from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes
+from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites
 from twinheap.model.observation import DEAD
-from twinheap.model.ops import END, OPS, Op
+from twinheap.model.ops import CALLS, END, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
@@ -45,6 +45,10 @@ _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"
 _DECLARED: Final = frozenset({"segment", "active", "global", "const", "table", "table64"})
 """What is made of constant expressions."""
 
+GUESSED: Final = frozenset({"K24", "K25", "K31", "K35"})
+"""Defects that may come to nothing where they are met: what lies at an index, which blocks are neighbours and which
+variables share a slot is not known."""
+
 SMALLEST: Final = "empty"
 """The struct type whose objects are smaller than the smallest free block of K25."""
 
@@ -52,17 +56,24 @@ _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
 
 
+IN_BODIES: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35"})
+"""What `unsafe_in` looks for, and `hazards.Watched` then sees."""
+
+_TREES: Final = 16 * CACHED
+"""Forms of which is kept whether a collection may run in them."""
+
+
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
     """The defects K3, K4, K15, K25, K26, K28, K31 to K35 that a body may meet; memory may be used again after them.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
-    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`.
-    K35: see `merges`.
+    K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`
+    and `rewrites`, K35: see `merges`.
 
     >>> unsafe_in("(body (main (drop (struct.new pair (select (get 0) (get 1) (i32 1)) (then (gc) (get 2)))) (get 0)))")
     frozenset({'K3'})
-    >>> unsafe_in("(body (main (set 0 (select (get 0) (get 1) (i32 1))) (gc) (get 0)))")
+    >>> unsafe_in("(body (main (local extern) (set 4 (select (get 0) (get 1) (i32 1))) (gc) (get 0)))")
     frozenset()
     """
     found: set[str] = set()
@@ -86,11 +97,12 @@ def unsafe_in(text: str) -> frozenset[str]:
         for at, part in enumerate(parts):
             if any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
-    found |= {"K34"} if overtakes(text, _may_collect) else set()
+    found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
 
 
+@lru_cache(maxsize=_TREES)
 def _may_collect(form: Tree) -> bool:
     """Whether a collection may run in a form."""
     return any(inner[0] in _COLLECTS for inner in forms(form))
@@ -112,7 +124,8 @@ def unmapped(form: Tree) -> frozenset[str]:
 
 def may_hurt(text: str, profile: Profile) -> bool:
     """Whether a run of a body may meet a defect that `hazards.Watched` looks for."""
-    found = unsafe_in(text) & profile.defects
+    known = profile.defects & IN_BODIES
+    found = unsafe_in(text) & known if known else known  # the newest releases have none of them
     return bool(found if profile.collector == "copying" else found - {"K32"})  # else nothing moves
 
 
@@ -136,13 +149,9 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
         own |= store.fresh if OPS[op[0]].name in RUNS else set()
     if "K5" in w.profile.defects and code in IDENTITY_CODES and any(store.reused_segments for store in stores):
         return "K5"
-    names = sorted(own, key=_number) + sorted(unsafe, key=_number)
-    return next((name for name in names if code in KNOWN_DEFECTS[name].codes), None)
-
-
-def _number(name: str) -> int:
-    """Defects in the order of their numbers; what the failing op's own body met comes before what lingers."""
-    return int(name[1:])
+    names = [name for name in own | unsafe if code in KNOWN_DEFECTS[name].codes]
+    # What the failing op's own body met comes before what lingers.
+    return min(names, key=lambda name: (name in GUESSED, name not in own, int(name[1:])), default=None)
 
 
 def _stores(w: World, op: Op) -> list[Store]:
@@ -160,12 +169,12 @@ def died_in_body(w: World, op: Op, outcome: str) -> str | None:
         return None
     if "K16" in w.profile.defects and NO_INDEX in outcome:
         writes = any(form[0] in _WRITES for form in forms(parse(w.bodies[op[2]])))
-        return "K16" if writes and _i31_in_reach(w, op) else None
-    if "K21" in w.profile.defects and any(text in outcome for text in _NO_GC):
+        return "K16" if writes and i31_in_reach(w, op) else None
+    if "K21" in w.profile.defects and any(text in outcome for text in _NO_GC) and _may_be_full(w, op):
         return "K21" if _allocating_segment(w.bodies[op[2]]) else None
     return (
         "K24"
-        if "K24" in w.profile.defects and (outcome == _ILLEGAL or NO_KIND in outcome) and _i31_in_reach(w, op)
+        if "K24" in w.profile.defects and (outcome == _ILLEGAL or NO_KIND in outcome) and i31_in_reach(w, op)
         else None
     )
 
@@ -177,7 +186,13 @@ def _allocating_segment(text: str) -> bool:
     return any(item[0] in ALLOCATES for segment in segments for item in forms(segment))
 
 
-def _i31_in_reach(w: World, op: Op) -> bool:
+def _may_be_full(w: World, op: Op) -> bool:
+    """Whether an object may not have found room at once; a run of a callback may have made any number."""
+    stores = _stores(w, op)
+    return op[0] in CALLS or any(store.ever > store.bounds.smallest // 2 for store in stores)
+
+
+def i31_in_reach(w: World, op: Op) -> bool:
     """Whether a run may come by an i31: it makes one, is given one, or finds one in the store."""
     if any(form[0] == "i31" for form in forms(parse(w.bodies[op[2]]))):
         return True

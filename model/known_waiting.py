@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from twinheap.model.body import CACHED, Tree, forms, parse
+from twinheap.model.body_env import env_of
 
 SEQUENCES: Final = frozenset({"then", "main", "func", "body", "do", "block", "repeat", "try"})
 """Forms whose parts follow each other, and leave nothing on the stack."""
@@ -80,6 +81,55 @@ def _written(form: Tree) -> set[str]:
 
 
 @lru_cache(maxsize=CACHED)
+def rewritten(parts: Tree) -> frozenset[int]:
+    """The variables that a function, or a turn of a loop, writes before control first branches or comes together.
+
+    The value that such a variable has where the parts begin, as a parameter or from the turn before, is forgotten.
+
+    >>> from twinheap.model.body import parse
+    >>> sorted(rewritten(parse("(do (set 0 (tee 1 (new))) (if (get 3) (do (set 2 (null any)))) (set 4 (new)))")))
+    [0, 1]
+    """
+    found: set[int] = set()
+    for part in parts:
+        if isinstance(part, tuple) and not _straight(part, found):
+            break
+    return frozenset(found)
+
+
+def _straight(form: Tree, found: set[int]) -> bool:
+    """Adds the variables that a form writes, up to where control may branch; whether it does not."""
+    name = form[0]
+    if name in _APART:
+        return False
+    for part in form[1:]:
+        if isinstance(part, tuple) and (not _straight(part, found) or name in _ONE_PART):
+            return False
+    if name in ("set", "tee", "set2"):
+        found |= {int(part) for part in form[1:] if not isinstance(part, tuple)}
+    return name not in ("then", "block")  # their end is where branches to it come together
+
+
+def rewrites(text: str, may_collect: Callable[[Tree], bool]) -> bool:
+    """Whether a function of a body, in which a collection may run, writes a parameter or in a loop a variable so.
+
+    >>> always = lambda form: True
+    >>> rewrites("(body (func (param extern) (gc) (set 0 (cb (get 0)))) (main (get 0)))", always)
+    True
+    >>> rewrites("(body (main (local extern) (gc) (set 4 (cb (get 0))) (get 0)))", always)
+    False
+    """
+    env = env_of(text)
+    for function in (*env.functions, env.main):
+        if any(map(may_collect, function.parts)):
+            params = range(len(function.params))
+            loops = (form for form in forms(function.parts) if form[0] == "repeat")
+            if any(at in params for at in rewritten(function.parts)) or any(rewritten(loop[2:]) for loop in loops):
+                return True
+    return False
+
+
+@lru_cache(maxsize=CACHED)
 def merges(text: str, may_collect: Callable[[Tree], bool]) -> bool:
     """Whether a function of a body that may collect writes a variable where control may or may not come by.
 
@@ -96,5 +146,14 @@ def merges(text: str, may_collect: Callable[[Tree], bool]) -> bool:
         if may_collect(function)
     )
 
+
+_APART: Final = frozenset({"repeat", "try"})
+"""Forms whose parts are apart from what comes before them: a loop's head, and calls that may lead to a handler."""
+
+_ONE_PART: Final = frozenset(
+    {"if", "if_else", "br_if", "br_on_null", "br_table"}
+    | {"on_cast", "on_cast_fail", "on_cast_null", "on_cast_fail_null", "on_non_null"}
+)
+"""Forms that branch behind their first part."""
 
 _BRANCHING: Final = frozenset({"if", "if_else", "block", "repeat", "try", "on_cast", "on_cast_fail", "on_non_null"})

@@ -29,9 +29,9 @@ def build(w: World, store: Store, kind: str, type_: int, cells: Sequence[Stored]
     """An object to ask room for, which is not in the store yet. Its number is negative: it has no host value."""
     w.unnamed -= 1
     obj = Obj(w.unnamed, store.slot, kind, type_)
-    fields = TYPES[kind][type_].fields
-    obj.storages = (fields[0].storage,) * len(cells) if kind == "array" else [field.storage for field in fields]
-    obj.cells = list(cells)
+    made = TYPES[kind][type_]
+    storages = made.storages * len(cells) if kind == "array" else made.storages
+    obj.fill(list(cells), storages, bool(made.references))
     obj.size = object_bytes(w.profile.collector, kind, type_, len(cells))
     store.bounds.mixed = True
     return obj

@@ -53,6 +53,8 @@ RUN_VALUES: Final = 8  # host values that are set aside for what one run of a bo
 UNLIMITED: Final = -1
 CHURNED_OBJECTS: Final = {"struct": "struct_new", "array": "array_new", "exn": "exn_new"}
 """The kinds of objects that `churn` makes, with the ops that a target for which it does so must support."""
+CHURNED_WAYS: Final = {"call": "inst", "cast": "struct_new", "field": "struct_new", "table": "table_new"}
+"""The other ways of making roots that not every target has, likewise; the four that all have are older."""
 
 
 class IntKind(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "way": _enum("call", "wrap", "give"),
     "wasm_type": _enum(*WASM_TYPES),
     "answer": _enum("limit", "no", "error"),
-    "churn": _enum("i31", "extern", "clone", "global", *CHURNED_OBJECTS),
+    "churn": _enum("i31", "extern", "clone", "global", *CHURNED_OBJECTS, *CHURNED_WAYS),
     "body": IntKind(0, MAX_BODIES - 1, (), (0, 1)),
     "kglobal": IntKind(0, len(KIT_GLOBALS) - 1, (), tuple(range(len(KIT_GLOBALS)))),
     "ktable": IntKind(0, len(KIT_TABLES) - 1, (), tuple(range(len(KIT_TABLES)))),
@@ -267,6 +269,8 @@ bulk     fill_race        store:S count:many value:V fill:F                     
 bulk     store_drop_race  store:S fill:F                                            ->
 convert  matches          handle:H type:wasm_type                                   ->
 structs  fields           handle:H                                                  ->
+wasm     inst_drop        inst:I                                                    ->
+wasm     modules_drop     store:S                                                   ->
 """
 
 

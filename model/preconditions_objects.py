@@ -183,6 +183,19 @@ def _export(b: Builder, instance: int, kind: str, storage: str) -> Outs | None:
     return (b.new(kind, slot.store, REF_TYPES.index(storage)),) if slot else None
 
 
+@precondition
+def inst_drop(b: Builder, instance: int) -> Outs | None:
+    if not b.usable(instance, "I"):
+        return None
+    b.close(instance)
+    return ()
+
+
+@precondition
+def modules_drop(b: Builder, store: int) -> Outs | None:
+    return () if b.ready(store) else None
+
+
 TABLE["inst_global"] = lambda b, instance, which: _export(b, instance, "G", KIT_GLOBALS[which])
 TABLE["inst_table"] = lambda b, instance, which: _export(b, instance, "T", KIT_TABLES[which])
 

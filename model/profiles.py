@@ -84,9 +84,9 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K31", "two references in a loop share a slot of the stack map", 37, 46, FRAME_CODES),
         KnownDefect("K32", "copying: a constant global is not read again after a move", 45, 46, FRAME_CODES),
         KnownDefect("K33", "table.init writes without counting", OLDEST, 37, FRAME_CODES),
+        KnownDefect("K34", "the value before of a variable is missing from stack maps", 32, 46, FRAME_CODES),
         KnownDefect("K35", "a variable that several branches write is missing from stack maps", 29, 32, FRAME_CODES),
         KnownDefect("K36", "what Wasm makes is not freed before the store", 29, 31, ("TH301",)),
-        KnownDefect("K34", "the value before of a variable is missing from stack maps", 32, 46, FRAME_CODES),
         KnownDefect("K37", "an array that a limit stops half-made is traced", 37, 48, FRAME_CODES),
     )
 }

@@ -10,7 +10,7 @@ from typing import Final
 from twinheap.model.contents import EMPTY, Instance
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.hazards import machine_for
-from twinheap.model.known_bodies import RUNS, unsafe_in
+from twinheap.model.known_bodies import RUNS, i31_in_reach, unsafe_in
 from twinheap.model.observation import NONNULL, OK, Observation, Value
 from twinheap.model.ops import NULL, OPS, Op
 from twinheap.model.program import closing, slots_of
@@ -68,6 +68,8 @@ def _run(w: World, op: Op) -> None:
         for each in (text, *_called_from(w)):
             for name in unsafe_in(each):
                 store.harm(name)
+        if i31_in_reach(w, op):
+            store.harm("K24")
 
 
 def _lost(_ref: Ref) -> Ref:

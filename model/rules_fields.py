@@ -145,7 +145,7 @@ def _set_number(w: World, obs: Observation, source: int, index: int, number: int
     if _writable(w, obs, obj, index, fits):
         w.case = "number"
         w.require(obs, OK, "the number fits")
-        obj.cells[index] = stored_number(obj.storages[index], number)
+        obj.write(index, stored_number(obj.storages[index], number))
 
 
 _SET_NUMBER = "ok/number err:type/mismatch err:immutable/const err:unrooted/stale skip/empty"

@@ -50,20 +50,26 @@ def synchronous(w: World, obs: Observation, store: Store) -> bool:
 class Request:
     """An object that the host asks for: what goes into its fields, and where the handle goes.
 
-    `values`: operand slots of its reference fields, in order. `repeated`: one value for every element.
+    `values`: operand slots of its reference fields, in order. `times`: how often all of that is there: an array of one
+    value is one field many times.
     """
 
-    def __init__(self, kind: str, type_: int, fields: Sequence[Field], values: Sequence[int], repeated: bool) -> None:
+    def __init__(self, kind: str, type_: int, fields: Sequence[Field], values: Sequence[int], times: int = 1) -> None:
         self.kind = kind
         self.type = type_
         self.fields = fields
         self.values = values
-        self.repeated = repeated
+        self.times = times
 
     def checked(self, w: World, obs: Observation) -> bool:
         """Whether all values fit; else only the type error is right, from the first that does not."""
         storages = [field.storage for field in self.fields if field.is_reference]
         return all(w.check_fits(obs, slot, storage) for slot, storage in zip(self.values, storages, strict=False))
+
+    @property
+    def count(self) -> int:
+        """How many fields there are."""
+        return len(self.fields) * self.times
 
     def cells(self, w: World, obs: Observation, number: int) -> tuple[list[Stored], int | None]:
         """What the fields hold, and how many were written before the first stale handle, if there is one."""
@@ -74,16 +80,13 @@ class Request:
             if not field.is_reference:
                 cells.append(stored_number(field.storage, number))
                 continue
-            if self.repeated and at:
-                cells.append(cells[0])
-                continue
             slot = next(slots)
             ref = None if slot == NULL else w.handle(slot).ref()
             gone = isinstance(ref, Stale) or (slot != NULL and unsure(w.handle(slot)) and obs.outcome == UNROOTED)
             if gone and stale is None:
                 stale = at
             cells.append(None if isinstance(ref, Stale) else ref)
-        return cells, stale
+        return cells * self.times, stale
 
 
 def new_object(w: World, obs: Observation, store: Store, asked: Request, number: int, form: int, result: int) -> None:
@@ -125,7 +128,7 @@ def new_with_fields(w: World, obs: Observation, slot: int, asked: Request, numbe
 def with_fields(kind: str, type_: int, values: Sequence[int]) -> Request:
     """The request for a struct or an exception; operands that its type does not use are left out."""
     made = TYPES[kind][type_]
-    return Request(kind, type_, made.fields, values[: len(made.references)], repeated=False)
+    return Request(kind, type_, made.fields, values[: len(made.references)])
 
 
 @rule("struct_new", MADE)
@@ -152,7 +155,7 @@ def _array(w: World, obs: Observation, slot: int, asked: Request, number: int, f
         w.case = case
         new_object(w, obs, store, asked, number, form, result)
     elif late and w.case == "mismatch":
-        lost = build(w, store, asked.kind, asked.type, [None] * len(asked.fields))
+        lost = build(w, store, asked.kind, asked.type, [None] * asked.count)
         lost.misfit = True
         store.add(lost)
 
@@ -166,7 +169,7 @@ def array_new(
     if w.empty(obs, value):
         return
     values = (value,) if field.is_reference and length else ()
-    _array(w, obs, slot, Request("array", type_, (field,) * length, values, repeated=True), number, *rest)
+    _array(w, obs, slot, Request("array", type_, (field,) if length else (), values, length), number, *rest)
 
 
 @rule("array_new_fixed", MADE)
@@ -176,7 +179,7 @@ def array_new_fixed(
     """Three elements: the operands, or three times the number."""
     field = ARRAYS[type_].fields[0]
     values = (v0, v1, v2) if field.is_reference else ()
-    _array(w, obs, slot, Request("array", type_, (field,) * 3, values, repeated=False), number, *rest)
+    _array(w, obs, slot, Request("array", type_, (field,) * 3, values), number, *rest)
 
 
 # --- bulk

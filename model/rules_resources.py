@@ -10,6 +10,7 @@ from twinheap.model.observation import OK, Observation
 from twinheap.model.ops import INT_KINDS
 from twinheap.model.rules_memory import begin_allocation
 from twinheap.model.rules_roots import store_at
+from twinheap.model.state import Store
 from twinheap.model.world import Broken, World, rule
 
 SLACK: Final = 48 * 1024
@@ -26,7 +27,22 @@ _OBJECTS: Final = {"struct": ("node", (None, None)), "array": ("externs", (None,
 """What is churned of each kind: the object's type, and what is in it."""
 
 
-@rule("churn", "ok/i31 ok/extern ok/clone ok/global ok/struct ok/array ok/exn")
+_SUBJECTS: Final = {"cast": ("pair", (None, None)), "field": ("pair", (None, None))}
+"""What stays while roots come from it: a struct, which goes in the end. For calls it is an externref."""
+
+
+def _made(w: World, store: Store, name: str) -> tuple[Obj | None, bool]:
+    """An object of those that are made, and whether there are `count` of them, one after the other."""
+    if name in ("extern", "call"):
+        return Obj(0, store.slot), name == "extern"
+    if name not in _OBJECTS | _SUBJECTS:
+        return None, False
+    type_, cells = (_OBJECTS | _SUBJECTS)[name]
+    kind = name if name in _OBJECTS else "struct"
+    return build(w, store, kind, NUMBER_OF[kind][type_], cells), name in _OBJECTS
+
+
+@rule("churn", "ok/i31 ok/extern ok/clone ok/global ok/struct ok/array ok/exn ok/call ok/cast ok/field ok/table")
 def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
     """Makes and drops `count` roots; the bytes by which the process grew in the second half are bounded (TH501)."""
     store = store_at(w, slot)
@@ -35,17 +51,17 @@ def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
     grown = obs.values[0] if len(obs.values) == 1 else None
     if obs.outcome != OK or type(grown) is not int:
         raise Broken("TH109", "ok: a number of bytes")
-    made: Obj | None = Obj(0, slot) if name == "extern" else None
-    if name in _OBJECTS:
-        type_, cells = _OBJECTS[name]
-        made = build(w, store, name, NUMBER_OF[name][type_], cells)
+    if name == "call":  # of an instance
+        store.heap = True
+    made, many = _made(w, store, name)
     if made:
         begin_allocation(store)
         store.empty = False
     store.forget_exactness()  # the moments of trims and collections inside are not predicted
     if made and w.profile.collector == "null":  # nothing is ever reclaimed
-        store.may_be_left(made, count)
-        return
+        store.may_be_left(made, count if many else 1)
+        if many:
+            return
     allowed = SLACK + SHARE * count + ENTRY * store.owned_made
     if grown > allowed:
         raise Broken("TH501", f"at most {allowed} bytes more after {count} handles were made and dropped")

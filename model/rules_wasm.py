@@ -72,6 +72,23 @@ def inst_table(w: World, obs: Observation, source: int, which: int, result: int)
         w.slots[result] = instance_at(w, source).tables[which]
 
 
+@rule("inst_drop", "ok/unused ok/used ok/inside skip/empty")
+def inst_drop(w: World, obs: Observation, source: int) -> None:
+    """Only the handle goes: instances, and what they hold, live as long as their store (wasm-ops.md 6.3; 1.1)."""
+    if not w.empty(obs, source):
+        instance = instance_at(w, source)
+        w.case = "inside" if instance.store.runs else "used" if instance.bodies else "unused"
+        w.require(obs, OK, "the handle is there")
+
+
+@rule("modules_drop", "ok/first ok/heap ok/inside")
+def modules_drop(w: World, obs: Observation, slot: int) -> None:
+    """Instances keep the code that they need, and objects their types, whatever the host lets go of (1.3)."""
+    store = store_at(w, slot)
+    w.case = "inside" if store.runs else "heap" if store.heap else "first"
+    w.require(obs, OK, "what the host knows of modules and types is its own")
+
+
 def instance_at(w: World, slot: int) -> Instance:
     """The instance in a slot that is not empty."""
     instance = w.slots[slot]

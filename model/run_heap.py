@@ -243,7 +243,7 @@ class Heap:
     def alloc(self, kind: str, name: str, cells: Sequence[Stored], by_host: bool = False) -> Obj:
         """A fresh struct, array or exception, which is listed at birth (1.6)."""
         if self.w.early or self.called:
-            for cell in cells:
+            for cell in dict.fromkeys(cells):  # an array may have the same one many times
                 self.use(cell)
         obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):

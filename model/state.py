@@ -142,7 +142,7 @@ class Store:
 
     def write_cell(self, obj: Obj, at: int, new: Stored) -> None:
         """A cell of `obj` is overwritten. Counts are the caller's business."""
-        old, obj.cells[at] = obj.cells[at], new
+        old = obj.write(at, new)
         if type(old) is Obj and old.missing and not obj.held:
             self._undercut(old)  # what only frames know counts what it holds, too
         if obj.held:

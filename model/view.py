@@ -17,7 +17,19 @@ from msgspec.structs import replace
 from twinheap.model.body import reaches_far
 from twinheap.model.builder import Builder
 from twinheap.model.engines import DEFAULT, FEATURES, feature
-from twinheap.model.ops import BRACKETS, CALLS, CHURNED_OBJECTS, CODE, END, INT_KINDS, NULL, OPS, Op, OpSpec
+from twinheap.model.ops import (
+    BRACKETS,
+    CALLS,
+    CHURNED_OBJECTS,
+    CHURNED_WAYS,
+    CODE,
+    END,
+    INT_KINDS,
+    NULL,
+    OPS,
+    Op,
+    OpSpec,
+)
 from twinheap.model.program import Config, Program
 
 ALL_OPS: Final = frozenset(spec.name for spec in OPS) | FEATURES
@@ -183,7 +195,7 @@ class _Resolver:
         return True
 
     def _churns(self, what: int) -> bool:
-        needed = CHURNED_OBJECTS.get(INT_KINDS["churn"].names[what])
+        needed = (CHURNED_OBJECTS | CHURNED_WAYS).get(INT_KINDS["churn"].names[what])
         return needed is None or self.plan[CODE[needed]] is not None
 
 

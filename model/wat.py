@@ -8,6 +8,7 @@ docs/spec/program-ir.md 8.1 (bodies).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 from twinheap.model.body import Tree, parse
@@ -159,18 +160,34 @@ def types_module() -> str:
     return _module([*_types(), *(f'(import "" "" (global {value_type(name)}))' for name in names)])
 
 
+DECOYS: Final = 32
+"""Types of a module that takes the places of forgotten ones: more than the kit and a few bodies have."""
+
+
+def decoy_module(variant: int) -> str:
+    """A module of types that are nobody else's: structs of other lengths, and other than those of the other variant.
+
+    `variant`: 0 or 1. Once all modules with the kit's types are gone, those of this one get the places that are free;
+    whoever still has an object of such a place takes it for one of them. Two that take turns never share their places.
+    """
+    last = ("i32", "f64")[variant]
+    fields = (" (field i64)" * length for length in range(1, DECOYS + 1))
+    return _module([f"(type (struct{before} (field {last})))" for before in fields])
+
+
 def _module(lines: list[str]) -> str:
     return "\n".join(("(module", *lines, ")"))
 
 
-def _types() -> list[str]:
+@cache
+def _types() -> tuple[str, ...]:
     lines = []
     for made in STRUCTS:
         body = f"(struct{''.join(f' (field {_storage(field)})' for field in made.fields)})"
         if made.parent or not made.final:
             body = f"(sub{' final' * made.final}{f' ${made.parent}' if made.parent else ''} {body})"
         lines.append(f"(type ${made.name} {body})")
-    return lines + [f"(type ${made.name} (array {_storage(made.fields[0])}))" for made in ARRAYS]
+    return (*lines, *(f"(type ${made.name} (array {_storage(made.fields[0])}))" for made in ARRAYS))
 
 
 def _storage(field: Field) -> str:

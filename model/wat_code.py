@@ -8,6 +8,7 @@ Used by `wat.py`, which makes modules of it. Implements docs/spec/wasm-ops.md 6.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from twinheap.model.body import Tree
@@ -105,6 +106,7 @@ def heap_type(name: str) -> str:
     return "$" + name if name in TYPES else name
 
 
+@cache
 def value_type(name: str) -> str:
     """A type's name in the text format; references are nullable but for those that begin with `ref.`."""
     if name.startswith(NON_NULL_PREFIX):

@@ -44,6 +44,9 @@ _KEYS: Final = {
     "rust": ("collector", "zeal", "path", "assertions"),
     "exec": ("cmd",),
 }
+OWN_BUILD: Final = ("lib", "release", "path")
+"""Options that name somebody's own build, which has no other releases."""
+
 _VIAS: Final = ("native", "ctypes")
 _COMMON: Final = ("timeout", "memory")
 _MIB: Final = 1 << 20
@@ -118,6 +121,16 @@ def expand(text: str, progress: Progress | None = None) -> list[Target]:
         return [_with_limits(_exec(spec), spec)]
     found = _rust(spec, progress) if spec.kind == "rust" else _capi(spec, progress)
     return [_with_limits(target, spec) for target in found]
+
+
+def releases(kind: str, spec: str) -> list[str]:
+    """The releases of `capi` or `rust` that "43", "35..45" or "all" means, oldest first. Raises TargetError."""
+    try:
+        if kind == "rust":
+            return rust_build.resolve(spec)
+        return [wheels.resolve(release) for release in wheels.expand(spec)]
+    except (RustError, wheels.WheelError) as error:
+        raise TargetError(str(error)) from None
 
 
 def _take_apart(text: str) -> _Spec:

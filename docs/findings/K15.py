@@ -70,6 +70,8 @@ class CApi:
         self.item_size = 24 if major >= 34 else 16
         self.finalized: list[int] = []
         self.payloads: dict[int, int] = {}
+        self.texts: list[str] = []
+        self.modules: dict[int, int] = {}
         self.finalizer = ctypes.CFUNCTYPE(None, PTR)(lambda data: self.finalized.append(data - 1))
         self.wrong = 0
         self.gone: set[int] = set()

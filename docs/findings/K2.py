@@ -80,6 +80,8 @@ class CApi:
         self.item_size = 24 if major >= 34 else 16
         self.finalized: list[int] = []
         self.payloads: dict[int, int] = {}
+        self.texts: list[str] = []
+        self.modules: dict[int, int] = {}
         self.finalizer = ctypes.CFUNCTYPE(None, PTR)(lambda data: self.finalized.append(data - 1))
         self.wrong = 0
         self.gone: set[int] = set()
@@ -264,13 +266,14 @@ ENDINGS = {
 class Instance:
     """An instance of the kit: a linker that has it, its globals and tables by name, and the instances of bodies.
 
-    `source`: the linker with the instance where far helpers live.
+    `source`: the instance with which it was linked, where far helpers live. `users`: it, and those linked with it.
     """
 
-    def __init__(self, store: Store, linker: int, source: int) -> None:
+    def __init__(self, store: Store, linker: int, source: Instance | None) -> None:
         self.store = store
         self.linker = linker
         self.source = source
+        self.users = 1
         self.items: dict[str, Item] = {}
         self.bodies: dict[int, Any] = {}
 
@@ -298,7 +301,17 @@ class WasmApi(Api):
     linker = 0
     returned: Handle | None = None
     def module(self, text: str) -> int:
-        """A compiled module of WAT text."""
+        """A module of WAT text; `compiled` has its wasmtime_module_t*."""
+        self.texts.append(text)
+        return len(self.texts)
+
+    def compiled(self, module: int) -> int:
+        """Compiled now, if it was not or its module was dropped."""
+        if module not in self.modules:
+            self.modules[module] = self.compile(self.texts[module - 1])
+        return self.modules[module]
+
+    def compile(self, text: str) -> int:
         code, made = ByteVec(), PTR()
         size = ctypes.c_size_t(len(text.encode()))
         error = self.call("wasmtime_wat2wasm", PTR, text.encode(), size, ctypes.byref(code))
@@ -340,7 +353,7 @@ class WasmApi(Api):
     def _instance(self, linker: int, context: int, module: int) -> tuple[str, Any]:
         """How it ended, and a wasmtime_instance_t."""
         made, trap = ctypes.create_string_buffer(16), PTR()
-        where = (PTR(linker), PTR(context), PTR(module), made)
+        where = (PTR(linker), PTR(context), PTR(self.compiled(module)), made)
         error = self.call("wasmtime_linker_instantiate", PTR, *where, ctypes.byref(trap))
         return self._ending(error, trap.value), made
 
@@ -351,17 +364,19 @@ class WasmApi(Api):
         return made
 
     def inst(self, store: Store) -> Instance | None:
-        return self._kit_instance(store, self.linker, self.kit)
+        return self._kit_instance(store, None, self.kit)
 
-    def _kit_instance(self, store: Store, imports: int, kit: int) -> Instance | None:
+    def _kit_instance(self, store: Store, source: Instance | None, kit: int) -> Instance | None:
         linker = self.call("wasmtime_linker_clone", PTR, PTR(self.linker))
-        ended, instance = self._instance(imports, store.context, kit)
+        ended, instance = self._instance(source.linker if source else linker, store.context, kit)
         self.say(ended)
         if ended != "ok":
             return None
         context, size = PTR(store.context), ctypes.c_size_t(3)
         self.call("wasmtime_linker_define_instance", PTR, PTR(linker), context, b"kit", size, instance)
-        made = Instance(store, linker, linker if imports == self.linker else imports)
+        made = Instance(store, linker, source)
+        if source:
+            source.users += 1
         for name in ("g0", "g1", "g2", "g3", "g4", "g5", "g6", "t0", "t1"):
             type_ = EXTERN if name in ("g0", "g1", "t0") else ANY
             made.items[name] = item = Item(store, type_, self.item_size)
@@ -416,7 +431,7 @@ class WasmApi(Api):
             return "ok", inst.linker
         context, size = inst.store.context, ctypes.c_size_t(3)
         linker = self.call("wasmtime_linker_clone", PTR, PTR(inst.linker))
-        ended, far = self._instance(inst.source, context, self.fars[body])
+        ended, far = self._instance((inst.source or inst).linker, context, self.fars[body])
         if ended == "ok":
             self.call("wasmtime_linker_define_instance", PTR, PTR(linker), PTR(context), b"far", size, far)
         return ended, linker

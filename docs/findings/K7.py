@@ -80,6 +80,8 @@ class CApi:
         self.item_size = 24 if major >= 34 else 16
         self.finalized: list[int] = []
         self.payloads: dict[int, int] = {}
+        self.texts: list[str] = []
+        self.modules: dict[int, int] = {}
         self.finalizer = ctypes.CFUNCTYPE(None, PTR)(lambda data: self.finalized.append(data - 1))
         self.wrong = 0
         self.gone: set[int] = set()
@@ -253,13 +255,14 @@ ENDINGS = {
 class Instance:
     """An instance of the kit: a linker that has it, its globals and tables by name, and the instances of bodies.
 
-    `source`: the linker with the instance where far helpers live.
+    `source`: the instance with which it was linked, where far helpers live. `users`: it, and those linked with it.
     """
 
-    def __init__(self, store: Store, linker: int, source: int) -> None:
+    def __init__(self, store: Store, linker: int, source: Instance | None) -> None:
         self.store = store
         self.linker = linker
         self.source = source
+        self.users = 1
         self.items: dict[str, Item] = {}
         self.bodies: dict[int, Any] = {}
 
@@ -286,8 +289,13 @@ class WasmApi(Api):
     runs: list[Run]
     linker = 0
     returned: Handle | None = None
-    def module(self, text: str) -> int:
-        """A compiled module of WAT text."""
+    def compiled(self, module: int) -> int:
+        """Compiled now, if it was not or its module was dropped."""
+        if module not in self.modules:
+            self.modules[module] = self.compile(self.texts[module - 1])
+        return self.modules[module]
+
+    def compile(self, text: str) -> int:
         code, made = ByteVec(), PTR()
         size = ctypes.c_size_t(len(text.encode()))
         error = self.call("wasmtime_wat2wasm", PTR, text.encode(), size, ctypes.byref(code))
@@ -302,7 +310,7 @@ class WasmApi(Api):
     def _instance(self, linker: int, context: int, module: int) -> tuple[str, Any]:
         """How it ended, and a wasmtime_instance_t."""
         made, trap = ctypes.create_string_buffer(16), PTR()
-        where = (PTR(linker), PTR(context), PTR(module), made)
+        where = (PTR(linker), PTR(context), PTR(self.compiled(module)), made)
         error = self.call("wasmtime_linker_instantiate", PTR, *where, ctypes.byref(trap))
         return self._ending(error, trap.value), made
 
@@ -313,17 +321,19 @@ class WasmApi(Api):
         return made
 
     def inst(self, store: Store) -> Instance | None:
-        return self._kit_instance(store, self.linker, self.kit)
+        return self._kit_instance(store, None, self.kit)
 
-    def _kit_instance(self, store: Store, imports: int, kit: int) -> Instance | None:
+    def _kit_instance(self, store: Store, source: Instance | None, kit: int) -> Instance | None:
         linker = self.call("wasmtime_linker_clone", PTR, PTR(self.linker))
-        ended, instance = self._instance(imports, store.context, kit)
+        ended, instance = self._instance(source.linker if source else linker, store.context, kit)
         self.say(ended)
         if ended != "ok":
             return None
         context, size = PTR(store.context), ctypes.c_size_t(3)
         self.call("wasmtime_linker_define_instance", PTR, PTR(linker), context, b"kit", size, instance)
-        made = Instance(store, linker, linker if imports == self.linker else imports)
+        made = Instance(store, linker, source)
+        if source:
+            source.users += 1
         for name in ("g0", "g1", "g2", "g3", "g4", "g5", "g6", "t0", "t1"):
             type_ = EXTERN if name in ("g0", "g1", "t0") else ANY
             made.items[name] = item = Item(store, type_, self.item_size)
@@ -352,8 +362,10 @@ class ObjectApi(WasmApi):
 
     def object_types(self, text: str, structs: tuple[str, ...], arrays: tuple[str, ...]) -> None:
         """The types that a module imports globals of: structs, then arrays."""
+        self.named = text, structs, arrays
         imports, opened = ByteVec(), ctypes.create_string_buffer(32)
-        self.call("wasmtime_module_imports", None, PTR(self.module(text)), ctypes.byref(imports))
+        module = self.compile(text)
+        self.call("wasmtime_module_imports", None, PTR(module), ctypes.byref(imports))
         self.object_type: dict[str, int] = {}
         for name, pointer in zip(structs + arrays, (PTR * imports.size).from_address(imports.data), strict=True):
             kind = self.call("wasm_importtype_type", PTR, PTR(pointer))
@@ -361,6 +373,14 @@ class ObjectApi(WasmApi):
             content = self.call("wasm_globaltype_content", PTR, PTR(as_global))
             self.call("wasmtime_valtype_new", None, PTR(content), ctypes.byref(opened))
             self.object_type[name] = PTR.from_buffer(opened, 24).value or 0
+        self.call("wasm_importtype_vec_delete", None, ctypes.byref(imports))
+        self.call("wasmtime_module_delete", None, PTR(module))
+
+    def type_of(self, name: str) -> int:
+        """The pointer of a struct or array type, made anew if it was dropped."""
+        if not self.object_type:
+            self.object_types(*self.named)
+        return self.object_type[name]
 
     def _fields(self, store: Store, fields: tuple[tuple[str, Any], ...]) -> Any:
         """An array of wasmtime_val_t."""
@@ -384,7 +404,7 @@ class ObjectApi(WasmApi):
 
     def array_new(self, store: Store, name: str, length: int, element: tuple[str, Any]) -> Handle | None:
         handle, values, context = self._handle(store, ANY), self._fields(store, (element,)), PTR(store.context)
-        made = self.call("wasmtime_array_ref_pre_new", PTR, context, PTR(self.object_type[name]))
+        made = self.call("wasmtime_array_ref_pre_new", PTR, context, PTR(self.type_of(name)))
         error = self.call("wasmtime_arrayref_new", PTR, context, PTR(made), values, U32(length), PTR(handle.at))
         self.call("wasmtime_array_ref_pre_delete", None, PTR(made))
         return self._made(handle, error)

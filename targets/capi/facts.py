@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from twinheap.model.engines import ENGINES, Engine
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS, ObjectType
+from twinheap.model.kit import ARRAYS, CLEAR, KIT_GLOBALS, KIT_TABLES, SHARES, STRUCTS, TAGS, ObjectType
 from twinheap.model.observation import MAX_TEXT, PANIC_TEXTS
 from twinheap.model.ops import RUN_VALUES
-from twinheap.model.wat import kit_module, module, types_module
+from twinheap.model.wat import decoy_module, kit_module, module, types_module
 from twinheap.targets.capi import engines, machine_wasm, objects, outcomes, wasm
 from twinheap.targets.capi.releases import MIN_RELEASE, NEWEST_KNOWN
 from twinheap.targets.capi.shapes import prototypes, shape_of
@@ -41,10 +41,11 @@ def facts(assembled: Callable[[str], bytes] = binary) -> bytes:
                 assembled(kit_module(exceptions=False)),
                 assembled(kit_module(exceptions=True)),
                 assembled(types_module()),
-                assembled(module(machine_wasm.CLEAR)),
-                assembled(module(machine_wasm.CLEAR, counted=True)),
+                assembled(module(CLEAR)),
+                assembled(module(CLEAR, counted=True)),
                 wasm.TAG_MODULE,
                 [[assembled(kit_module(tags, kinds)) for tags in (False, True)] for kinds in SHARES.values()],
+                [assembled(decoy_module(variant)) for variant in (0, 1)],
             ],
             [_storages(made) for made in STRUCTS],
             [_storages(made) for made in ARRAYS],

@@ -55,6 +55,12 @@ class ObjectOps(WasmOps):
             self._objects_by_engine[number] = Objects(self._engines.api(number))
         return self._objects_by_engine[number]
 
+    def op_modules_drop(self, op: Op) -> Raw:
+        objects = self._objects_by_engine.pop(self.slots[op[1]].engine, None)
+        if objects is not None:
+            objects.close()
+        return super().op_modules_drop(op)
+
     def clean_up(self) -> None:
         for objects in self._objects_by_engine.values():
             objects.forget()

@@ -7,16 +7,24 @@ import ctypes
 from collections.abc import Callable
 from typing import Any, Final
 
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS
+from twinheap.model.engines import ENGINES
+from twinheap.model.kit import ARRAYS, CLEAR, STRUCTS, TAGS
 from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, NULL, Op
 from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_objects import ObjectOps
+from twinheap.targets.capi.memory import is_null
+from twinheap.targets.capi.shapes import VAL_HANDLE
 from twinheap.targets.capi.valtypes import RefType
+from twinheap.targets.capi.wasm import Body, Instance
 from twinheap.targets.machine import Raw
+from twinheap.targets.modules import module_of
 
 _CHURNS: Final = INT_KINDS["churn"].names
 _ALLOCATED: Final = frozenset({"extern", *CHURNED_OBJECTS})
+_FROM_OBJECTS: Final = frozenset({"call", "cast", "field"})
+_ARGUMENTS: Final = 4  # of a body's main
 _NODE: Final = next(at for at, made in enumerate(STRUCTS) if made.name == "node")
+_PAIR: Final = next(at for at, made in enumerate(STRUCTS) if made.name == "pair")
 _EXTERNS: Final = next(at for at, made in enumerate(ARRAYS) if made.name == "externs")
 _ONE: Final = next(at for at, tag in enumerate(TAGS) if tag.name == "one")
 _LENGTH: Final = 3  # elements of an array
@@ -49,13 +57,16 @@ class ResourceOps(ObjectOps):
     def op_churn(self, op: Op) -> Raw:
         _, at, what, count = op
         store: StoreState = self.slots[at]
-        api, context = self._api, store.context
-        root, spare = api.memory.take_any(), api.memory.take_any()
+        api, context, churned = self._api, store.context, _CHURNS[what]
+        root, spare, subject = api.memory.take_any(), api.memory.take_any(), api.memory.take_any()
         extern = api.memory.take_extern()
         api.anyref_from_i31(context, 1, root)
-        churned = _CHURNS[what]
         if churned in CHURNED_OBJECTS:
             step = self._object_step(churned, store, spare)
+        elif churned == "call":
+            step = self._call_step(store, extern)
+        elif churned in ("cast", "field"):
+            step = self._pair_step(churned, store, root, subject, spare)
         else:
             step = self._step(churned, context, root, spare, extern)
         grown = 0
@@ -63,14 +74,73 @@ class ResourceOps(ObjectOps):
             start = bytes_in_use()
             for at in range(half):
                 step(at)
-            if _CHURNS[what] in _ALLOCATED:
+            if churned in _ALLOCATED:
                 api.gc(context)
             grown = bytes_in_use() - start
         api.anyref_unroot(context, root)
-        for address in (root, spare):
+        if churned in _FROM_OBJECTS:
+            self._end_of_subject(context, extern, subject)
+        for address in (root, spare, subject):
             api.memory.give_any(address)
         api.memory.give_extern(extern)
         return ("ok", (max(grown, 0),))
+
+    def _end_of_subject(self, context: int, extern: int, subject: int) -> None:
+        """What the roots came from goes, and is collected."""
+        if not is_null(extern):
+            self._api.externref_unroot(context, extern)
+        if not is_null(subject):
+            self._api.anyref_unroot(context, subject)
+        self._api.gc(context)
+
+    def _call_step(self, store: StoreState, extern: int) -> Callable[[int], Any]:
+        """A call of Wasm gets a reference; its result is null."""
+        api, context, wasm = self._api, store.context, self._wasm_of(store)
+        with self._limits.lifted(store):
+            made = wasm.instance(context)
+            assert isinstance(made, Instance)
+            body = wasm.body(context, made, module_of(CLEAR, ENGINES[store.engine].limits_runs))
+        wasm.drop(made)
+        assert isinstance(body, Body)
+        api.externref_plain(context, extern)
+        size = api.shape.val_size
+        memory = ctypes.create_string_buffer(size * (_ARGUMENTS + 1))
+        start = ctypes.addressof(memory)
+        for place, source in enumerate((extern, self._nulls[0], self._nulls[1])):
+            ctypes.memmove(start + size * place, source - VAL_HANDLE, size)
+
+        def call(at: int) -> None:
+            result = ctypes.addressof(memory) + size * _ARGUMENTS
+            with self._limits.lifted(store):
+                ended = wasm.call(context, body.main, start, _ARGUMENTS, result)
+            assert ended is None
+            if at % _COLLECT_EVERY == _COLLECT_EVERY - 1:
+                api.gc(context)
+
+        return call
+
+    def _pair_step(self, what: str, store: StoreState, root: int, subject: int, spare: int) -> Callable[[int], Any]:
+        """A struct is cast to a type above its own, or a field of it is read."""
+        api, context, objects = self._api, store.context, self._objects(store)
+        values = self._fields(STRUCTS[_PAIR].fields, 0, (NULL, NULL))
+        assert values is not None
+        ctypes.memmove(values + api.shape.val_size, root - VAL_HANDLE, api.shape.val_size)
+        if objects.struct_new(store, context, _PAIR, values, subject) is not None:
+            return lambda _: None  # no room
+        if what == "field":
+
+            def field(_: int) -> None:
+                objects.get(0, context, subject, 1, spare - VAL_HANDLE)
+                api.anyref_unroot(context, spare)
+
+            return field
+        as_eqref, unroot = api.library.bound("wasmtime_anyref_as_eqref"), api.library.bound("wasmtime_eqref_unroot")
+
+        def cast(_: int) -> None:
+            if as_eqref(context, subject, spare):
+                unroot(spare)
+
+        return cast
 
     def _object_step(self, what: str, store: StoreState, spare: int) -> Callable[[int], Any]:
         """One object with null in it made and dropped."""
@@ -122,6 +192,16 @@ class ResourceOps(ObjectOps):
                 api.anyref_unroot(context, spare)
 
             return read
+
+        if what == "table":
+            item = api.memory.take_item()
+            api.table_new(context, RefType.ANYREF, 1, None, root, item)
+
+            def element(_: int) -> None:
+                api.table_get(context, item, 0, spare)
+                api.anyref_unroot(context, spare)
+
+            return element
 
         def made(at: int) -> None:
             if api.externref_plain(context, extern):

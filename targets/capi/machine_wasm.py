@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twinheap.model.engines import DEFAULT, ENGINES
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS, KIT_TABLES, SHARES
+from twinheap.model.kit import CLEAR, HIERARCHY, KIT_GLOBALS, KIT_TABLES, SHARES
 from twinheap.model.observation import IS_NULL, OOM, PASSED, STOPPED, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
@@ -30,11 +30,6 @@ _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of ma
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
 _TABLES: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_TABLES)
 TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
-CLEAR: Final = (
-    f"(body (main {' '.join(f'(global.set {at} (null {of}))' for at, of in enumerate(KIT_GLOBALS))} (null extern)))"
-)
-"""A body that does what `clear` does."""
-
 _RESULT: Final = CODE["result"]
 _FAILED: Final = "a host function failed"
 
@@ -135,20 +130,39 @@ class WasmOps(SlotOps):
         self._instances.append(instance)
         return DONE
 
+    def op_inst_drop(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        self.slots[op[1]] = None
+        self._instances.remove(held)
+        held.bodies.clear()
+        self._wasm_of(held.store).drop(held.made)
+        return DONE
+
+    def op_modules_drop(self, op: Op) -> Raw:
+        self._wasm_of(self.slots[op[1]]).forget()
+        return DONE
+
     def op_inst_global(self, op: Op) -> Raw:
         _, at, which, result = op
         instance = self.slots[at]
         if instance is None:
             return SKIPPED
-        self.slots[result] = instance.store, instance.made.globals[which], _GLOBALS[which]
+        self.slots[result] = instance.store, self._taken(instance.made.globals[which], result), _GLOBALS[which]
         return DONE
+
+    def _taken(self, item: int, result: int) -> int:
+        """A copy of a global or table of an instance, whose own memory goes with its handle."""
+        ctypes.memmove(self._items.at[result], item, self._api.shape.item_size)
+        return self._items.at[result]
 
     def op_inst_table(self, op: Op) -> Raw:
         _, at, which, result = op
         instance = self.slots[at]
         if instance is None:
             return SKIPPED
-        self.slots[result] = instance.store, instance.made.tables[which], _TABLES[which]
+        self.slots[result] = instance.store, self._taken(instance.made.tables[which], result), _TABLES[which]
         return DONE
 
     # --- runs
@@ -204,13 +218,14 @@ class WasmOps(SlotOps):
         call = self._called()
         self._drop_returned()
         out = self._api.memory.take_extern()
+        instance = self.slots[at]  # whose handle may end in the callback
         seen = self._ran(at, body, value, (first, second, third), selector, out, call)
         self._drop_returned()  # of a call inside
         if seen[0] == "ok" and seen[1][-1] == IS_NONNULL:
-            self._returned = self.slots[at].store, out
+            self._returned = instance.store, out
         else:
             self._api.memory.give_extern(out)
-            self._returned = (self.slots[at].store, 0) if seen[0] == "ok" else None
+            self._returned = (instance.store, 0) if seen[0] == "ok" else None
         if call.end + 1 >= len(self._ops) or self._ops[call.end + 1][0] != _RESULT:
             self._drop_returned()
         return seen

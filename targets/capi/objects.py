@@ -72,6 +72,7 @@ class Objects:
         """(context, out) -> whether an exception was pending."""
         self.pending: Callable[[int], bool] = bound("wasmtime_context_has_exception")
         """(context) -> whether one is."""
+        self._tag_type_delete = bound("wasm_tagtype_delete")
         self._length = ctypes.c_uint32()
         self._valtype = ctypes.create_string_buffer(_VALTYPE_BYTES)
         self._valtype_at = ctypes.addressof(self._valtype)
@@ -86,6 +87,16 @@ class Objects:
             self._pre_delete[is_array](allocator)
         self._allocators.clear()
         self._tags.clear()
+
+    def close(self) -> None:
+        """Frees everything; the object is useless afterwards."""
+        self.forget()
+        for delete, types in zip(self._type_delete, self._types, strict=True):
+            for valtype, pointer in types:
+                delete(pointer)
+                self._valtype_delete(valtype)
+        for of in self._tag_types:
+            self._tag_type_delete(of)
 
     def _allocator(self, store: Hashable, context: int, is_array: int, number: int) -> int:
         key = (store, is_array, number)
@@ -158,7 +169,7 @@ class Objects:
 
 
 def _read_types(api: CApi) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """For each struct and each array type its wasm_valtype_t* and its own pointer; kept as long as the process."""
+    """For each struct and each array type its wasm_valtype_t* and its own pointer, both the caller's."""
     bound = api.library.bound
     code = binary(types_module())
     module, imports = ctypes.c_void_p(), ByteVec()

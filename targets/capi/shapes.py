@@ -188,6 +188,7 @@ _LATER: dict[str, tuple[int, Prototype]] = {
     "wasmtime_context_set_exception": (45, (_PTR, (_PTR, _PTR))),
     "wasmtime_context_take_exception": (45, (_BOOL, (_PTR, _PTR))),
     "wasm_tagtype_new": (45, (_PTR, (_PTR,))),
+    "wasm_tagtype_delete": (45, (None, (_PTR,))),
     "wasmtime_tag_new": (45, (_PTR, (_PTR, _PTR, _PTR))),
     "wasmtime_valtype_new": (45, (None, (_PTR, _PTR))),
     "wasmtime_valtype_to_wasm": (45, (_PTR, (_PTR, _PTR))),

@@ -16,7 +16,7 @@ from typing import Final
 from twinheap.model.engines import DEFAULT, ENGINES
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 from twinheap.model.observation import OTHER, canonical_panic
-from twinheap.model.wat import POINTS, kit_module
+from twinheap.model.wat import POINTS, decoy_module, kit_module
 from twinheap.model.wat_code import HOST
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import ByteVec, LibraryError
@@ -47,11 +47,15 @@ _INSTANCE_BYTES: Final = 16  # of wasmtime_instance_t
 class Instance:
     """An instance of the kit: its globals and tables, and the linker that links bodies with it.
 
-    Owns C memory that the addresses point into: keep it as long as they are in use.
+    Owns C memory that the addresses point into: keep it as long as they are in use. `exporter`: the instance whose
+    linker it needs, too, for far helpers.
     """
 
-    def __init__(self, linker: int, extern_size: int) -> None:
+    def __init__(self, linker: int, extern_size: int, exporter: Instance | None) -> None:
         self.linker = linker
+        self.exporter = exporter
+        self.users = 1
+        """The handle, and the instances that are linked with it."""
         self._extern_size = extern_size
         self._memory = ctypes.create_string_buffer(extern_size * (len(KIT_GLOBALS) + len(KIT_TABLES) + 1))
         start = ctypes.addressof(self._memory)
@@ -97,6 +101,7 @@ class Wasm:
         """(caller) -> context."""
         self._modules: OrderedDict[bytes, int] = OrderedDict()
         self._kits: dict[tuple[str, ...], int] = {}  # by what they import
+        self._decoy, self._decoy_variant = 0, 0
         self._extern_size = EXTERN_ITEM + max(api.shape.item_size, _INSTANCE_BYTES)
         self._instance = ctypes.create_string_buffer(_INSTANCE_BYTES)
         self._instance_at = ctypes.addressof(self._instance)
@@ -178,6 +183,20 @@ class Wasm:
             self._kits[shares] = made
         return self._kits[shares]
 
+    def forget(self) -> None:
+        """Frees every module; then others take what places are free in the engine (`decoy_module`)."""
+        for module in (*self._modules.values(), *self._kits.values()):
+            self._delete_module(module)
+        self._modules.clear()
+        self._kits.clear()
+        self._decoy_variant = 1 - self._decoy_variant
+        made, before = self._compiled(binary(decoy_module(self._decoy_variant))), self._decoy
+        if isinstance(made, str):
+            raise LibraryError(f"{self._api.library.path} refuses a module of struct types: {made}")
+        self._decoy = made
+        if before:
+            self._delete_module(before)
+
     # --- instances
 
     def instance(self, context: int, exporter: Instance | None = None, shares: tuple[str, ...] = ()) -> Instance | Raw:
@@ -190,15 +209,21 @@ class Wasm:
         if failed:
             self._delete_linker(linker)
             return failed
-        made = Instance(linker, self._extern_size)
+        made = Instance(linker, self._extern_size, exporter)
+        if exporter:
+            exporter.users += 1
         for prefix, items in (("g", made.globals), ("t", made.tables)):
             for at, item in enumerate(items):
                 self._take_export(context, f"{prefix}{at}", item - EXTERN_ITEM)
         return made
 
     def drop(self, instance: Instance) -> None:
-        """Frees what is not the store's."""
-        self._delete_linker(instance.linker)
+        """Frees what is not the store's, once nothing is linked with it either."""
+        instance.users -= 1
+        if not instance.users:
+            self._delete_linker(instance.linker)
+            if instance.exporter:
+                self.drop(instance.exporter)
 
     def body(
         self, context: int, instance: Instance, code: bytes, far: tuple[Instance, bytes] | None = None

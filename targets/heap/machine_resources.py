@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from twinheap.model.kit import CLEAR
 from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, Op
 from twinheap.targets.heap import (
     I31,
@@ -16,12 +17,17 @@ from twinheap.targets.heap import (
     ExternRef,
     GcHeapOutOfMemory,
     Global,
+    OwnedRooted,
     RootScope,
     Store,
     StructRef,
+    Table,
 )
 from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES, kit_tag
 from twinheap.targets.heap.machine_exceptions import ExceptionOps
+from twinheap.targets.heap.wasm_host import HostFunctions
+from twinheap.targets.heap.wasm_instance import Instance
+from twinheap.targets.heap.wasm_run import interpreter
 from twinheap.targets.machine import Raw
 
 ENTRY_BYTES: Final = 32
@@ -40,7 +46,8 @@ class ResourceOps(ExceptionOps):
         _, at, what, count = op
         store: Store = self.slots[at]
         plain = object()  # what the externrefs wrap: no value of the program's, so that finalizing it is not reported
-        step = self._step(store, _CHURNS[what], plain)
+        subject = _subject(store, _CHURNS[what], plain)
+        step = self._step(store, _CHURNS[what], plain, subject)
         grown = 0
         for half in (count - count // 2, count // 2):  # the first warms up
             start = _entries(store)
@@ -49,9 +56,12 @@ class ResourceOps(ExceptionOps):
             if _CHURNS[what] in _ALLOCATED:
                 store.gc()
             grown = _entries(store) - start
+        if subject is not None:
+            subject.drop()
+            store.gc()
         return ("ok", (max(grown, 0) * ENTRY_BYTES,))
 
-    def _step(self, store: Store, what: str, plain: object) -> Callable[[int], Any]:
+    def _step(self, store: Store, what: str, plain: object, subject: Any) -> Callable[[int], Any]:
         """One owned root made and dropped."""
         if what == "i31":
             return lambda number: _owned(store, lambda: AnyRef.from_i31(store, I31.wrapping_u32(number))).drop()
@@ -68,13 +78,61 @@ class ResourceOps(ExceptionOps):
             return extern
         if what in CHURNED_OBJECTS:
             return lambda number: _made(store, what, number)
+        if what == "call":
+            return _calling(store, subject)
+        if what in ("cast", "field"):
+            return _reading(store, what, subject)
         with RootScope(store):
             root = AnyRef.from_i31(store, I31.wrapping_u32(1))
             if what == "global":
                 item = Global(store, AnyRef, root, mutable=True)
                 return lambda _: _owned(store, lambda: item.get(store)).drop()
+            if what == "table":
+                table = Table(store, AnyRef, 1, root)
+                return lambda _: _owned(store, lambda: table.get(store, 0)).drop()
             owned = root.to_owned_rooted(store)
         return lambda _: _clone(store, owned)
+
+
+def _subject(store: Store, what: str, plain: object) -> Any:
+    """An owned root of what the roots come from that are made and dropped, or None: there is no room, or no need."""
+    one = I31.wrapping_u32(1)
+    try:
+        if what == "call":
+            return _owned(store, lambda: ExternRef.new(store, plain))
+        if what in ("cast", "field"):
+            return _owned(
+                store, lambda: StructRef.new(store, STRUCT_TYPES["pair"], [None, AnyRef.from_i31(store, one)])
+            )
+    except GcHeapOutOfMemory as oom:
+        oom.drop()
+    return None
+
+
+def _reading(store: Store, what: str, subject: OwnedRooted[StructRef] | None) -> Callable[[int], Any]:
+    """A struct is cast to a type above its own, or a field of it is read."""
+    if subject is None:
+        return lambda _: None
+
+    def seen() -> Any:
+        rooted = subject.to_rooted(store)
+        return rooted.to_eqref() if what == "cast" else rooted.field(store, 1)
+
+    return lambda _: _owned(store, seen).drop()
+
+
+def _calling(store: Store, subject: OwnedRooted[ExternRef] | None) -> Callable[[int], Any]:
+    """A call of Wasm gets a reference."""
+    instance = Instance(store)
+    host = HostFunctions(instance, (), lambda _: 0, list)
+
+    def call(number: int) -> None:
+        with RootScope(store), store.budget.lifted():
+            interpreter(instance, CLEAR, 0, host).run([subject, None, None], 0)
+        if number % _COLLECT_EVERY == _COLLECT_EVERY - 1:
+            store.gc()
+
+    return call
 
 
 def _made(store: Store, what: str, number: int) -> None:

@@ -21,6 +21,7 @@ from twinheap.targets.heap import (
 from twinheap.targets.heap.machine_exceptions import ExceptionOps
 from twinheap.targets.heap.machine_slots import MISSING
 from twinheap.targets.heap.machine_values import HostValue
+from twinheap.targets.heap.wasm_code import forget_modules
 from twinheap.targets.heap.wasm_frames import Trap
 from twinheap.targets.heap.wasm_host import HostFunctions
 from twinheap.targets.heap.wasm_instance import Instance
@@ -72,6 +73,18 @@ class WasmOps(ExceptionOps):
         if held is None:
             return SKIPPED
         self.slots[result] = held[0], held[1].tables[which]
+        return DONE
+
+    def op_inst_drop(self, op: Op) -> Raw:
+        held = self.slots[op[1]]
+        if held is None:
+            return SKIPPED
+        self.slots[op[1]] = None
+        held[1].close()
+        return DONE
+
+    def op_modules_drop(self, op: Op) -> Raw:
+        forget_modules(self.slots[op[1]])
         return DONE
 
     def op_run(self, op: Op) -> Raw:

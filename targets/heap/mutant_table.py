@@ -173,6 +173,7 @@ _OBJECTS: Final = (
     _own("f20", ALL, "subtypes are not told from other types", "struct(ref node) of a node's subtype: err:type"),
     _own("f21", ALL, "a field of one struct type takes any struct", "node.0 = box: ok, not err:type"),
     _own("f22", FREEING, "an exception makes the store's tags anew", "churn exn 3000: the store has 9000 tags"),
+    _own("f23", ALL, "types are forgotten while objects have them", "s=struct(n(1)), modules_drop, s.field 0: crash"),
 )
 
 _WASM: Final = (
@@ -208,9 +209,16 @@ _WASM: Final = (
     _own("w30", DRC, "active segments count nothing", "run {}, gc, run {test struct t[0]}: 0"),
     _own("w31", FREEING, "a selected operand is no root (K3)", "run {v, w = select(new, null, 1), {gc}, see v}: gone"),
     _own("w32", FREEING, "an array from a segment is no root (K4)", "run {v, w = array.new_data, {gc}, v.length}"),
-    _own("w33", DRC, "global.set releases late", "run {g=new, g=null, note}: n:0 before f:0"),
-    _own("w34", FREEING, "a frame holds its first argument to its end", "run {call f(new)}, f(v)={gc, note}: n:0 before f:0"),
-    _own("w35", DRC, "Wasm collects before each allocation", "run {drop new, struct(), note}: f:0 before n:0"),
+    _own(
+        "w34",
+        ALL,
+        "each argument of a run leaves a place for a root",
+        "churn call 3000: the store has 9000 globals more",
+    ),
+    _own("w33", ALL, "the globals of an instance go with its handle", "i.g0=n(1), inst_drop i, get g0: null"),
+    _own("x01", DRC, "global.set releases late", "run {g=new, g=null, note}: n:0 before f:0"),
+    _own("x02", FREEING, "a frame holds its first argument", "run {call f(new)}, f(v)={gc, note}: n:0 before f:0"),
+    _own("x03", DRC, "Wasm collects before each allocation", "run {drop new, struct(), note}: f:0 before n:0"),
 )
 
 MUTANTS: Final = {mutant.name: mutant for mutant in (*_ROOTS, *_DRC, *_COPYING, *_ASYNC, *_OBJECTS, *_OTHERS, *_WASM)}

@@ -1,7 +1,7 @@
 """Bodies, cut into functions and segments (docs/bodies.md)."""
 
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twinheap.model.body import CACHED
 from twinheap.model.body_forms import NON_NULL_PREFIX
@@ -9,6 +9,9 @@ from twinheap.model.body_live import lives_of
 from twinheap.targets.heap.types import Storage
 from twinheap.targets.heap.values import Val
 from twinheap.targets.heap.wasm_frames import WasmValue
+
+if TYPE_CHECKING:
+    from twinheap.targets.heap.store import Store
 
 Form = tuple[Any, ...]
 """A form of a body: its name and its parts."""
@@ -89,6 +92,14 @@ def body_of(text: str) -> Body:
         tuple(_function(form, False, of.behind) for form, of in zip(helpers, lives.helpers, strict=True)),
         next(_function(form, True, lives.main.behind) for form in forms if form[0] == "main"),
     )
+
+
+def forget_modules(store: "Store") -> None:
+    """Let go of all code that is kept: it is read anew. The types of objects are known to their heap, and stay."""
+    body_of.cache_clear()
+    # mutant f23: store.heap and (store.heap.type_indices.clear(), store.heap.layouts.clear())
+    if store.verifying:
+        store.verify()
 
 
 def _table(form: Form) -> PrivateTable:

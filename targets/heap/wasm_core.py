@@ -67,7 +67,7 @@ class Core:
             return
         refs = self.frame.refs
         for place, ref in enumerate(refs):
-            # mutant w34 below: if ref and place not in needed and place:
+            # mutant x02 below: if ref and place not in needed and place:
             if ref and place not in needed:
                 refs[place] = 0
 

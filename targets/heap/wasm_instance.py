@@ -55,3 +55,7 @@ class Instance:
         )
         self.tags: list[Tag] = self.source.tags if "tag" in shares else [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
         self.bodies: dict[int, Own] = {}  # by their numbers
+
+    def close(self) -> None:
+        """The host lets go of its handle: what the instance and those of its bodies hold lives as long as the store."""
+        self.bodies.clear()  # mutant w33: [cell.set(self.store, None) for cell in self.globals]

@@ -24,7 +24,7 @@ class Objects(Slots):
         Raises `GcHeapOutOfMemory`; traps where the original does (section 1.5).
         """
         self.safepoint(form)
-        # mutant w35: self.store.gc()
+        # mutant x03: self.store.gc()
         try:
             if isinstance(self.heap, NullHeap) and not self.constant and not by_host:
                 return self._bump(self.heap, layout, size)

@@ -45,6 +45,7 @@ class Interpreter(Arrays):
     def _run(self, arguments: list[Handle[Any] | None], selector: int) -> Rooted[ExternRef] | None:
         raw = [0 if handle is None else handle.to_raw(self.store) for handle in arguments]
         before = self.own.points
+        # mutant w34: self.store.globals += [[0] for _ in arguments]
         try:
             result: Any = self.invoke(self.body.main, [*raw, Val.i32(selector)])
         finally:

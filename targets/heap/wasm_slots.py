@@ -125,7 +125,7 @@ class Slots(Core):
     def _global_set(self, form: Form) -> None:
         ref = self.eval(form[2])
         cell = self._cell(form[1])
-        # mutant w33: self.barrier(cell[0])
+        # mutant x01: self.barrier(cell[0])
         # mutant w08 below: cell[0] = ref
         self.heap.write_ref(cell, 0, ref)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,7 +108,8 @@ def test_a_run_that_finds_something(tmp_path: Path, twinheap) -> None:  # type: 
     assert "as specified on heap" in outcome.out
     replayed = twinheap("replay", path, "--json", "-")
     assert replayed.code == 1
-    assert replayed.out.startswith(f"FAILED  {path}  on heap,mutant=m20  TH202: ")
+    assert replayed.err.startswith(f"FAILED  {path}  on heap,mutant=m20  TH202: ")
+    assert json.loads(replayed.out)["findings"][0]["status"] == "FAILED"
     fixed = twinheap("replay", path, "--target", "heap")
     assert (fixed.code, fixed.out) == (0, f"FIXED   {path}  on heap\n")
 
@@ -285,8 +288,35 @@ def test_bench_mutants(tmp_path: Path, twinheap) -> None:  # type: ignore[no-unt
     ]
     assert all(one["ops"] <= 5 for one in report["mutants"])
     assert report["control"] == {"programs": 60, "findings": 0}
-    survived = twinheap("bench", "mutants", "--only", "m20", "--seeds", "1", "--programs", "1", "--control", "0")
+    words = ("bench", "mutants", "--only", "m20", "--seeds", "1", "--programs", "1", "--control", "0", "--json", "-")
+    survived = twinheap(*words)
     assert survived.code == 1
+    assert not json.loads(survived.out)["mutants"][0]["killed"]
+    assert "m20 seed 1 drc      SURVIVED 1 programs" in survived.err
+
+
+def test_bisect_is_stored_and_shown(tmp_path: Path, require: Callable[[str], None], twinheap) -> None:  # type: ignore[no-untyped-def]
+    require("network")
+    release = importlib.metadata.version("wasmtime")
+    (tmp_path / "a.twin").write_text("twinheap program 1\ntargets: heap\nO1 = ext_new_owned S0 v0\nodrop O1\n")
+    outcome = twinheap("bisect", "a.twin", "--releases", f"{release}", "--json", "-")
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [f"{release:10} good", "first bad:  none", "first good: none"]
+    [entry] = json.loads(outcome.out)["findings"]
+    assert (entry["target"], entry["releases"]) == ("capi", {release: "good"})
+    assert "bisected: capi: first bad none, first good none\n" in (tmp_path / "a.twin").read_text()
+    shown = twinheap("show", "a.twin").out.splitlines()
+    assert shown[1] == "bisected: capi: first bad none, first good none"
+
+
+def test_add_makes_the_folder_that_is_named_last(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.twin").write_text(LEAK)
+    added = twinheap("corpus", "add", "a.twin", "mine/new")
+    assert added.code == 0
+    assert len(list((tmp_path / "mine/new").iterdir())) == 1
+    absent = twinheap("corpus", "add", "a.twin", "b.twin")
+    assert absent == (2, "", "twinheap: error: b.twin: No such file or directory\n")
+    assert not (tmp_path / "corpus").exists()
 
 
 def heed_interrupts() -> None:
@@ -307,6 +337,42 @@ def test_ctrl_c_prints_the_summary_and_leaves_nobody_behind(workers: str, tmp_pa
     assert "interrupted; every finding is kept" in out
     assert out.rstrip().endswith("nothing new")
     wait_for_the_end_of(children)
+
+
+def test_term_ends_a_search_as_ctrl_c_does(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "twinheap", "fuzz", "heap", "--seed", "1", "--workers", "1", "--json", "r"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    children = at_work(process.pid, 1)
+    process.terminate()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "interrupted; every finding is kept" in out
+    assert json.loads((tmp_path / "r").read_text())["programs"] > 0
+    wait_for_the_end_of(children)
+
+
+@pytest.mark.parametrize("place", ["twinheap.cli", "twinheap.fuzz.pool"])
+def test_ctrl_c_while_it_starts_is_told_in_a_line(place: str, tmp_path: Path) -> None:
+    """`place`: the module that is being loaded, the command line's own or one of the search."""
+    code = f"""
+import signal, sys
+from importlib.abc import MetaPathFinder
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {place!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["twinheap", "fuzz", "heap"]
+from twinheap.__main__ import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=heed_interrupts)
+    assert done.returncode == 2
+    assert done.stderr.startswith("twinheap: ")
+    assert "interrupted" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
 
 
 def test_kill_leaves_nobody_behind(tmp_path: Path) -> None:

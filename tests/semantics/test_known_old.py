@@ -104,6 +104,9 @@ def ends(release: str, body: str, how: Observation, handle: str = "O2") -> str |
 
 SEGMENT = "(segment eq (struct.new_default box))"
 INIT = "(table.init 1 0 (i32 0) (i32 0) (i32 1))"
+FILL = "(repeat 10 (drop (array.new_default longs (i32 5000))))"
+"""More than half of any heap that cannot grow without a collection (K21)."""
+LARGE = "(const longs (array.new_default longs (i32 100)))"
 OVERTAKEN = (
     "(then (set 2 (struct.new_default box)) (array.new_fixed anys (get 2) (then (set 2 (null any)) (gc) (get 2))))"
 )
@@ -119,9 +122,9 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
 @pytest.mark.parametrize(
     ("body", "how", "bad", "good", "name"),
     [
-        (main(INIT, SEGMENT), FULL, "33", "37", "K21"),
-        (main(INIT, SEGMENT), FULL_OLD, "29", "37", "K21"),
-        (main("", "(global any (struct.new_default box))"), FULL_GLOBAL, "32", "37", "K21"),
+        (main(FILL + INIT, SEGMENT), FULL, "33", "37", "K21"),
+        (main(FILL + INIT, SEGMENT), FULL_OLD, "29", "37", "K21"),
+        (main("", f"{LARGE * 80} (global any (struct.new_default box))"), FULL_GLOBAL, "33", "37", "K21"),
         (main(f"(table.fill 1 (i32 0) (i31 (i32 1)) (i32 1)) {INIT}", SEGMENT), CLASH, "45", "46", "K16"),
         (main(I31), ILLEGAL, "31", "32", "K24"),
         (main(INIT, SEGMENT), MISFIT, "29", "37", "K27"),
@@ -138,6 +141,17 @@ I31 = "(set 4 (array.new_fixed anys (i31 (i32 1))))"
 def test_runs_that_end_the_process(body: str, how: Observation, bad: str, good: str, name: str) -> None:
     assert ends(bad, body, how) == name
     assert ends(good, body, how) is None
+
+
+def test_a_constant_expression_finds_room_at_first() -> None:
+    """Of K21: a heap that can hold all that was ever made is full only where something was freed twice."""
+    overwritten = f"(array.set anys (array.new_elem anys 0 (i32 0) (i32 1)) (i32 0) (null any)) {INIT}"
+    assert ends("31", main(INIT, SEGMENT), FULL_OLD) is None
+    assert ends("31", main(overwritten, SEGMENT), FULL_OLD) == "K15"
+    assert ends("31", main(FILL + overwritten, SEGMENT), FULL_OLD) == "K21"
+    made = f"B0: {main(INIT, SEGMENT)}\nI1 = inst S0\nL2 = run I1 0 v0 null null null 0 lifo\n"
+    limits = [f"S0: limit={limit} limiter=plain\n" for limit in (0, 65536)]
+    assert [known("36", limit + made, FULL) for limit in limits] == ["K21", None]
 
 
 def test_an_i31_must_be_in_reach() -> None:
@@ -297,6 +311,81 @@ def test_small_objects_and_what_is_freed_beside_them() -> None:
     """Of K25: nothing happens before something is freed."""
     assert [harmed("31", f"(drop (struct.new_default {name})) (gc)") for name in ("empty", "box")] == ["K25", None]
     assert harmed("31", "(drop (struct.new_default empty))") is None
+
+
+PASSED = """B0: (body (main (global.set 0 (get 0)) (drop (cb (to_extern (get 2)))) (drop (global.get 0)) (null extern)))
+O1 = ext_new_owned S0 v0
+I2 = inst S0
+O3 = i31_new_owned S0 1
+call I2 0 v1 null O1 {} 0:
+  L4 = arg lifo
+  odrop O1
+  call I2 0 v9 L4 null null 0:
+    gc S0
+"""
+
+
+def test_an_i31_that_a_callback_passes_on() -> None:
+    """Of K24: what the callback of a run that ended the process was given is not observed, and may be an i31."""
+    broken = Observation("panic:called `Result::unwrap()` on an `Err` value: requested allocation's size is too large")
+    program = loads("twinheap program 1\n" + PASSED.format("O3")).program
+    seen = [OK, OK, OK, broken]
+    profiles = [profile_for("wasmtime", release, "drc", exact=False) for release in ("31", "32")]
+    assert [judge(program, seen, profile)[0].known for profile in profiles] == ["K24", None]
+    program = loads("twinheap program 1\n" + PASSED.format("null")).program
+    assert judge(program, seen, profiles[0])[0].known is None
+
+
+@pytest.mark.parametrize(
+    ("code", "segment", "name"),
+    [
+        ("(drop (call 0 (new)))", "(func (param extern) (result extern) (gc) (set 0 (pass (get 0))) (get 0))", "K34"),
+        ("(drop (call 0 (new)))", "(func (param extern) (result extern) (gc) (pass (get 0)))", None),
+        ("(drop (call 0 (new)))", "(func (param extern) (result extern) (set 0 (pass (get 0))) (gc) (get 0))", None),
+        (
+            "(drop (call 0 (new)))",
+            "(func (param extern) (result extern) (gc) (see (get 0)) (if (i32 1) (do (set 0 (new)))) (get 0))",
+            None,
+        ),
+        ("(set 0 (new)) (gc) (set 0 (pass (get 0)))", "", None),  # what a call gives is marked as such
+        (f"(set 4 {ARRAY}) (repeat 2 (gc) (see (to_extern (get 4))) (set 4 {ARRAY}))", "", "K34"),
+        (f"(set 4 {ARRAY}) (repeat 2 (gc) (see (to_extern (get 4))))", "", None),
+    ],
+)
+def test_a_parameter_that_goes_on_behind_a_collection(code: str, segment: str, name: str | None) -> None:
+    """Of K34: the value that a variable has where a function or a turn of a loop begins, and which it loses there."""
+    assert harmed("36", code, segment) == name
+    assert harmed("31", code, segment) in (None, "K35")
+    assert harmed("46", code, segment) is None
+
+
+def test_what_moves_is_lost_though_something_holds_it() -> None:
+    """Of K34: the copying collector leaves a frame with where the object was, also of an argument of the host."""
+    waits = "(drop (struct.new pair (get 0) (then (set 0 (null extern)) {} (null any)))) (null extern)))"
+    text = "O1 = ext_new_owned S0 v0\nI2 = inst S0\nL3 = run I2 0 v1 O1 null null 0 lifo\n"
+    trap = Observation("trap:null_ref")
+    bodies = [f"B0: (body (main {waits.format(between)}\n{text}" for between in ("(gc)", "")]
+    assert [on_copying("45", body, trap) for body in bodies] == ["K34", None]
+    assert on_copying("46", bodies[0], trap) is None
+    assert known("45", bodies[0], trap) is None
+
+
+def test_what_was_seen_to_happen_comes_before_what_may_have() -> None:
+    """K15 took an object; whether K25 or K35 hurt anything depends on what lies beside it."""
+    small = "(drop (struct.new_default empty))"
+    write = "(array.set nodes (array.new_elem nodes 0 (i32 0) (i32 1)) (i32 0) (null node))"
+    assert harmed("31", f"{write} {small} (gc)", "(segment node (struct.new_default node))") == "K15"
+    assert harmed("31", f"{small} (gc)", "(segment node (struct.new_default node))") == "K25"
+    text = f"""B0: {main(MERGED)}
+O1 = ext_new_owned S0 v0
+I2 = inst S0
+L3 = run I2 0 v1 null null null 0 lifo
+O4 = conv_any_owned O1
+odrop O1
+gc S0
+"""
+    gone = Observation("ok", (), (0,))
+    assert known("31", text, Observation("ok", ("object", "null")), SOME, OK, gone) == "K15"
 
 
 def test_a_value_that_waits_and_is_held() -> None:

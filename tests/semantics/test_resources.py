@@ -6,7 +6,7 @@ import pytest
 
 from twinheap.model.judge import judge
 from twinheap.model.observation import Observation
-from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS
+from twinheap.model.ops import CHURNED_OBJECTS, CHURNED_WAYS, INT_KINDS
 from twinheap.model.profiles import Profile, profile_for
 from twinheap.model.text import loads
 from twinheap.model.view import ALL_OPS, view
@@ -73,6 +73,41 @@ def test_objects_that_leave_something_beside_the_heap_are_told(what: str) -> Non
     assert judged(text, [Observation("ok", (500,)), *end], DRC) == []
     assert judged(text, [Observation("ok", (64_000,)), *end], DRC) == ["TH501"]
     assert judged(text, [Observation("ok", (64_000,)), *end], NULL) == []  # the heap itself grows, and may
+
+
+@pytest.mark.parametrize("collector", ["drc", "null"])
+@pytest.mark.parametrize("what", CHURNED_WAYS)
+def test_calls_casts_and_reads_in_a_store_that_stays_leave_nothing(collector: str, what: str) -> None:
+    text, profile = f"churn S0 {what} 1000", {"drc": DRC, "null": NULL}[collector]
+    end = [Observation("ok")] * 3
+    assert judged(text, [Observation("ok", (500,)), *end], profile) == []
+    assert judged(text, [Observation("ok", (64_000,)), *end], profile) == ["TH501"]
+    assert judged(text, [Observation("trap:cast", ()), *end], profile) == ["TH109"]
+
+
+def test_what_calls_got_takes_room_where_nothing_is_collected() -> None:
+    text = "S0: limit=65536\nF1 = fill S0 4094 v0\nchurn S0 call 10\nO2 = ext_new_owned S0 v4094"
+    full = [
+        Observation("ok", (4094,)),
+        Observation("ok", (0,)),
+        Observation("err:oom", (), (4094,)),
+        *[Observation("ok")] * 2,
+    ]
+    assert judged(text, [*full, Observation("ok", (), tuple(range(4094)))], NULL) == []
+    text = text.replace("4094", "2046")
+    full = [
+        Observation("ok", (2046,)),
+        Observation("ok", (0,)),
+        Observation("err:oom", (), (2046,)),
+        *[Observation("ok")] * 2,
+    ]
+    assert judged(text, [*full, Observation("ok", (), tuple(range(2046)))], DRC) == ["TH301"]
+
+
+@pytest.mark.parametrize("what", CHURNED_WAYS)
+def test_other_ways_are_churned_where_there_are_any(what: str) -> None:
+    program = loads(f"twinheap program 1\nchurn S0 {what} 1000\nchurn S0 i31 1000\n").program
+    assert [len(view(program, ALL_OPS - lacking)) for lacking in (set(), {CHURNED_WAYS[what]})] == [2, 1]
 
 
 @pytest.mark.parametrize("what", CHURNED_OBJECTS)

@@ -53,6 +53,9 @@ def test_a_defect_shows_by_the_exit_code(
         ("linked-instances", " = link "),
         ("epoch-ends-callback", "trap:interrupt"),
         ("fuel-ends-everywhere", "trap:fuel"),
+        ("inst-drop", "inst_drop I2"),
+        ("modules-drop", "modules_drop S0"),
+        ("churn-ways", "churn S0 call"),
     ],
 )
 def test_limits_and_links_are_as_specified(

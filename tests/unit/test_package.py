@@ -57,7 +57,7 @@ def test_corpus_is_installed(folder: str) -> None:
 @pytest.mark.parametrize(
     ("group", "name", "value"),
     [
-        ("console_scripts", "twinheap", "twinheap.cli:main"),
+        ("console_scripts", "twinheap", "twinheap.__main__:main"),
         ("pytest11", "twinheap", "twinheap.pytest_plugin"),
     ],
 )

@@ -101,11 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(module.run(arguments))
         sys.stdout.flush()  # here a full disk can still be told
         return code
-    except KeyboardInterrupt:
-        print("twinheap: interrupted", file=sys.stderr)
-        return EXIT_USAGE
     except BrokenPipeError:  # as in `twinheap show X | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_USAGE
+    except UserError as error:
+        print(f"twinheap: error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except Exception as error:
         if not _is_users(error):
@@ -139,5 +139,5 @@ def _is_users(error: Exception) -> bool:
         return not error.detail
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
-    usual = UserError | StoreError | SettingsError | WheelError | RustError | ExecutorError | TargetError
+    usual = StoreError | SettingsError | WheelError | RustError | ExecutorError | TargetError
     return isinstance(error, usual)

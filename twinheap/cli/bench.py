@@ -50,19 +50,22 @@ def run(arguments: argparse.Namespace) -> int:
     workers = settings["workers"] or default_workers()
     first = settings["seed"]
     programs = settings["programs"] or mutants.MAX_PROGRAMS
+    out = options.lines_to(arguments.json)
     started = time.monotonic()
     hunted = []
     for one in mutants.hunt_all(names, range(first, first + seeds), settings["profile"], programs, workers):
-        _tell(one)
+        print(_line_of(one), flush=True, file=out)
         hunted.append(one)
         if keep and one.found:
             _keep(keep, one)
     control = None
     if control_programs:
         control = mutants.control(control_programs, first, settings["profile"], workers)
-        print(f"control: {control.programs} programs in {control.seconds:.0f} s, {control.findings} findings")
+        told = f"control: {control.programs} programs in {control.seconds:.0f} s, {control.findings} findings"
+        print(told, file=out)
     survivors = [one for one in hunted if one.found is None]
-    print(f"{len(hunted) - len(survivors)} of {len(hunted)} hunts killed, in {time.monotonic() - started:.0f} s")
+    killed = len(hunted) - len(survivors)
+    print(f"{killed} of {len(hunted)} hunts killed, in {time.monotonic() - started:.0f} s", file=out)
     if arguments.json:
         write_json(arguments.json, _report(hunted, control, time.monotonic() - started))
     return EXIT_FOUND if survivors or (control and control.findings) else EXIT_OK
@@ -88,16 +91,14 @@ def _names(only: str | None) -> list[str]:
     return names
 
 
-def _tell(one: Hunted) -> None:
+def _line_of(one: Hunted) -> str:
     where = f"{one.name} seed {one.seed} {one.collector:8}"
     if one.found is None:
-        print(f"{where} SURVIVED {one.programs} programs in {one.seconds:.1f} s", flush=True)
-        return
+        return f"{where} SURVIVED {one.programs} programs in {one.seconds:.1f} s"
     finding = one.found.finding
-    print(
+    return (
         f"{where} killed after {one.programs} programs, {one.seconds:.1f} s: {finding.code}, "
-        f"{finding.original_ops} -> {finding.ops} ops",
-        flush=True,
+        f"{finding.original_ops} -> {finding.ops} ops"
     )
 
 

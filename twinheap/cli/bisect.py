@@ -12,7 +12,7 @@ from twinheap.cli import EXIT_OK, EXIT_USAGE, options
 
 if TYPE_CHECKING:
     from twinheap.fuzz.bisect import Bisected
-    from twinheap.fuzz.replay import Stored
+    from twinheap.fuzz.replay import Replayed, Stored
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,47 +20,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PROGRAM", help="a program file (.twin)")
     parser.add_argument("--releases", metavar="RANGE", default="all", help="as 35..45 (default: all that can be had)")
     parser.add_argument("--all", action="store_true", help="try every release, not only what a binary search needs")
+    options.add_target(
+        parser, "whose releases, with its options: capi, rust or rust,collector=copying (default: those of PROGRAM)"
+    )
     options.add_json(parser)
+    parser.epilog = (
+        "The result is stored with the finding, and shown by show. Releases that are not in the cache are fetched, and "
+        "for rust they are built, which takes minutes each."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Bisects, and returns the exit code: 2 if no release could run the program."""
-    from twinheap.fuzz.bisect import bisect
+    from twinheap.fuzz.bisect import bisect, family_of, keep, something_else
     from twinheap.fuzz.opening import opener_for
-    from twinheap.fuzz.replay import Replayed, load, replay
+    from twinheap.fuzz.replay import load, replay
+    from twinheap.fuzz.store import StoreError
     from twinheap.reporters.json_report import check_json, write_json
-    from twinheap.targets.capi import wheels
 
     check_json(arguments.json)
     stored = load(Path(arguments.path))
     started = time.monotonic()
     opener = opener_for()
+    out = options.lines_to(arguments.json)
+    family = family_of(arguments.target or stored.targets)
 
     def tried(release: str) -> Replayed:
-        replayed = replay(stored, f"capi@{release}", opener)
+        replayed = replay(stored, family.at(release), opener)
         word = {"FAILED": "bad", "FIXED": "good"}.get(replayed.status, f"n/a: {replayed.detail}")
-        print(f"{release:10} {word}" + (f"  {replayed.verdict.code}" if replayed.verdict else ""), flush=True)
+        if other := something_else(replayed):
+            word = f"n/a: {other}, which may hide {stored.meta['known']}"
+        print(f"{release:10} {word}" + (f"  {replayed.verdict.code}" if replayed.verdict else ""), flush=True, file=out)
         return replayed
 
-    releases = [wheels.resolve(release) for release in wheels.expand(arguments.releases)]
-    result = bisect(releases, tried, arguments.all)
-    print(f"first bad:  {result.first_bad or 'none'}")
-    print(f"first good: {result.first_good or 'none'}")
+    result = bisect(family.releases(arguments.releases), tried, arguments.all)
+    print(f"first bad:  {result.first_bad or 'none'}", file=out)
+    print(f"first good: {result.first_good or 'none'}", file=out)
     if arguments.json:
-        write_json(arguments.json, _report(stored, result, time.monotonic() - started))
+        write_json(arguments.json, _report(stored, family.name, result, time.monotonic() - started))
     if all(state == "n/a" for state in result.releases.values()):
-        print("twinheap: error: no release could run this program", file=sys.stderr)
+        hint = "; try -t rust" if family.kind == "capi" else ""
+        print(f"twinheap: error: no release of {family.name} could run this program{hint}", file=sys.stderr)
         return EXIT_USAGE
+    try:
+        keep(stored, family.name, result)
+    except StoreError as error:
+        print(f"warning: the result is not stored with the program: {error}", file=sys.stderr)
     return EXIT_OK
 
 
-def _report(stored: Stored, result: Bisected, seconds: float) -> dict[str, Any]:
+def _report(stored: Stored, family: str, result: Bisected, seconds: float) -> dict[str, Any]:
     from twinheap.reporters.json_report import VERSION
 
+    kind, comma, given = family.partition(",")
     entry = {
         "code": stored.meta.get("code"),
         "signature": stored.meta.get("signature"),
-        "target": "capi",
+        "target": family,
         "program": str(stored.path),
         "ops": len(stored.program),
         "original_ops": None,
@@ -76,7 +92,7 @@ def _report(stored: Stored, result: Bisected, seconds: float) -> dict[str, Any]:
         "programs": 1,
         "ops": len(stored.program),
         "seconds": round(seconds, 3),
-        "targets": [f"capi@{release}" for release in result.releases],
+        "targets": [f"{kind}@{release}{comma}{given}" for release in result.releases],
         "findings": [entry],
         "expected": [],
     }

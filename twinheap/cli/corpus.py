@@ -22,11 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="program files or folders")
     parser.add_argument("--into", metavar="FOLDER", help="add: the folder to copy into (default: corpus/seeds)")
     parser.epilog = (
-        "add FILE ... FOLDER copies into the folder, as cp does. Without paths, and without a folder corpus here, ls "
-        "lists the corpus that comes with TwinHeap."
+        "add FILE ... FOLDER copies into the folder, as cp does, and makes it if need be. Without paths, and without a "
+        "folder corpus here, ls lists the corpus that comes with TwinHeap."
     )
     parser.add_argument("--dry-run", action="store_true", help="min: only say what would go")
-    options.add_target(parser)
+    options.add_target(parser, "min: what the programs are run on (default: what a run tests); repeatable")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -77,11 +77,14 @@ def _ls(paths: list[Path]) -> int:
 def _add(arguments: argparse.Namespace) -> int:
     from twinheap.fuzz.corpus import add
     from twinheap.fuzz.store import check_folder
+    from twinheap.model.text import SUFFIX
 
     paths = [Path(path) for path in arguments.paths]
     folder = Path(arguments.into or f"{DEFAULT_FOLDER}/seeds")
-    if len(paths) > 1 and paths[-1].is_dir() and not arguments.into:  # as with cp
+    if len(paths) > 1 and not arguments.into and (paths[-1].is_dir() or not paths[-1].exists()):  # as with cp
         folder = paths.pop()
+        if folder.suffix == SUFFIX:
+            raise UserError(f"{folder}: No such file or directory")
     check_folder(folder)
     found, code = _read(paths)
     for path, stored in found:

@@ -20,7 +20,9 @@ DEFAULT_PROGRAMS = 50
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `leaks`."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="stored programs (default: random ones)")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="stored programs, or folders of them (default: random ones)"
+    )
     parser.add_argument("-t", "--target", metavar="TARGET", default="capi", help="what runs them (default: capi)")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of random programs (default: 1)")
     parser.add_argument(
@@ -58,12 +60,12 @@ def _programs(arguments: argparse.Namespace, executor: Executor) -> Iterator[tup
     from twinheap.fuzz.generate import generate
     from twinheap.fuzz.leaks import quick
     from twinheap.fuzz.profiles import profile_named
-    from twinheap.fuzz.replay import load
+    from twinheap.fuzz.replay import load, stored_in
     from twinheap.model.view import view
 
     if arguments.files:
-        for file in arguments.files:
-            yield file, view(load(Path(file)).program, executor.supported)
+        for file in (file for path in arguments.files for file in stored_in(Path(path))):
+            yield str(file), view(load(file).program, executor.supported)
         return
     try:
         profile = profile_named(arguments.profile)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from twinheap.fuzz.engine import Run
@@ -31,14 +32,19 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def add_target(parser: argparse.ArgumentParser) -> None:
-    """`--target`, repeatable."""
-    parser.add_argument("-t", "--target", action="append", metavar="TARGET", help="the same as an option; repeatable")
+def add_target(parser: argparse.ArgumentParser, text: str = "the same as an option; repeatable") -> None:
+    """`--target`, repeatable; `text`: its help."""
+    parser.add_argument("-t", "--target", action="append", metavar="TARGET", help=text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json FILE`."""
     parser.add_argument("--json", metavar="FILE", help="write the result as one JSON object, - for standard output")
+
+
+def lines_to(json: str | None) -> TextIO:
+    """Where lines for people go: not among JSON on standard output."""
+    return sys.stderr if json == "-" else sys.stdout
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -76,19 +82,35 @@ def targets_named(settings: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _note(line: str) -> None:
-    import sys
-
     print(f"twinheap: {line}", file=sys.stderr)
 
 
 def search(arguments: argparse.Namespace, default_seconds: float | None) -> int:
     """What `run` and `fuzz` do: a run of the engine, told on the terminal and in JSON; the exit code."""
-    from twinheap.cli import EXIT_FOUND, EXIT_OK
+    from twinheap.cli import EXIT_FOUND, EXIT_OK, EXIT_USAGE, UserError
+
+    try:
+        summary = _searched(arguments, default_seconds)
+    except KeyboardInterrupt:  # before the engine began; from then on there is a summary
+        raise UserError("interrupted before anything was run") from None
+    if arguments.json:
+        from twinheap.fuzz.interruption import undisturbed
+        from twinheap.reporters.json_report import run_report, write_json
+
+        with undisturbed():
+            write_json(arguments.json, run_report(summary))
+    if summary.findings:
+        return EXIT_FOUND
+    return EXIT_OK if summary.statistics.programs else EXIT_USAGE
+
+
+def _searched(arguments: argparse.Namespace, default_seconds: float | None) -> Summary:
     from twinheap.fuzz.engine import Engine
     from twinheap.fuzz.events import Warned
+    from twinheap.fuzz.interruption import ended_by_term
     from twinheap.fuzz.opening import opener_for
     from twinheap.fuzz.store import check_folder
-    from twinheap.reporters.json_report import check_json, run_report, write_json
+    from twinheap.reporters.json_report import check_json
     from twinheap.reporters.terminal import TerminalReporter
 
     check_json(arguments.json)
@@ -98,10 +120,8 @@ def search(arguments: argparse.Namespace, default_seconds: float | None) -> int:
     listener: Listener = TerminalReporter(quiet=arguments.json == "-")
     for warning in warnings:
         listener(Warned(warning))
-    summary: Summary = Engine(run, opener_for(run.setup.expect), listener).run()
-    if arguments.json:
-        write_json(arguments.json, run_report(summary))
-    return EXIT_FOUND if summary.findings else EXIT_OK
+    with ended_by_term():
+        return Engine(run, opener_for(run.setup.expect), listener).run()
 
 
 def _run_of(settings: dict[str, Any], default_seconds: float | None) -> tuple[Run, list[str]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `replay`."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="program files (.twin), or folders of them")
-    options.add_target(parser)
+    options.add_target(parser, "what to replay on (default: the targets that each file names); repeatable")
     options.add_json(parser)
     parser.add_argument("--expect", metavar="K1", action="append", help="a known defect of these targets; repeatable")
     parser.epilog = (
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = [file for path in arguments.paths for file in stored_in(Path(path))]
     if not files:
         raise UserError(f"no programs (*.twin) in {', '.join(arguments.paths)}")
+    out = options.lines_to(arguments.json)
     started = time.monotonic()
     opener = opener_for(settings["expect"])
     results: list[Replayed] = []
@@ -48,11 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
             try:
                 stored = load(file)
             except StoreError as error:
-                print(f"ERROR   {error}", flush=True)
+                print(f"ERROR   {error}", flush=True, file=out)
                 unreadable.append((file, str(error)))
                 continue
             for replayed in replay_all(stored, override, settings["targets"], opener, shared):
-                print(line_of(replayed), flush=True)
+                print(line_of(replayed), flush=True, file=out)
                 results.append(replayed)
     finally:
         shared.close()

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--as", dest="form", choices=FORMS, default="timeline", help="timeline of model and target (default), text, "
         "a Python script that needs only Wasmtime's shared library, or the modules of its Wasm code"
     )  # fmt: skip
-    options.add_target(parser)
+    options.add_target(parser, "what to show it on (default: the targets that it names); repeatable")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _timeline(stored: Stored, target: str) -> None:
+    from twinheap.fuzz.bisect import HEADER
     from twinheap.fuzz.opening import opener_for
     from twinheap.fuzz.timeline import timeline
     from twinheap.model.text import config_lines
@@ -68,6 +69,8 @@ def _timeline(stored: Stored, target: str) -> None:
             differ.close()
         release = f" ({differ.hello.runtime} {differ.hello.release}, {differ.hello.collector})"
         print(f"{name}{release}")
+        if bisected := stored.meta.get(HEADER):
+            print(f"{HEADER}: {bisected}")
         for line in config_lines(stored.program.config):
             print(line)
         _print(rows)
@@ -95,4 +98,6 @@ def _model(row: Row) -> str:
         return f"<-- {', '.join(known)}: allowed {cut(row.verdicts[0].allowed)}"
     if not row.observed:
         return "not run"
-    return f"as specified ({row.state})" if row.state else "as specified" if row.observed else ""
+    if not row.judged:
+        return "not judged"
+    return f"as specified ({row.state})" if row.state else "as specified"

@@ -19,7 +19,7 @@ MAX_CANDIDATES = 100_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `shrink`."""
     parser.add_argument("path", metavar="PROGRAM", help="a program file (.twin) that fails")
-    options.add_target(parser)
+    options.add_target(parser, "what it fails on (default: the targets that it names); repeatable")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: PROGRAM with .min.twin)")
     parser.add_argument("--max-time", metavar="TIME", default="5m", help="when to stop: 20s, 5m (default), 6h")
 

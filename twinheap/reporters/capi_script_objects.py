@@ -18,8 +18,10 @@ class ObjectApi(WasmApi):
 
     def object_types(self, text: str, structs: tuple[str, ...], arrays: tuple[str, ...]) -> None:
         """The types that a module imports globals of: structs, then arrays."""
+        self.named = text, structs, arrays
         imports, opened = ByteVec(), ctypes.create_string_buffer(32)
-        self.call("wasmtime_module_imports", None, PTR(self.module(text)), ctypes.byref(imports))
+        module = self.compile(text)
+        self.call("wasmtime_module_imports", None, PTR(module), ctypes.byref(imports))
         self.object_type: dict[str, int] = {}
         for name, pointer in zip(structs + arrays, (PTR * imports.size).from_address(imports.data), strict=True):
             kind = self.call("wasm_importtype_type", PTR, PTR(pointer))
@@ -27,6 +29,21 @@ class ObjectApi(WasmApi):
             content = self.call("wasm_globaltype_content", PTR, PTR(as_global))
             self.call("wasmtime_valtype_new", None, PTR(content), ctypes.byref(opened))
             self.object_type[name] = PTR.from_buffer(opened, 24).value or 0
+        self.call("wasm_importtype_vec_delete", None, ctypes.byref(imports))
+        self.call("wasmtime_module_delete", None, PTR(module))
+
+    def type_of(self, name: str) -> int:
+        """The pointer of a struct or array type, made anew if it was dropped."""
+        if not self.object_type:
+            self.object_types(*self.named)
+        return self.object_type[name]
+
+    def modules_drop(self, store: Store) -> None:
+        for name, pointer in getattr(self, "object_type", {}).items():
+            kind = "struct" if name in self.named[1] else "array"
+            self.call(f"wasmtime_{kind}_type_delete", None, PTR(pointer))
+        self.object_type = {}
+        super().modules_drop(store)
 
     def _fields(self, store: Store, fields: tuple[tuple[str, Any], ...]) -> Any:
         """An array of wasmtime_val_t."""
@@ -50,7 +67,7 @@ class ObjectApi(WasmApi):
 
     def struct_new(self, store: Store, name: str, *fields: tuple[str, Any]) -> Handle | None:
         handle, values, context = self._handle(store, ANY), self._fields(store, fields), PTR(store.context)
-        made = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.object_type[name]))
+        made = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.type_of(name)))
         size = ctypes.c_size_t(len(fields))
         error = self.call("wasmtime_structref_new", PTR, context, PTR(made), values, size, PTR(handle.at))
         self.call("wasmtime_struct_ref_pre_delete", None, PTR(made))
@@ -58,7 +75,7 @@ class ObjectApi(WasmApi):
 
     def array_new(self, store: Store, name: str, length: int, element: tuple[str, Any]) -> Handle | None:
         handle, values, context = self._handle(store, ANY), self._fields(store, (element,)), PTR(store.context)
-        made = self.call("wasmtime_array_ref_pre_new", PTR, context, PTR(self.object_type[name]))
+        made = self.call("wasmtime_array_ref_pre_new", PTR, context, PTR(self.type_of(name)))
         error = self.call("wasmtime_arrayref_new", PTR, context, PTR(made), values, U32(length), PTR(handle.at))
         self.call("wasmtime_array_ref_pre_delete", None, PTR(made))
         return self._made(handle, error)
@@ -83,7 +100,7 @@ class ObjectApi(WasmApi):
         """A list of nodes; only its head stays rooted."""
         made, head = 0, self._handle(store, ANY)
         context = PTR(store.context)
-        pre = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.object_type["node"]))
+        pre = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.type_of("node")))
         while made < count:
             link, values = self._handle(store, ANY), self._fields(store, (("any", head), ("extern", None)))
             size = ctypes.c_size_t(2)
@@ -96,6 +113,30 @@ class ObjectApi(WasmApi):
         self.say(f"ok({made})")
         return head if made else None
 
+    def churn_reads(self, store: Store, what: str, count: int, most: int) -> None:
+        """Casts a struct or reads its field `count` times; the second half may add `most` bytes to what malloc gave."""
+        context, root, made = PTR(store.context), self._handle(store, ANY), self._handle(store, ANY)
+        self.call("wasmtime_anyref_from_i31", None, context, U32(1), PTR(root.at))
+        values, size = self._fields(store, (("extern", None), ("any", root))), ctypes.c_size_t(2)
+        pre = self.call("wasmtime_struct_ref_pre_new", PTR, context, PTR(self.type_of("pair")))
+        error = self.call("wasmtime_structref_new", PTR, context, PTR(pre), values, size, PTR(made.at))
+        self.call("wasmtime_struct_ref_pre_delete", None, PTR(pre))
+        grown, spare = 0, self._handle(store, ANY)
+        for half in (count - count // 2, count // 2):
+            before = bytes_in_use()
+            for _ in range(0 if error else half):
+                if what == "field":
+                    self.call(
+                        "wasmtime_structref_field", PTR, context, PTR(made.at), ctypes.c_size_t(1), PTR(spare.val)
+                    )
+                    self._unroot(spare)
+                elif self.call("wasmtime_anyref_as_eqref", ctypes.c_bool, context, PTR(made.at), PTR(spare.at)):
+                    self.call("wasmtime_eqref_unroot", None, PTR(spare.at))
+            grown = bytes_in_use() - before
+        for handle in (root, made):
+            self._unroot(handle)
+        self.say("ok" if grown <= most else f"{grown} bytes")
+
     def churn_objects(self, store: Store, what: str, count: int, most: int) -> None:
         """Makes and drops `count` objects; the second half may add `most` bytes to what malloc has handed out."""
         context, handle = PTR(store.context), self._handle(store, EXN if what == "exn" else ANY)
@@ -104,7 +145,7 @@ class ObjectApi(WasmApi):
         if what == "exn":
             tag = self._tag(store, tuple(fields))
         else:
-            of = self.object_type["node" if what == "struct" else "externs"]
+            of = self.type_of("node" if what == "struct" else "externs")
             pre = self.call(f"wasmtime_{what}_ref_pre_new", PTR, context, PTR(of))
         grown = 0
         for half in (count - count // 2, count // 2):

@@ -240,6 +240,23 @@ class Api(CApi):
         self._unroot(root)
         self.say("ok" if grown <= most else f"{grown} bytes")
 
+    def churn_table(self, store: Store, what: str, count: int, most: int) -> None:
+        """Reads a table `count` times; the second half may add `most` bytes to what malloc has handed out."""
+        root = self._handle(store, ANY)
+        self.call("wasmtime_anyref_from_i31", None, PTR(store.context), U32(1), PTR(root.at))
+        item, spare, grown = Item(store, ANY, self.item_size), self._handle(store, ANY), 0
+        kind = self.call("wasm_tabletype_new", PTR, self._copy(ANY), ctypes.byref((U32 * 2)(1, 0xFFFFFFFF)))
+        self.call("wasmtime_table_new", PTR, PTR(store.context), PTR(kind), PTR(root.val), PTR(item.at))
+        for half in (count - count // 2, count // 2):
+            before = bytes_in_use()
+            for _ in range(half):
+                place = (PTR(store.context), PTR(item.at), U64(0), PTR(spare.val))
+                self.call("wasmtime_table_get", ctypes.c_bool, *place)
+                self._unroot(spare)
+            grown = bytes_in_use() - before
+        self._unroot(root)
+        self.say("ok" if grown <= most else f"{grown} bytes")
+
 
 class Mallinfo(ctypes.Structure):
     """struct mallinfo2."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twinheap.reporters.capi_script import ANY, EXTERN, PTR, ByteVec, Handle, Item, Store
-from twinheap.reporters.capi_script_ops import Api
+from twinheap.reporters.capi_script_ops import Api, bytes_in_use
 
 HOST = ctypes.CFUNCTYPE(PTR, PTR, PTR, PTR, ctypes.c_size_t, PTR, ctypes.c_size_t)  # wasmtime_func_callback_t
 HOST_TRAP = b"a callback of the host ends in a trap"
@@ -35,13 +35,14 @@ ENDINGS = {
 class Instance:
     """An instance of the kit: a linker that has it, its globals and tables by name, and the instances of bodies.
 
-    `source`: the linker with the instance where far helpers live.
+    `source`: the instance with which it was linked, where far helpers live. `users`: it, and those linked with it.
     """
 
-    def __init__(self, store: Store, linker: int, source: int) -> None:
+    def __init__(self, store: Store, linker: int, source: Instance | None) -> None:
         self.store = store
         self.linker = linker
         self.source = source
+        self.users = 1
         self.items: dict[str, Item] = {}
         self.bodies: dict[int, Any] = {}
 
@@ -70,7 +71,17 @@ class WasmApi(Api):
     returned: Handle | None = None
 
     def module(self, text: str) -> int:
-        """A compiled module of WAT text."""
+        """A module of WAT text; `compiled` has its wasmtime_module_t*."""
+        self.texts.append(text)
+        return len(self.texts)
+
+    def compiled(self, module: int) -> int:
+        """Compiled now, if it was not or its module was dropped."""
+        if module not in self.modules:
+            self.modules[module] = self.compile(self.texts[module - 1])
+        return self.modules[module]
+
+    def compile(self, text: str) -> int:
         code, made = ByteVec(), PTR()
         size = ctypes.c_size_t(len(text.encode()))
         error = self.call("wasmtime_wat2wasm", PTR, text.encode(), size, ctypes.byref(code))
@@ -114,7 +125,7 @@ class WasmApi(Api):
     def _instance(self, linker: int, context: int, module: int) -> tuple[str, Any]:
         """How it ended, and a wasmtime_instance_t."""
         made, trap = ctypes.create_string_buffer(16), PTR()
-        where = (PTR(linker), PTR(context), PTR(module), made)
+        where = (PTR(linker), PTR(context), PTR(self.compiled(module)), made)
         error = self.call("wasmtime_linker_instantiate", PTR, *where, ctypes.byref(trap))
         return self._ending(error, trap.value), made
 
@@ -125,21 +136,48 @@ class WasmApi(Api):
         return made
 
     def inst(self, store: Store) -> Instance | None:
-        return self._kit_instance(store, self.linker, self.kit)
+        return self._kit_instance(store, None, self.kit)
 
     def linked(self, inst: Instance, kit: int) -> Instance | None:
         """An instance of a module that has a part of the kit, and imports the rest from another instance."""
-        return self._kit_instance(inst.store, inst.linker, kit)
+        return self._kit_instance(inst.store, inst, kit)
 
-    def _kit_instance(self, store: Store, imports: int, kit: int) -> Instance | None:
+    def inst_drop(self, inst: Instance) -> None:
+        """Only the handle: what it is of lives as long as its store."""
+        self._leave(inst)
+        self.say("ok")
+
+    def _leave(self, inst: Instance) -> None:
+        inst.users -= 1
+        if not inst.users:
+            self.call("wasmtime_linker_delete", None, PTR(inst.linker))
+            if inst.source:
+                self._leave(inst.source)
+
+    def modules_drop(self, _: Store) -> None:
+        """All are compiled anew when they are needed; types that are nobody else's get what places are free."""
+        for module in self.modules.values():
+            self.call("wasmtime_module_delete", None, PTR(module))
+        self.modules.clear()
+        self.variant = 1 - getattr(self, "variant", 1)
+        last, before = ("i32", "f64")[self.variant], getattr(self, "decoy", 0)
+        types = "".join(f"(type (struct{' (field i64)' * length} (field {last})))" for length in range(1, 33))
+        self.decoy = self.compile(f"(module {types})")
+        if before:
+            self.call("wasmtime_module_delete", None, PTR(before))
+        self.say("ok")
+
+    def _kit_instance(self, store: Store, source: Instance | None, kit: int) -> Instance | None:
         linker = self.call("wasmtime_linker_clone", PTR, PTR(self.linker))
-        ended, instance = self._instance(imports, store.context, kit)
+        ended, instance = self._instance(source.linker if source else linker, store.context, kit)
         self.say(ended)
         if ended != "ok":
             return None
         context, size = PTR(store.context), ctypes.c_size_t(3)
         self.call("wasmtime_linker_define_instance", PTR, PTR(linker), context, b"kit", size, instance)
-        made = Instance(store, linker, linker if imports == self.linker else imports)
+        made = Instance(store, linker, source)
+        if source:
+            source.users += 1
         for name in ("g0", "g1", "g2", "g3", "g4", "g5", "g6", "t0", "t1"):
             type_ = EXTERN if name in ("g0", "g1", "t0") else ANY
             made.items[name] = item = Item(store, type_, self.item_size)
@@ -204,10 +242,43 @@ class WasmApi(Api):
             return "ok", inst.linker
         context, size = inst.store.context, ctypes.c_size_t(3)
         linker = self.call("wasmtime_linker_clone", PTR, PTR(inst.linker))
-        ended, far = self._instance(inst.source, context, self.fars[body])
+        ended, far = self._instance((inst.source or inst).linker, context, self.fars[body])
         if ended == "ok":
             self.call("wasmtime_linker_define_instance", PTR, PTR(linker), PTR(context), b"far", size, far)
         return ended, linker
+
+    def churn_calls(self, store: Store, _: str, count: int, most: int) -> None:
+        """Calls Wasm `count` times; the second half may add `most` bytes to what malloc has handed out."""
+        main = "(param externref externref anyref i32) (result externref)"
+        text = f'(module (global $g (mut externref) (ref.null extern)) (func (export "main") {main}'
+        module = self.module(text + " (global.set $g (local.get 0)) (ref.null extern)))")
+        _ended, made = self._instance(self.call("wasmtime_linker_new", PTR, PTR(self.engine)), store.context, module)
+        export = self._export(store.context, made, "main")
+        given, size, grown = self._handle(store, EXTERN), self.val_size, 0
+        self.call("wasmtime_externref_new", ctypes.c_bool, PTR(store.context), None, None, PTR(given.at))
+        values = ctypes.create_string_buffer(size * 5)
+        for place, handle in enumerate((given, self._handle(store, EXTERN), self._handle(store, ANY))):
+            ctypes.memmove(ctypes.addressof(values) + size * place, handle.val, size)
+        result = PTR(ctypes.addressof(values) + size * 4)
+        for half in (count - count // 2, count // 2):
+            before = bytes_in_use()
+            for number in range(half):
+                trap, (four, one) = PTR(), map(ctypes.c_size_t, (4, 1))
+                arguments = (
+                    PTR(store.context),
+                    PTR(ctypes.addressof(export) + 8),
+                    values,
+                    four,
+                    result,
+                    one,
+                    ctypes.byref(trap),
+                )
+                self.call("wasmtime_func_call", PTR, *arguments)
+                if number % 256 == 255:
+                    self._collect(store.context)
+            grown = bytes_in_use() - before
+        self._unroot(given)
+        self.say("ok" if grown <= most else f"{grown} bytes")
 
     def _ending(self, error: int | None, trap: int | None) -> str:
         if not error and not trap:

@@ -15,17 +15,16 @@ from twinheap.fuzz.replay import inexpressible
 from twinheap.model.engines import ENGINES, feature
 from twinheap.model.kit import ARRAYS, SHARES, STRUCTS
 from twinheap.model.observation import Observation
-from twinheap.model.ops import OPS
 from twinheap.model.program import Program
 from twinheap.model.view import ALL_OPS, view
 from twinheap.model.wat import far_module, kit_module, module, types_module
 from twinheap.reporters.capi_script_limits import LimitedApi
-from twinheap.reporters.script_main import RENAMED, Main, churns_objects, shares_in
+from twinheap.reporters.script_main import RENAMED, Main, churns_objects, method_of, shares_in
 from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
-_WASM = ("inst", "run", "call_back")
-_OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain")
+_WASM = ("inst", "run", "call_back", "modules_drop", "churn_calls")
+_OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain|churn_(objects|reads)")
 _ENGINES = frozenset(
     feature(number)
     for number, engine in enumerate(ENGINES)
@@ -57,7 +56,7 @@ def script(program: Program, meta: Mapping[str, str]) -> str:
     if missing := inexpressible(program, supported):
         raise ScriptError(f"the C API cannot express {', '.join(missing)}")
     asked = view(program, supported)
-    names = {RENAMED.get(OPS[op[0]].name, OPS[op[0]].name) for op in asked.all_ops}
+    names = {method_of(op) for op in asked.all_ops}
     if any(map(churns_objects, asked.ops)):
         names.add("struct_new")  # its types, and the class that knows objects
     bodies = [module(body) for body in asked.config.bodies]
@@ -104,7 +103,7 @@ def _text(name: str, wat: str) -> str:
 
 
 def _docstring(meta: Mapping[str, str]) -> str:
-    keys = ("code", "known", "targets", "release", "at", "allowed", "observed")
+    keys = ("code", "known", "targets", "release", "at", "allowed", "observed", "bisected")
     told = [f"{key}: {meta[key]}" for key in keys if meta.get(key)]
     text = "\n".join(["A program of TwinHeap on Wasmtime's C API.", "", *told]).rstrip()
     quoted = text.replace("\\", "\\\\").replace('"""', "'''")

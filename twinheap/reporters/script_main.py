@@ -173,8 +173,7 @@ class Main:
         spec = OPS[op[0]]
         special: Callable[[int, Op], list[str]] | None = getattr(self, f"_{RENAMED.get(spec.name, spec.name)}", None)
         words = special(at, op) if special else self._words(op)
-        name = "churn_objects" if churns_objects(op) else RENAMED.get(spec.name, spec.name)
-        return f"api.{name}({', '.join(words)})"
+        return f"api.{method_of(op)}({', '.join(words)})"
 
     def _words(self, op: Op) -> list[str]:
         given = zip(OPS[op[0]].params, op[1:], strict=False)
@@ -223,9 +222,22 @@ class Main:
         return [self._slot(op[1]), f'"{what}"', str(op[3]), str(SLACK + SHARE * op[3])]
 
 
+def method_of(op: Op) -> str:
+    """The name of the method that does an op."""
+    name = OPS[op[0]].name
+    return _churning(op) or RENAMED.get(name, name)
+
+
 def churns_objects(op: Op) -> bool:
-    """Whether an op makes and drops objects, for which a script needs their types."""
-    return op[0] == _CHURN and INT_KINDS["churn"].names[op[2]] in CHURNED_OBJECTS
+    """Whether an op makes objects only to drop them or to read them, for which a script needs their types."""
+    return _churning(op) in ("churn_objects", "churn_reads")
+
+
+def _churning(op: Op) -> str:
+    """The method for an op that makes and drops things of one kind or other; "" for any other op, and for old ones."""
+    what = INT_KINDS["churn"].names[op[2]] if op[0] == _CHURN else ""
+    methods = dict.fromkeys(CHURNED_OBJECTS, "churn_objects") | {"cast": "churn_reads", "field": "churn_reads"}
+    return (methods | {"call": "churn_calls", "table": "churn_table"}).get(what, "")
 
 
 def shares_in(program: Program) -> list[str]:

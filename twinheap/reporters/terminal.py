@@ -94,6 +94,9 @@ class TerminalReporter:
         self._out.print()
         if event.interrupted:
             self._out.print("[yellow]interrupted; every finding is kept[/]")
+        if not statistics.programs:
+            self._out.print("[bold yellow]nothing was run[/]")
+            return
         for line in _outcome_table(summary):
             self._out.print(line, markup=False)
         rate = statistics.ops / summary.seconds if summary.seconds else 0.0

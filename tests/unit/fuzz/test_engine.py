@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from twinheap.fuzz import engine
 from twinheap.fuzz.engine import Engine, Run
 from twinheap.fuzz.events import Ended, Event, FindingMade, Progress, Started, Summary, Warned
+from twinheap.fuzz.interruption import ended_by_term
 from twinheap.fuzz.messages import Setup, Suspect, TriageJob
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.oracle import Opener
@@ -132,6 +135,46 @@ def test_interruption_keeps_what_was_found(faked: Faked, tmp_path: Path) -> None
     assert isinstance(events[-1], Ended)
     assert events[-1].interrupted
     assert list(FindingStore(tmp_path))
+
+
+def test_interruption_while_targets_start_ends_with_a_summary(faked: Faked) -> None:
+    def interrupted(name: str) -> Any:
+        raise KeyboardInterrupt
+
+    summary, events = run(interrupted, programs=100)
+    assert summary.statistics.programs == 0
+    assert isinstance(events[-1], Ended)
+    assert events[-1].interrupted
+
+
+def test_what_ends_a_run_waits_while_findings_are_kept(faked: Faked, tmp_path: Path) -> None:
+    """The second Ctrl-C comes while the first one's findings are stored and told."""
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, FindingMade | Ended):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM if isinstance(event, Ended) else signal.SIGINT)
+
+    setup = Setup(seed=1, targets=("fake",), profile="small")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
+    try:
+        summary = Engine(Run(setup=setup, programs=10_000, folder=tmp_path), faked(lies), listen).run()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert summary.statistics.programs < 10_000
+    assert isinstance(events[-1], Ended)
+    assert len(list(FindingStore(tmp_path))) == len(summary.findings) >= 1
+
+
+def test_sigterm_is_an_interruption_while_a_search_runs() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), ended_by_term():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def listen_once(listener: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -6,16 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from twinheap.cli.replay import line_of
-from twinheap.fuzz.bisect import bisect
+from twinheap.fuzz.bisect import Bisected, bisect, family_of, keep
 from twinheap.fuzz.corpus import add, minimize
+from twinheap.fuzz.engine import Engine, Run
+from twinheap.fuzz.messages import Setup
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.oracle import Opener
+from twinheap.fuzz.record import Finding
 from twinheap.fuzz.replay import Replayed, Shared, Status, Stored, inexpressible, load, replay, replay_all, stored_in
-from twinheap.fuzz.store import StoreError
+from twinheap.fuzz.store import FindingStore, StoreError
 from twinheap.fuzz.timeline import timeline
+from twinheap.model.codes import Verdict
 from twinheap.model.observation import Observation
 from twinheap.model.program import Program
 from twinheap.model.text import loads
@@ -124,6 +129,39 @@ def test_the_timeline_stands_beside_the_model(tmp_path: Path) -> None:
     assert all(row.state for row in rows[:4])
 
 
+CALLS = """twinheap program 1
+B0: (body (main (if (get 3) (do (drop (cb (get 0))))) (get 0)))
+I1 = inst S0
+call I1 0 v1 null null null 1:
+  O2 = ext_new_owned S0 v9
+  call I1 0 v10 null null null 0:
+    gc S0
+  L3 = arg lifo
+W4 = to_raw O2
+odrop O2
+gc S0
+gc S0
+"""
+"""A callback with a call in it whose callback is not called."""
+
+
+@pytest.mark.parametrize(("target", "last"), [("heap", True), ("heap,mutant=m01", False)])
+def test_the_models_states_stand_beside_the_ops_of_callbacks(target: str, last: bool) -> None:
+    differ = opener_for()(target)
+    try:
+        rows = timeline(loads(CALLS).program, differ)
+    finally:
+        differ.close()
+    states = [(row.line.split(" = ")[-1].split()[0], row.state) for row in rows[:10]]
+    assert states == [
+        *(("inst", "first"), ("call", "null"), ("ext_new_owned", "heap"), ("call", "null")),
+        *(("gc", ""), ("end", ""), ("arg", "null"), ("end", "none"), ("to_raw", "owned"), ("odrop", "last")),
+    ]
+    assert all(row.judged for row in rows[:10])
+    assert rows[-1].judged is last  # nothing is said of what comes after a divergence
+    assert last or [row.judged for row in rows].index(False) > next(at for at, row in enumerate(rows) if row.verdicts)
+
+
 @pytest.mark.parametrize("everything", [False, True])
 @pytest.mark.parametrize(("first", "last"), [(0, 9), (3, 7), (4, 4), (0, 2), (8, 9)])
 def test_bisection_finds_both_borders(first: int, last: int, everything: bool) -> None:
@@ -141,6 +179,25 @@ def test_bisection_finds_both_borders(first: int, last: int, everything: bool) -
     assert result.first_good == (releases[last + 1] if last < 9 else None)
     assert len(tried) == len(set(tried))
     assert len(tried) == 10 or not everything
+
+
+def test_bisection_does_not_take_one_known_defect_for_another() -> None:
+    """Releases 2 to 4 have what the program is stored for; before, another defect hides whether they do."""
+    meta = {"known": "K34", "code": "TH401"}
+    stored = Stored(Path("x"), loads("twinheap program 1\n").program, meta, [])
+    of = {"TH401": "K34", "TH202": "K22", "TH403": "K34"}
+    codes = ["TH202", "TH202", "TH401", "TH403", "TH401", None]
+
+    def one(release: str) -> Replayed:
+        code = codes[int(release[0])]
+        if code is None:
+            return Replayed(stored, release, "FIXED")
+        return Replayed(stored, release, "FAILED", Verdict(code, 0, "", "", of[code]))
+
+    for everything in (False, True):
+        result = bisect([f"{n}.0.0" for n in range(6)], one, everything)
+        assert (result.first_bad, result.first_good) == ("2.0.0", "5.0.0")
+        assert result.releases["0.0.0"] == "n/a"
 
 
 def test_bisection_without_a_bad_release() -> None:
@@ -174,3 +231,38 @@ def test_a_program_is_not_replayed_on_another_engine_than_its_own() -> None:
     everything = frozenset({"gc", "sync", "store_drop", "store_new_in"})
     assert inexpressible(program, everything) == ["engine=pulley", "engine=fuel"]
     assert inexpressible(program, everything | {"engine=pulley", "engine=fuel"}) == []
+
+
+def test_bisection_is_kept_with_the_finding_but_not_with_records(tmp_path: Path) -> None:
+    result = Bisected({"45.0.0": "bad", "46.0.1": "good"}, "45.0.0", "46.0.1")
+    line = "rust,collector=copying: first bad 45.0.0, first good 46.0.1"
+    setup = Setup(seed=1, targets=("heap,mutant=m20",), profile="small")
+    Engine(Run(setup=setup, programs=200, folder=tmp_path / "f"), opener_for(), lambda event: None).run()
+    (record, before), *others = FindingStore(tmp_path / "f")
+    assert isinstance(before, Finding)
+    keep(load(tmp_path / "f" / before.program), "rust,collector=copying", result)
+    after = FindingStore(tmp_path / "f").read(record)
+    assert after == msgspec.structs.replace(before, bisected=line, releases=result.releases)
+    stored = load(tmp_path / "f" / before.program)
+    assert stored.meta["bisected"] == line
+    assert stored.meta["signature"] == before.signature
+    assert list(FindingStore(tmp_path / "f"))[1:] == others
+    known = write(tmp_path / "known" / "a.twin", targets="heap,mutant=m20")
+    text = known.read_text()
+    keep(load(known), "capi", result)
+    assert known.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("targets", "name"),
+    [
+        (["rust@48.0.2,zeal=1,collector=null"], "rust@45.0.0,zeal=1,collector=null"),
+        (["heap", "capi,via=ctypes"], "capi@45.0.0,via=ctypes"),
+        (["capi,lib=/x,release=44.0.0"], "capi@45.0.0"),
+        (["heap | rust"], "rust@45.0.0"),
+        (["exec,cmd=./capi a"], "capi@45.0.0"),
+        ([], "capi@45.0.0"),
+    ],
+)
+def test_whose_releases_are_bisected(targets: list[str], name: str) -> None:
+    assert family_of(targets).at("45.0.0") == name

@@ -160,6 +160,14 @@ def f22(p):
     p.see([kit_tag(p.store, 0) is kit_tag(p.store, 0), len(p.store.tags)])
 
 
+def f23(p):
+    from twinheap.targets.heap.wasm_code import forget_modules
+
+    made = p.struct(["extern"], p.n(1))
+    forget_modules(p.store)
+    p.d(made.field(p.store, 0))
+
+
 def f21(p):
     this = p.heap.RefType(p.heap.HeapType.STRUCT, concrete=p.heap.This.THIS)
     node = p.heap.StructType([p.heap.FieldType(this)])

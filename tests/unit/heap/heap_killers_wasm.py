@@ -25,6 +25,18 @@ w01 = running("(main (local extern) (set 4 (new)) (see (get 4)) (see (get 4)) (n
 w02 = running("(main (see (new)) (null extern))")
 
 
+def w34(p):
+    running("(main (null extern))")(p)
+    p.see(len(p.store.globals))
+
+
+def w33(p):
+    instance = p.instance()
+    instance.globals[0].set(p.store, p.n(1))
+    instance.close()
+    p.d(instance.globals[0].get(p.store))
+
+
 def w03(p):
     p.limits.memory_size = 64 * KIB
     p.run(p.instance(), "(main (drop (array.new_default anys (i32 20000))) (null extern))")
@@ -147,6 +159,6 @@ def waiting(type_, operand, look):
 
 w31 = waiting("extern", "(select (new) (null extern) (i32 1))", "(see (get 4))")
 w32 = waiting("bytes", "(array.new_data bytes (i32 0) (i32 9))", "(note (array.get bytes (get 4) (i32 8)))")
-w33 = running("(main (global.set 0 (new)) (gc) (global.set 0 (null extern)) (note (i32 0)) (null extern))")
-w34 = running("(func (param extern) (gc) (note (i32 0))) (main (call 0 (new)) (null extern))")
-w35 = running("(main (drop (new)) (drop (struct.new_default box)) (note (i32 0)) (null extern))")
+x01 = running("(main (global.set 0 (new)) (gc) (global.set 0 (null extern)) (note (i32 0)) (null extern))")
+x02 = running("(func (param extern) (gc) (note (i32 0))) (main (call 0 (new)) (null extern))")
+x03 = running("(main (drop (new)) (drop (struct.new_default box)) (note (i32 0)) (null extern))")

@@ -86,6 +86,15 @@ impl Engines {
         Ok((objects, &part.api))
     }
 
+    /// Frees the types of an engine's objects.
+    pub fn forget_types(&mut self, number: usize) {
+        if let Some(part) = &mut self.parts[number] {
+            if let Some(objects) = part.objects.take() {
+                objects.close(&part.api);
+            }
+        }
+    }
+
     /// The clock of an engine, in ticks.
     pub fn clock(&self, number: usize) -> u64 {
         self.parts[number].as_ref().map_or(0, |part| part.clock)

@@ -58,6 +58,8 @@ pub struct Modules {
     pub types: Vec<u8>,
     /// Of instances that import a share of another one's exports, without tags and with them.
     pub links: Vec<[Vec<u8>; 2]>,
+    /// Struct types that are nobody else's, in two variants: they take the places of forgotten ones.
+    pub decoys: [Vec<u8>; 2],
     /// A body that does what `clear` does; and the same counting its check points.
     pub clear: Vec<u8>,
     pub clear_counted: Vec<u8>,
@@ -186,11 +188,14 @@ fn modules(reader: &mut Reader<'static>) -> Read<Modules> {
         clear: code(reader)?,
         clear_counted: code(reader)?,
         tag: code(reader)?,
-        links: list(reader, |reader| {
-            reader.array()?;
-            Ok([code(reader)?, code(reader)?])
-        })?,
+        links: list(reader, two)?,
+        decoys: two(reader)?,
     })
+}
+
+fn two(reader: &mut Reader<'static>) -> Read<[Vec<u8>; 2]> {
+    reader.array()?;
+    Ok([code(reader)?, code(reader)?])
 }
 
 fn code(reader: &mut Reader<'static>) -> Read<Vec<u8>> {

@@ -139,6 +139,8 @@ functions! {
 functions! {
     /// Structs, arrays and exceptions.
     ObjectFunctions {
+        wasmtime_anyref_as_eqref(Ptr, Ptr, Ptr) -> bool;
+        wasmtime_eqref_unroot(Ptr);
         wasmtime_context_has_exception(Ptr) -> bool;
         wasmtime_exnref_to_raw(Ptr, Ptr) -> u32;
         wasmtime_exnref_clone(Ptr, Ptr);
@@ -149,6 +151,7 @@ functions! {
         wasmtime_context_set_exception(Ptr, Ptr) -> Ptr;
         wasmtime_context_take_exception(Ptr, Ptr) -> bool;
         wasm_tagtype_new(Ptr) -> Ptr;
+        wasm_tagtype_delete(Ptr);
         wasmtime_tag_new(Ptr, Ptr, Ptr) -> Ptr;
         wasmtime_valtype_new(Ptr, Ptr);
         wasmtime_valtype_to_wasm(Ptr, Ptr) -> Ptr;

@@ -185,7 +185,7 @@ impl Machine {
         }
         self.engines.forget_stores();
         self.drop_returned();
-        for instance in std::mem::take(&mut self.instances) {
+        for mut instance in std::mem::take(&mut self.instances) {
             instance.made.drop_linker(&self.api);
         }
         for store in std::mem::take(&mut self.stores) {

@@ -73,6 +73,22 @@ impl Objects {
         self.tags.clear();
     }
 
+    /// Frees everything.
+    pub fn close(mut self, api: &Api) {
+        self.forget();
+        // SAFETY: all of these are copies of ours, and are used by nobody from here on.
+        unsafe {
+            for of in &self.structs {
+                (self.c.wasmtime_struct_type_delete)(of.pointer);
+            }
+            for of in &self.arrays {
+                (self.c.wasmtime_array_type_delete)(of.pointer);
+            }
+            self.structs.iter().chain(&self.arrays).for_each(|of| (api.c.wasm_valtype_delete)(of.valtype));
+            self.tag_types.iter().for_each(|of| (self.c.wasm_tagtype_delete)(*of));
+        }
+    }
+
     fn allocator(&mut self, (store, context): (usize, Context), kind: Kind, number: usize) -> Ptr {
         let made = self.allocators.entry((store, kind, number));
         // SAFETY: as api.rs says; the type's pointer stays as long as the process.
@@ -156,6 +172,17 @@ impl Objects {
             }
         };
         api.failed(error).map_or(Ok(found), Err)
+    }
+
+    /// Makes a root of an object as an eqref, and ends it.
+    pub fn cast_and_drop(&self, context: Context, of: &Val) {
+        let mut made = Val::null(Hierarchy::Any);
+        // SAFETY: as api.rs says; an eqref has the size of an anyref, and is ended where it was made.
+        unsafe {
+            if (self.c.wasmtime_anyref_as_eqref)(context.0, of.handle(), made.handle_mut()) {
+                (self.c.wasmtime_eqref_unroot)(made.handle_mut());
+            }
+        }
     }
 
     /// Writes a field of a struct or an element; the error's text if it is refused.

@@ -100,6 +100,8 @@ op_kinds! {
     SetEpochDeadline "set_epoch_deadline" 2,
     RaiseExn "raise_exn" 1,
     Link "link" 3,
+    InstDrop "inst_drop" 1,
+    ModulesDrop "modules_drop" 1,
 }
 
 impl OpKind {

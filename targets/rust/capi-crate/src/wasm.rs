@@ -46,9 +46,12 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Frees what is not the store's.
-    pub fn drop_linker(self, api: &Api) {
-        drop_linker(api, self.linker);
+    /// Frees what is not the store's, unless that was done before.
+    pub fn drop_linker(&mut self, api: &Api) {
+        let linker = std::mem::replace(&mut self.linker, null_mut());
+        if !linker.is_null() {
+            drop_linker(api, linker);
+        }
     }
 }
 
@@ -68,6 +71,8 @@ pub struct Wasm {
     kit: Option<Ptr>,
     /// Modules of instances that share what others have, by what.
     links: HashMap<i64, Ptr>,
+    /// The module that took the places of forgotten types last, and its variant.
+    decoy: Option<(Ptr, usize)>,
     /// Whether bodies may use exceptions.
     pub exceptions: bool,
 }
@@ -80,7 +85,7 @@ impl Wasm {
             define(api, host, function)?;
         }
         let exceptions = api.shape.exceptions && accepts(api, &api.facts.modules.tag);
-        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kit: None, links: HashMap::new(), exceptions })
+        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kit: None, links: HashMap::new(), decoy: None, exceptions })
     }
 
     /// The compiled module of a body, from the cache or made now; None if the release refuses it.
@@ -100,6 +105,24 @@ impl Wasm {
         }
         self.modules.insert(code.to_vec(), (compiled, self.clock));
         Some(compiled)
+    }
+
+    /// Frees every module; then others take what places are free in the engine (`decoy_module` of model/wat.py).
+    pub fn forget(&mut self, api: &Api) -> Result<(), Stop> {
+        let bodies = self.modules.drain().map(|(_, (module, _))| module);
+        let links = self.links.drain().map(|(_, module)| module);
+        for module in bodies.chain(links).chain(self.kit.take()) {
+            // SAFETY: made by us and used by nobody: instances keep what they need of it.
+            unsafe { (api.c.wasmtime_module_delete)(module) };
+        }
+        let variant = self.decoy.map_or(0, |(_, variant)| 1 - variant);
+        let made = compile(&api.c, api.engine, &api.facts.modules.decoys[variant])
+            .map_err(|failed| Stop::misuse(format!("the library refuses a module of struct types: {failed}")))?;
+        if let Some((before, _)) = self.decoy.replace((made, variant)) {
+            // SAFETY: as above; it never had an instance.
+            unsafe { (api.c.wasmtime_module_delete)(before) };
+        }
+        Ok(())
     }
 
     fn kit_module(&mut self, api: &Api) -> Result<Ptr, Stop> {

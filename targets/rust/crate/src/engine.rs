@@ -22,6 +22,13 @@ const IDENTITY: &str = r#"(module
     (func (export "nullable") (param externref) (result externref) local.get 0)
     (func (export "nonnull") (param (ref extern)) (result (ref extern)) local.get 0))"#;
 
+/// A main, as bodies have them, that calls nothing and gives nothing.
+const QUIET: &str = r#"(module
+    (global $kept (mut externref) (ref.null extern))
+    (func (export "main") (param externref externref anyref i32) (result externref)
+        (global.set $kept (local.get 0))
+        (ref.null extern)))"#;
+
 /// What the command line chooses.
 #[derive(Clone, Copy)]
 pub struct Options {
@@ -87,6 +94,13 @@ pub struct Environment {
     pub fuelled: bool,
     /// Whether runs have stacks of their own.
     pub fibers: bool,
+    compiled: RefCell<Option<Rc<Compiled>>>,
+    /// The module that took the places of forgotten types last, and its variant.
+    decoy: RefCell<Option<(Module, usize)>>,
+}
+
+/// What is compiled for an engine, and the types that come with it; all of it can be forgotten and made anew.
+pub struct Compiled {
     pub types: Types,
     /// The module of an instance.
     pub instance: Module,
@@ -97,28 +111,59 @@ pub struct Environment {
     identity: Module,
 }
 
+impl Compiled {
+    /// An instance of a module with a main that calls nothing.
+    pub fn quiet(&self, engine: &Engine, store: impl AsContextMut) -> Result<Instance> {
+        Instance::new(store, &Module::new(engine, QUIET)?, &[])
+    }
+
+    fn new(engine: &Engine) -> Result<Compiled> {
+        let identity = Module::new(engine, IDENTITY)?;
+        let instance = Module::new(engine, kit::WAT)?;
+        let types = Types::new(engine)?;
+        Ok(Compiled { types, instance, crossing: Crossing::default(), links: RefCell::default(), identity })
+    }
+}
+
 impl Environment {
     pub fn new(options: Options, number: usize) -> Result<Environment> {
         let name = ENGINES.get(number).copied().unwrap_or_default();
         let engine = Environment::engine(options, name)?;
-        let identity = Module::new(&engine, IDENTITY)?;
-        let instance = Module::new(&engine, kit::WAT)?;
-        let types = Types::new(&engine)?;
+        let compiled = RefCell::new(Some(Rc::new(Compiled::new(&engine)?)));
         let clock = (name == "epochs").then(Arc::default);
         let (fuelled, fibers) = (name == "fuel", name == "fibers");
-        let (crossing, links) = (Crossing::default(), RefCell::default());
-        Ok(Environment { engine, number, clock, fuelled, fibers, types, instance, crossing, links, identity })
+        Ok(Environment { engine, number, clock, fuelled, fibers, compiled, decoy: RefCell::default() })
+    }
+
+    /// What is compiled, made anew if it was forgotten.
+    pub fn compiled(&self) -> Result<Rc<Compiled>> {
+        if let Some(compiled) = &*self.compiled.borrow() {
+            return Ok(Rc::clone(compiled));
+        }
+        let made = Rc::new(Compiled::new(&self.engine)?);
+        *self.compiled.borrow_mut() = Some(Rc::clone(&made));
+        Ok(made)
+    }
+
+    /// Lets go of every module and type; then others take what places are free in the engine.
+    pub fn forget(&self) -> Result<()> {
+        self.compiled.take();
+        let mut decoy = self.decoy.borrow_mut();
+        let variant = decoy.as_ref().map_or(0, |(_, variant)| 1 - variant);
+        *decoy = Some((Module::new(&self.engine, kit::decoy(variant))?, variant)); // made before the last one goes
+        Ok(())
     }
 
     /// The module of an instance that has such a share of another one.
     pub fn link(&self, share: i64) -> Result<Module, Stop> {
-        if let Some(module) = self.links.borrow().get(&share) {
+        let compiled = self.compiled()?;
+        if let Some(module) = compiled.links.borrow().get(&share) {
             return Ok(module.clone());
         }
         let text = usize::try_from(share).ok().and_then(kit::linked);
         let module =
             Module::new(&self.engine, text.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?)?;
-        self.links.borrow_mut().insert(share, module.clone());
+        compiled.links.borrow_mut().insert(share, module.clone());
         Ok(module)
     }
 
@@ -140,7 +185,7 @@ impl Environment {
 
     /// The kit in a store.
     pub fn kit(&self, mut store: impl AsContextMut) -> Result<Kit> {
-        let instance = Instance::new(&mut store, &self.identity, &[])?;
+        let instance = Instance::new(&mut store, &self.compiled()?.identity, &[])?;
         Ok(Kit {
             rooted: instance.get_typed_func(&mut store, "nonnull")?,
             maybe_rooted: instance.get_typed_func(&mut store, "nullable")?,

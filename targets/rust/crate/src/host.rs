@@ -73,6 +73,7 @@ impl Activity {
 }
 
 /// The host functions in a store.
+#[derive(Clone)]
 pub struct Host {
     functions: [(&'static str, Func); 7],
 }

@@ -41,6 +41,19 @@ pub fn linked(share: usize) -> Option<String> {
     Some(made.join("\n"))
 }
 
+/// Types of a module that takes the places of forgotten ones: more than the kit and a few bodies have.
+const DECOYS: usize = 32;
+
+/// A module of struct types that are nobody else's, in one of two variants that have none in common.
+///
+/// Once all modules with the kit's types are gone, those of this one get the places that are free; whoever still has an
+/// object of such a place takes it for one of them.
+pub fn decoy(variant: usize) -> String {
+    let last = ["i32", "f64"][variant];
+    let types = (1..=DECOYS).map(|length| format!("(type (struct{} (field {last})))", " (field i64)".repeat(length)));
+    format!("(module {})", types.collect::<String>())
+}
+
 /// Struct types, array types and tags, as the op table numbers them.
 const STRUCTS: [&str; 8] = ["box", "sub", "pair", "mixed", "nums", "empty", "node", "eqs"];
 const ARRAYS: [&str; 6] = ["externs", "anys", "consts", "bytes", "longs", "nodes"];
@@ -48,6 +61,11 @@ const TAGS: [&str; 3] = ["tag0", "tag1", "tag2"];
 
 /// The struct type that `chain` makes lists of.
 pub const NODE: i64 = 6;
+
+/// Others that `churn` makes: a struct, an array, an exception.
+pub const PAIR: usize = 2;
+pub const EXTERNS: usize = 0;
+pub const ONE: usize = 0;
 
 /// The static types of an instance's globals and tables.
 pub const GLOBALS: [i64; 7] = [EXTERN, EXTERN, ANY, ANY, EQ, STRUCT, ARRAY];
@@ -208,6 +226,12 @@ pub struct Makers {
 }
 
 impl Makers {
+    /// The same without what knows types.
+    pub fn without_types(&self) -> Makers {
+        let Makers { carriers, host, crossing, .. } = self;
+        Makers { carriers: carriers.clone(), host: host.clone(), crossing: crossing.clone(), ..Makers::default() }
+    }
+
     pub fn structs(&self, store: impl AsContextMut, types: &Types, which: usize) -> &StructRefPre {
         self.structs[which].get_or_init(|| StructRefPre::new(store, types.structs[which].clone()))
     }

@@ -9,6 +9,7 @@ mod limits;
 mod memory;
 mod objects;
 mod operands;
+mod resources;
 mod rooting;
 mod roots;
 mod slots;

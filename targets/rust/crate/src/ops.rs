@@ -136,6 +136,9 @@ op_kinds! {
     StoreDropRace "store_drop_race" 2,
     Matches "matches" 2,
     Fields "fields" 1,
+    Churn "churn" 3,
+    InstDrop "inst_drop" 1,
+    ModulesDrop "modules_drop" 1,
 }
 
 impl OpKind {

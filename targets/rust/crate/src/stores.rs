@@ -118,6 +118,13 @@ impl Stores {
         Ok(Rc::clone(&self.entry(store)?.makers))
     }
 
+    /// Lets go of what knows types in the stores of an engine configuration.
+    pub fn forget_types(&mut self, number: usize) {
+        for entry in self.entries.iter_mut().flatten().filter(|entry| entry.environment.number == number) {
+            entry.makers = Rc::new(entry.makers.without_types());
+        }
+    }
+
     /// Drops a store, and its future if one is pending.
     pub fn close(&mut self, store: usize) -> Result<(), Stop> {
         if self.entry(store)?.scopes > 0 {

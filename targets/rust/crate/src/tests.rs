@@ -206,7 +206,7 @@ fn every_op_kind_has_a_name_of_its_own() {
 fn the_types_of_the_kit_are_those_of_the_model() {
     let engine = Environment::new(Options { collector: compat::COLLECTORS[0], zeal: None }, 0).unwrap();
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/kit.txt");
-    assert_eq!(engine.types.listing(), std::fs::read_to_string(path).unwrap());
+    assert_eq!(engine.compiled().unwrap().types.listing(), std::fs::read_to_string(path).unwrap());
 }
 
 #[test]

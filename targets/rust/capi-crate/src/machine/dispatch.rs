@@ -71,6 +71,8 @@ impl Machine {
             OpKind::Raise => self.raise(),
             OpKind::RaiseExn => self.raise_exn(a),
             OpKind::Link => self.link(a, b, c),
+            OpKind::InstDrop => self.inst_drop(a),
+            OpKind::ModulesDrop => self.modules_drop(a),
             OpKind::Result => self.result(b),
         }
     }

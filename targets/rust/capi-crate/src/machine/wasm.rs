@@ -32,6 +32,8 @@ pub struct Inst {
     pub made: Instance,
     /// The place of the instance that it was linked with, where far helpers live.
     source: Option<usize>,
+    /// Its handle, and the instances that are linked with it: as long as there are any, its linker is needed.
+    users: usize,
     /// By the number of the body.
     bodies: HashMap<i64, Body>,
     /// Clears the globals, where the host cannot.
@@ -63,12 +65,15 @@ impl Machine {
         self.put(result, Slot::Inst(self.instances.len()))?;
         let clear = if self.api.shape.typed_nulls { None } else { Some(self.clearing(store, context, &made)?) };
         let source = source.map(|(from, _)| from);
-        self.instances.push(Inst { store, made, source, bodies: HashMap::new(), clear });
+        if let Some(source) = source {
+            self.instances[source].users += 1;
+        }
+        self.instances.push(Inst { store, made, source, users: 1, bodies: HashMap::new(), clear });
         Ok(Observation::DONE)
     }
 
     /// The function that clears the globals of a new instance.
-    fn clearing(&mut self, store: usize, context: Context, made: &Instance) -> Result<Item, Stop> {
+    pub(super) fn clearing(&mut self, store: usize, context: Context, made: &Instance) -> Result<Item, Stop> {
         let modules = &self.api.facts.modules;
         let code = if self.config(store).limits_runs() { &modules.clear_counted } else { &modules.clear };
         let (wasm, api) = self.engines.wasm(self.stores[store].engine).map_err(Stop::Misuse)?;
@@ -80,6 +85,36 @@ impl Machine {
             Slot::Inst(at) => Ok(*at),
             _ => Err(Stop::misuse("an instance was expected")),
         }
+    }
+
+    /// Only the handle: what it is of lives as long as its store.
+    pub(super) fn inst_drop(&mut self, at: i64) -> Reply {
+        let inst = self.inst_at(at)?;
+        self.put(at, Slot::Empty)?;
+        self.instances[inst].bodies.clear();
+        self.leave(inst);
+        Ok(Observation::DONE)
+    }
+
+    /// One that needs the linker of an instance less: its handle, or an instance that is linked with it.
+    fn leave(&mut self, inst: usize) {
+        let left = &mut self.instances[inst];
+        left.users -= 1;
+        if left.users == 0 {
+            left.made.drop_linker(&self.api);
+            if let Some(source) = left.source {
+                self.leave(source);
+            }
+        }
+    }
+
+    /// The host lets go of every module and type of a store's engine; they are made anew when they are needed.
+    pub(super) fn modules_drop(&mut self, at: i64) -> Reply {
+        let engine = self.stores[self.store(at)?].engine;
+        self.engines.forget_types(engine);
+        let (wasm, api) = self.engines.wasm(engine).map_err(Stop::Misuse)?;
+        wasm.forget(api)?;
+        Ok(Observation::DONE)
     }
 
     pub(super) fn inst_global(&mut self, at: i64, which: i64, result: i64) -> Reply {

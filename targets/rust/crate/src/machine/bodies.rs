@@ -18,6 +18,11 @@ pub(super) struct Modules {
 }
 
 impl Modules {
+    /// Lets go of the modules of an engine configuration.
+    pub(super) fn forget(&mut self, number: usize) {
+        self.compiled.retain(|(of, _), _| *of != number);
+    }
+
     /// The module in these bytes.
     pub(super) fn compile(&mut self, environment: &Environment, binary: &[u8]) -> Result<Module, Stop> {
         self.clock += 1;

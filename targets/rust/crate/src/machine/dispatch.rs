@@ -102,6 +102,9 @@ impl Machine {
             OpKind::StoreDropRace => self.store_drop_race(a, b),
             OpKind::Matches => self.matches(a, b),
             OpKind::Fields => self.fields(a),
+            OpKind::Churn => self.churn(a, b, c),
+            OpKind::InstDrop => self.inst_drop(a),
+            OpKind::ModulesDrop => self.modules_drop(a),
             OpKind::Run | OpKind::RunExn => self.run_body((a, b), c, [d, e, f], g, (h, i)),
         }
     }

@@ -14,8 +14,8 @@ impl Machine {
     pub(super) fn exn_new(&mut self, slot: i64, which: i64, operands: [i64; 2], ends: (i64, i64)) -> Outcome {
         let (form, result) = ends;
         let store = self.store(slot)?;
-        let environment = self.run.stores.environment(store)?;
-        let types = &environment.types;
+        let compiled = self.run.stores.environment(store)?.compiled()?;
+        let types = &compiled.types;
         let tag = types.tags.get(which as usize).ok_or_else(|| no_type(which))?;
         let storages: Vec<StorageType> = tag.ty().params().map(StorageType::ValType).collect();
         let makers = self.run.stores.makers(store)?;

@@ -29,8 +29,8 @@ impl Machine {
         (form, result): (i64, i64),
     ) -> Outcome {
         let store = self.store(slot)?;
-        let environment = self.run.stores.environment(store)?;
-        let types = &environment.types;
+        let compiled = self.run.stores.environment(store)?.compiled()?;
+        let types = &compiled.types;
         let ty = types.structs.get(which as usize).ok_or_else(|| no_type(which))?;
         let makers = self.run.stores.makers(store)?;
         let maker = makers.structs(self.run.stores.context(store)?, types, which as usize);
@@ -59,8 +59,8 @@ impl Machine {
         (form, result): (i64, i64),
     ) -> Outcome {
         let store = self.store(slot)?;
-        let environment = self.run.stores.environment(store)?;
-        let types = &environment.types;
+        let compiled = self.run.stores.environment(store)?.compiled()?;
+        let types = &compiled.types;
         let storages = [types.arrays.get(which as usize).ok_or_else(|| no_type(which))?.element_type()];
         let makers = self.run.stores.makers(store)?;
         let maker = makers.arrays(self.run.stores.context(store)?, types, which as usize);
@@ -88,8 +88,8 @@ impl Machine {
         (form, result): (i64, i64),
     ) -> Outcome {
         let store = self.store(slot)?;
-        let environment = self.run.stores.environment(store)?;
-        let types = &environment.types;
+        let compiled = self.run.stores.environment(store)?.compiled()?;
+        let types = &compiled.types;
         let element = types.arrays.get(which as usize).ok_or_else(|| no_type(which))?.element_type();
         let storages = [element.clone(), element.clone(), element];
         let makers = self.run.stores.makers(store)?;
@@ -113,8 +113,8 @@ impl Machine {
     pub(super) fn chain(&mut self, slot: i64, count: i64, result: i64) -> Outcome {
         let store = self.store(slot)?;
         let makers = self.run.stores.makers(store)?;
-        let environment = self.run.stores.environment(store)?;
-        let maker = makers.structs(self.run.stores.context(store)?, &environment.types, kit::NODE as usize);
+        let compiled = self.run.stores.environment(store)?.compiled()?;
+        let maker = makers.structs(self.run.stores.context(store)?, &compiled.types, kit::NODE as usize);
         let (mut head, mut made) = (None, 0);
         while made < count {
             let mut scope = RootScope::new(self.run.stores.context(store)?);

@@ -24,7 +24,7 @@ impl Machine {
             let stores = &mut machine.run.stores;
             let (makers, environment) = (stores.makers(store)?, stores.environment(store)?);
             let instance = makers.crossing(
-                |context| environment.crossing.instance(&environment.engine, context),
+                |context| environment.compiled()?.crossing.instance(&environment.engine, context),
                 stores.context(store)?,
             )?;
             let call = Call { store: stores.context(store)?, instance, way, to, nullable: nullable != 0 };
@@ -66,9 +66,9 @@ impl Machine {
 
     pub(super) fn matches(&mut self, source: i64, to: i64) -> Outcome {
         let (store, handle) = handle_at(&self.run.slots, source)?;
-        let environment = self.run.stores.environment(store)?;
+        let compiled = self.run.stores.environment(store)?.compiled()?;
         let context = self.run.stores.context(store)?;
-        let found = crossing::matches(&handle, context, &environment.types, to).ok_or_else(mistyped)??;
+        let found = crossing::matches(&handle, context, &compiled.types, to).ok_or_else(mistyped)??;
         Ok(Reply::One(Value::Bool(found)))
     }
 

@@ -43,7 +43,7 @@ impl Machine {
         let store = self.store(slot)?;
         let environment = self.run.stores.environment(store)?;
         let instance = self.unlimited(store, |machine| {
-            Ok(Instance::new(machine.run.stores.context(store)?, &environment.instance, &[])?)
+            Ok(Instance::new(machine.run.stores.context(store)?, &environment.compiled()?.instance, &[])?)
         })?;
         self.put_instance(Inst { store, instance, source: instance, bodies: HashMap::new() }, result)
     }
@@ -60,6 +60,24 @@ impl Machine {
             Ok(Instance::new(context, &module, &imports)?)
         })?;
         self.put_instance(Inst { store, instance, source, bodies: HashMap::new() }, result)
+    }
+
+    /// Only the handle: what it is of lives as long as its store.
+    pub(super) fn inst_drop(&mut self, source: i64) -> Outcome {
+        let at = self.inst_at(source)?;
+        self.put(source, Slot::Empty)?;
+        self.run.instances[at].bodies.clear();
+        Ok(Reply::Done)
+    }
+
+    /// The host lets go of every module and type of a store's engine; they are made anew when they are needed.
+    pub(super) fn modules_drop(&mut self, slot: i64) -> Outcome {
+        let store = self.store(slot)?;
+        let environment = self.run.stores.environment(store)?;
+        self.modules.forget(environment.number);
+        self.run.stores.forget_types(environment.number);
+        environment.forget()?;
+        Ok(Reply::Done)
     }
 
     fn put_instance(&mut self, instance: Inst, result: i64) -> Outcome {
