@@ -12,15 +12,15 @@ from typing import Final
 
 from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
-from twinheap.model.body_live import CALLS, lives_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
+from twinheap.model.body_live import CALLS, lives_of
 from twinheap.model.contents import Instance
-from twinheap.model.predictable import predictable
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
 from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
 from twinheap.model.known_waiting import overtaken, rewritten
+from twinheap.model.predictable import predictable
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
@@ -175,7 +175,7 @@ class Watched(Machine):
                     self.waiting.append((names, value, lacks and at not in late))
         values = self.operands[mark:]
         shown = {value for at, value in enumerate(values, mark) if at not in bare}
-        self.heap.unshown = {value for value in values if type(value) is Obj and value not in shown}
+        self.heap.moments.unshown = {value for value in values if type(value) is Obj and value not in shown}
         bare.difference_update(range(mark, len(self.operands)))
         del self.operands[mark:]
         self.at = tree

@@ -8,19 +8,19 @@ Frames are no holders: what only they know may be finalized, unless it is used l
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from itertools import chain
 from typing import Final
 
 from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Active, Env, Global, PrivateTable, Segment
-from twinheap.model.body_live import Live, Lives
 from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
+from twinheap.model.body_live import Live, Lives
 from twinheap.model.body_types import type_of
 from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.objects import type_of as object_type
-from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import BULK
+from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.world import Lost
 
 MAX_STEPS: Final = 200_000
@@ -77,8 +77,7 @@ class Machine:
         self.at: Tree = ()  # the form that is performed, whose operands are there
         self.lives: Lives | None = None  # exact mode: what frames need behind each form
         self.live: Live | None = None  # that of the function on top
-        self.below: list[list[Stored]] = []  # and what the others need
-        heap.frame_refs = lambda: [*chain.from_iterable(self.below), *self.needed()]
+        heap.moments.top = self.needed
 
     def needed(self) -> list[Stored]:
         """Exact mode: the values that the function on top still needs behind the form that is performed."""
@@ -114,17 +113,17 @@ class Machine:
         self.instance.bodies[body] = self.own
         self.heap.constant = True
         try:
-            with self.heap.rooting(()):
+            with self.heap.moments.rooting(()):
                 for each in self.env.globals:
                     self._own_global(each)
-            with self.heap.rooting(()):
+            with self.heap.moments.rooting(()):
                 for declared in self.env.tables:
                     self._own_table(declared)
                 for segment in self.env.segments:
-                    with self.heap.rooting(()):
+                    with self.heap.moments.rooting(()):
                         self._own_segment(segment)
                 for active in self.env.active:
-                    with self.heap.rooting(()):
+                    with self.heap.moments.rooting(()):
                         self._write(active)
         except (Trap, OutOfMemory):
             self._abandon(body)
@@ -213,7 +212,7 @@ class Machine:
             self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
             if self.lives:
-                self.below.append(waiting)
+                self.heap.moments.below.append(waiting)
                 self.live = self.lives.main if helper is None else self.lives.helpers[helper]
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
@@ -233,7 +232,7 @@ class Machine:
                 self.heap.frames.pop()
                 self.live = live
                 if self.lives:
-                    self.below.pop()
+                    self.heap.moments.below.pop()
 
     def value(self, tree: Tree) -> Stored:
         """Evaluates a form."""

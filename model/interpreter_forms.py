@@ -231,7 +231,7 @@ def _hosted(ref: Ref) -> Ref:
 def _see(m: Machine, tree: Tree) -> None:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.show()
-    m.heap.point()
+    m.heap.moments.point()
     m.heap.use(ref)
     _hosted(ref)
     entry, at_hand = seen(ref), m.heap.trace.next_entry
@@ -245,13 +245,13 @@ def _note(m: Machine, tree: Tree) -> None:
     operand: Tree = tree[1]  # type: ignore[assignment]
     number = m.value(operand)
     m.heap.show()
-    m.heap.point()
+    m.heap.moments.point()
     m.heap.trace.expect(f"n:{number}", _NOTED.get(str(operand[0]), "TH109"))
 
 
 @form("gc")
 def _gc(m: Machine, _tree: Tree) -> None:
-    m.heap.silent_point()
+    m.heap.moments.silent_point()
     if m.heap.store.counts:
         m.heap.store.counts.collect()
     else:
@@ -267,7 +267,7 @@ def _clear(m: Machine, _tree: Tree) -> None:
 
 @form("new")
 def _new(m: Machine, _tree: Tree) -> Stored:
-    m.heap.silent_point()
+    m.heap.moments.silent_point()
     return _hosted(m.heap.new())
 
 
@@ -275,7 +275,7 @@ def _new(m: Machine, _tree: Tree) -> Stored:
 def _cb(m: Machine, tree: Tree) -> Stored:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.show()
-    m.heap.point()
+    m.heap.moments.point()
     m.heap.use(ref)
     m.heap.trace.expect(CALLED, "TH106")
     _hosted(ref)

@@ -183,7 +183,7 @@ def _array_copy(m: Machine, tree: Tree) -> None:
     first = unsigned(start)
     cells = source.cells[first : first + number]
     m.rerooted(cells, _element(tree))
-    with m.heap.rooting((target, source)) as root:
+    with m.heap.moments.rooting((target, source)) as root:
         steps = range(number) if first > unsigned(at) else reversed(range(number))
         for step in steps:  # an element that is overwritten dies there, unless it was read before
             root(cells[step])

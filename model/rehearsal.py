@@ -15,8 +15,9 @@ from twinheap.model.observation import NONNULL, OK, Observation, Value
 from twinheap.model.ops import NULL, OPS, Op
 from twinheap.model.program import closing, slots_of
 from twinheap.model.roots import Stale
-from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import Stopped
+from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store
 from twinheap.model.world import Broken, Lost, World

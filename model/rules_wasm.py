@@ -15,10 +15,11 @@ from twinheap.model.observation import EXN, NONNULL, OK, STOPPED, TRAP, UNROOTED
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import STALE, Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import Stopped
+from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.run_trace import Trace
-from twinheap.model.state import Budget, Store
+from twinheap.model.state import Budget
 from twinheap.model.world import Broken, World, rule, unsure
 
 FORMS_FROM: Final = (interpreter_forms, interpreter_objects)  # importing them registers the forms

@@ -7,19 +7,19 @@ between two allocations, both of which may have failed, the state is not known, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.kit import REFERENCES
-from twinheap.model.layout import needed, object_bytes
+from twinheap.model.layout import object_bytes
 from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OOM, TRAP
 from twinheap.model.ops import REF_TYPES, RUN_VALUES
 from twinheap.model.run_limits import RunLimits
+from twinheap.model.run_moments import TOO_LARGE, Moments, OutOfMemory
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store, closure
 from twinheap.model.world import Broken, Lost, World
@@ -33,7 +33,6 @@ I31_AS_ANY: Final = 31
 MAX_NULL_BYTES: Final = 1 << 26  # NULL refuses larger objects (1.3)
 MAX_BYTES: Final = 1 << 32
 SLACK: Final = 64  # more than headers and rounding
-TOO_LARGE: Final = "too_large"
 
 
 class Trap(Exception):
@@ -52,10 +51,6 @@ class Thrown(Exception):
         self.obj = obj
 
 
-class OutOfMemory(Exception):
-    """The observed out of memory, which happened where it may."""
-
-
 class Heap:
     """The store of a run as its code sees it.
 
@@ -71,7 +66,7 @@ class Heap:
         self.frames: list[list[Stored]] = []
         self.on_top: Callable[[], list[Stored]] = list
         outcome = trace.obs.outcome
-        self.failing = outcome == OOM or (w.profile.collector == "null" and outcome == f"trap:{TOO_LARGE}")
+        self.failing = outcome == OOM or (w.profile.collector == "null" and outcome == TRAP + TOO_LARGE)
         self.undo: list[tuple[bool, Callable[[], object]]] | None = None
         self.excused = False  # an allocation that may have failed need not have fitted
         self.candidates: list[Obj] = []
@@ -80,74 +75,10 @@ class Heap:
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
         self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
-        self.making: Sequence[Stored] = ()  # exact mode: what compiled code writes into what it allocates
-        self.unshown: set[Obj] = set()  # exact mode: of the last operands, those that no stack map shows
-        self.frame_refs: Callable[[], list[Stored]] = list  # exact mode: what frames need, and nothing else
-        self.marked = 0  # exact mode: how many finalizations the trace has told
-        self.before: tuple[list[int], list[tuple[int, int]]] = [], []  # exact mode: what came before the callback
+        self.moments = Moments(w, self.store, trace)
         self.pretending = False  # what is allocated is only made when it is used (K5)
         self.constant = False  # a constant expression is evaluated: by the runtime, which has roots for all (2.2)
         self.store.runs.append(self.needed)
-        if self.store.counts:
-            self.store.counts.frames.append(self.roots)
-
-    # --- exact mode (4.3)
-
-    def roots(self) -> list[Stored]:
-        """What a collection finds in the frames of this run."""
-        return [*self.frame_refs(), *self.making]
-
-    def point(self) -> None:
-        """A point of the trace with an entry: what was finalized since the last point has its marks here."""
-        if self.store.counts:
-            self.silent_point()
-            self.trace.unmarked()
-        else:
-            self.trace.marks()
-
-    def silent_point(self) -> None:
-        """A point without an entry: it cannot be told which of the marks that follow are of the next one."""
-        if self.store.counts:
-            gone = self.store.counts.finalized
-            self.marked, gone = len(gone), gone[self.marked :]
-            self.trace.marks_exactly(sorted(gone))
-
-    def _place(self, obj: Obj, by_host: bool) -> None:
-        """Exact mode: an allocation fits, or it is known that it does not. Raises OutOfMemory."""
-        counts = self.store.counts
-        assert counts
-        if counts.alloc(obj) if by_host else counts.alloc_inline(obj):
-            return
-        null = self.w.profile.collector == "null" and not by_host
-        outcome = TRAP + TOO_LARGE if null else OOM
-        if not self.trace.over or self.trace.obs.outcome != outcome:
-            raise Broken("TH303", f"{outcome}: there is no room", obj)
-        wanted = needed(self.w.profile.collector, obj)
-        if not null and self.trace.obs.needed != wanted:
-            raise Broken("TH305", f"{wanted} bytes needed, not {self.trace.obs.needed}")
-        self.store.refused(obj)
-        if obj.kind == "extern":
-            self.w.rejected.append(obj.value)
-        raise OutOfMemory
-
-    @contextmanager
-    def rooting(self, refs: Sequence[Ref]) -> Iterator[Callable[[Stored], None]]:
-        """Exact mode: a scope of the runtime's own, with roots for `refs`, and for what it is told (2.2 d)."""
-        if not self.store.counts:
-            yield lambda _ref: None
-            return
-        self.store.enter()
-        try:
-            for ref in refs:
-                self.store.root(ref)
-            yield lambda ref: None if ref is None else self._root(ref)
-        finally:
-            self.store.exit()
-
-    def _root(self, ref: Stored, counted: bool = False) -> None:
-        """Exact mode: a root in the current scope."""
-        if self.store.counts and not self.pretending and ref is not None:
-            self.store.root(ref, counted)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
@@ -159,7 +90,7 @@ class Heap:
         if self.pretending:
             return
         if self.store.counts:
-            self._place(obj, by_host)
+            self.moments.place(obj, by_host)
             return
         if self.failing or self.store.fills(obj):
             self.store.collected()
@@ -249,9 +180,8 @@ class Heap:
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
         by_host = by_host or self.constant
-        self.making = () if by_host else [cell for cell in cells if cell not in self.unshown]
-        self._may_fail(obj, by_host)
-        self.making = ()
+        with self.moments.making(() if by_host else cells):
+            self._may_fail(obj, by_host)
         if self.store.counts and not self.pretending:
             self.store.counts.born(obj, listed=not self.constant)
         self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
@@ -304,8 +234,7 @@ class Heap:
                 store.root(ref)
             if callback:
                 self.called = True
-                if store.counts:
-                    self.before, self.marked = store.counts.take(), 0
+                self.moments.called_back()
                 ref = callback(ref)
             store.expose(ref)
         finally:
@@ -315,6 +244,11 @@ class Heap:
     def _forget(self, obj: Obj) -> None:
         self.store.remove(obj)
         del self.w.objects[obj.value]
+
+    def _root(self, ref: Stored, counted: bool = False) -> None:
+        """Exact mode: a root in the current scope, for what a constant expression makes or reads."""
+        if self.store.counts and not self.pretending and ref is not None:
+            self.store.root(ref, counted)
 
     # --- uses
 
@@ -342,10 +276,7 @@ class Heap:
     def close(self) -> None:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
         self.store.runs.remove(self.needed)
-        counts = self.store.counts
-        if counts:
-            counts.frames.remove(self.roots)
-            counts.finalized[:0], counts.calls[:0] = self.before
+        self.moments.close()
         if self.watcher:
             self.store.watchers.remove(self.watcher)
         loose = [obj for obj in self.loose.values() if not obj.held]

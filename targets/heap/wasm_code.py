@@ -25,7 +25,8 @@ NUMBERS: Final = {name: Val(Storage(name), 0) for name in ("i32", "i64", "f32", 
 class Function(NamedTuple):
     """What a function does: its locals at first, its statements, and the expression at its end, if it has a result.
 
-    `behind`: the places of its frame that are needed behind each form, by its identity (`body_live.py`). `far`: it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
+    `behind`: the places of its frame that are needed behind each form, by its identity (`model/body_live.py`). `far`:
+    it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
     `strict_result`: nor is its result.
     """
 
