@@ -19,16 +19,31 @@ import msgspec
 from twinheap.model.body import CACHED, Tree, parse
 from twinheap.model.body_env import Env, Function, declared_in
 from twinheap.model.body_forms import CATCHES
+from twinheap.model.kit import BOTTOMS
 
 Places = frozenset[int]
 NOTHING: Final[Places] = frozenset()
 
 CALLS: Final = frozenset(
-    {"call", "call_ref", "call_indirect", "see", "note", "gc", "clear", "new", "pass", "cb", "throw", "throw_ref"}
+    {
+        "call",
+        "call_ref",
+        "call_indirect",
+        "invoke",
+        "see",
+        "note",
+        "gc",
+        "clear",
+        "new",
+        "pass",
+        "cb",
+        "throw",
+        "throw_ref",
+    }
 )
 """Forms that an exception may leave: what a handler around them needs is needed behind them, too."""
 
-_TAILS: Final = frozenset({"tail", "tail_ref", "tail_indirect"})
+_TAILS: Final = frozenset({"tail", "tail_ref", "tail_indirect", "tail_invoke"})
 _ENDS: Final = frozenset({"unreachable", "throw", "throw_ref", *_TAILS})
 """Forms that nothing follows."""
 
@@ -39,16 +54,6 @@ _COPIES: Final = frozenset({"to_any", "to_extern"})
 """Forms that give their operand as it is, and do not look at it."""
 
 _TOPS: Final = frozenset({"any", "extern"})
-_FIRST_OPERAND: Final = {
-    **dict.fromkeys(("global.set", "table.set", "table.fill", "table.grow", "table.get", "table.size", "elem.drop"), 2),
-    **dict.fromkeys(("struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed"), 2),
-    **dict.fromkeys(("array.new_data", "array.get", "array.get_s", "array.set", "array.fill", "array.init_data"), 2),
-    **dict.fromkeys(("test", "test_null", "cast", "cast_non_null", "throw", *_TAILS), 2),
-    **dict.fromkeys(("call", "call_ref", "call_indirect", "set", "tee"), 2),
-    **dict.fromkeys(("table.copy", "table.init", "struct.get", "struct.get_s", "struct.set", "array.copy"), 3),
-    **dict.fromkeys(("array.new_elem", "array.init_elem", "set2"), 3),
-}
-"""Where the operands of a form begin, if not behind its name."""
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -142,7 +147,7 @@ class _Walk:
         return after
 
     def _plain(self, name: str, tree: Tree, after: Places, depth: int, used: bool) -> Places:
-        parts = [part for part in tree[_FIRST_OPERAND.get(name, 1) :] if isinstance(part, tuple)]
+        parts = [part for part in tree[1:] if isinstance(part, tuple)]
         if name in _ENDS:
             after = NOTHING
         if name in CALLS:
@@ -150,8 +155,8 @@ class _Walk:
         own = range(self.first + depth, self.first + depth + len(parts)) if name in _MAKES else ()
         self.behind[id(tree)] = after | frozenset(own)
         looks = used if name in _COPIES or (name == "cast" and tree[1] in _TOPS) else True
-        if name == "test_null" and tree[1] in _TOPS:
-            looks = False
+        if (name == "test_null" and tree[1] in _TOPS) or (name == "test" and tree[1] in BOTTOMS):
+            looks = False  # the answer is known
         return self.operands(parts, after, depth, looks)
 
     # --- variables

@@ -15,10 +15,10 @@ from twinheap.model.body_env import Env, env_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.body_live import CALLS, lives_of
 from twinheap.model.contents import Instance
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
-from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
+from twinheap.model.kit import KIT_GLOBALS, hierarchy
+from twinheap.model.known_bodies import may_hurt, reached_by, unmapped, unsafe_in
 from twinheap.model.known_waiting import overtaken, rewritten
 from twinheap.model.predictable import predictable
 from twinheap.model.run_heap import Heap
@@ -114,11 +114,11 @@ class Watched(Machine):
 
     # --- evaluation
 
-    def perform(self, helper: int | None, args: tuple[Stored, ...], waiting: list[Stored]) -> Stored:
+    def perform(self, helper: int | None, args: tuple[Stored, ...], of: Func | None, waiting: list[Stored]) -> Stored:
         """As `Machine.perform`, with a frame beside its values."""
         self.under.append(_Frame([], []))
         try:
-            return super().perform(helper, args, waiting)
+            return super().perform(helper, args, of, waiting)
         finally:
             self.under.pop()
 
@@ -180,7 +180,7 @@ class Watched(Machine):
         del self.operands[mark:]
         self.at = tree
         if tree[0] in BULK:
-            self.heap.limits.bulk(tree)
+            self.heap.limits.bulk(tree, self.env.types)
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)
@@ -194,7 +194,7 @@ class Watched(Machine):
         elif name == "global.get":
             if frame is not None:
                 self._constant(int(tree[1]), frame)  # type: ignore[arg-type]
-        elif name in ("struct.new", "struct.new_default") and tree[1] == SMALLEST:
+        elif name in ("struct.new", "struct.new_default") and not self.env.types.objects[str(tree[1])].fields:
             self.store.small = "K25" in self.store.profile.defects
         if self.declaring and name in _BUILDS:
             for cell, storage in zip(obj.cells, obj.storages, strict=False):
@@ -210,7 +210,7 @@ class Watched(Machine):
             for turn in range(int(tree[1])):  # type: ignore[arg-type]
                 if turn == 1 and self._shares(tree):
                     self.store.harm("K31")
-                self.heap.limits.point()
+                self.heap.limits.point(self.own)
                 frame.forgotten |= rewritten(tree[2:])
                 self.block(tree[2:])
         finally:
@@ -238,7 +238,7 @@ class Watched(Machine):
 
     def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
         """References of raw values: those below any lose a count (K15), and a segment holds nothing (K5)."""
-        if HIERARCHY.get(storage) == "any":
+        if hierarchy(storage) == "any":
             for ref in refs:
                 self.store.uncount(ref, "K15", 2 if kept else 1)
 
@@ -284,11 +284,12 @@ def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     if heap.store.counts:
         lives = lives_of(text)
         env = lives.env
-    if not may_hurt(text, heap.w.profile):
+    reached = reached_by(text, heap.w.bodies)
+    if not any(may_hurt(each, heap.w.profile) for each in reached):
         machine = Machine(env, instance, heap)
         machine.lives = lives
         return machine
     machine = Watched(env, instance, heap)
     machine.lives = lives
-    machine.merging = "K35" in unsafe_in(text) & heap.w.profile.defects
+    machine.merging = any("K35" in unsafe_in(each) & heap.w.profile.defects for each in reached)
     return machine

@@ -74,6 +74,8 @@ def judge(
         replay.run(0, len(observations))
     except _Over:
         return w.verdicts
+    finally:
+        w.forget()
     if len(observations) < len(w.ops) and not _over(observations):
         w.verdicts.append(Verdict("TH404", len(observations), "one observation per op", "observations end here"))
     return w.verdicts

@@ -13,6 +13,7 @@ from twinheap.model.ops import ARRAY, EXN, NULL, STRUCT
 from twinheap.model.roots import Handle, OwnedRoot, Stale
 from twinheap.model.rules_memory import (
     add_object,
+    add_owned,
     begin_allocation,
     check_growth,
     check_needed,
@@ -211,8 +212,7 @@ def chain(w: World, obs: Observation, slot: int, count: int, result: int) -> Non
         obj = _node(w, store, head)
         if store.counts:
             may_fit(store, store.counts.alloc(obj))
-        add_object(w, store, obj)
-        before, head = head, own_in_scope(store, obj, counted=True)
+        before, head = head, add_owned(w, store, obj)
         if before:
             store.drop_token(before)
     if head:

@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any, Final
 
-from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field
+from twinheap.model.kit import ARRAYS, HIERARCHY, NUMBERS, STRUCTS, TAGS, Field, hierarchy
 from twinheap.model.observation import ABSENT, EXN
 from twinheap.model.ops import NULL, OPS, REF_TYPES, Op
 from twinheap.targets.capi.api import CApi
@@ -136,22 +136,25 @@ class ObjectOps(WasmOps):
 
     # --- fields and elements
 
-    def _field(self, kind: int, held: Any, index: int) -> Field | None:
-        """The field, or the elements wherever they end; None if there is no such field."""
+    def _storage(self, kind: int, held: Any, index: int) -> str | None:
+        """What a field holds, or the elements wherever they end: numbers by type, references by hierarchy.
+
+        None if there is no such field.
+        """
         context, handle = held[0].context, held[1]
-        if kind == _EXN:
-            fields = _TAG_OF_COUNT[self._objects(held[0]).field_count(context, handle)].fields
-        else:
-            fields = self._objects(held[0]).type_of(kind, context, handle).fields
-        place = 0 if kind == _ARRAY else index
-        return fields[place] if place < len(fields) else None
+        objects = self._objects(held[0])
+        if kind != _EXN:
+            return objects.storage_of(kind, context, handle, index)
+        fields = _TAG_OF_COUNT[objects.field_count(context, handle)].fields
+        return hierarchy(fields[index].storage) if index < len(fields) else None
 
     def _has(self, kind: int, held: Any, index: int, wanted: str | None) -> bool:
         """Whether a field holds references of a hierarchy, or numbers; also if it does not exist at all."""
-        field = self._field(kind, held, index)
+        storage = self._storage(kind, held, index)
         length = self._objects(held[0]).length(held[0].context, held[1]) if kind == _ARRAY else None
-        beyond = field is None or (isinstance(length, int) and index >= length)
-        return beyond or (field is not None and HIERARCHY.get(field.storage) == wanted)
+        if storage is None or (isinstance(length, int) and index >= length):
+            return True
+        return storage in NUMBERS if wanted is None else storage == wanted
 
     def _get(self, kind: int, at: int, index: int, of: int | None, result: int) -> Raw:
         """Reads a reference of hierarchy `of` into a slot, or a number if that is None."""
@@ -187,8 +190,8 @@ class ObjectOps(WasmOps):
         _, at, index, source = op
         held = self.slots[at]
         # Nobody looks at a null's hierarchy but the field's type: it is the field's own.
-        field = None if held is None else self._field(kind, held, index)
-        value = self._value(source, int(field is not None and HIERARCHY.get(field.storage) == "any"))
+        storage = None if held is None else self._storage(kind, held, index)
+        value = self._value(source, int(storage == "any"))
         if held is None or value == MISSING:
             return SKIPPED
         failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value - VAL_HANDLE)
@@ -205,9 +208,8 @@ class ObjectOps(WasmOps):
         held = self.slots[at]
         if held is None:
             return SKIPPED
-        field = self._field(kind, held, index)
         value = self._scratch_at[0]
-        write_number(value, "i32" if field is None else field.storage, number)
+        write_number(value, self._storage(kind, held, index) or "i32", number)
         failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value)
         return DONE if failed is None else failure_of(failed)
 

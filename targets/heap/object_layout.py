@@ -76,7 +76,8 @@ class StructLayout:
 
     def trace_info(self) -> TraceInfo:
         """Where the references are."""
-        offsets = [field.offset for field in self.fields if is_traced(field.type.element_type)]
+        fields = self.fields  # mutant y03: fields = self.fields[: len((self.type.parent or self.type).fields)]
+        offsets = [field.offset for field in fields if is_traced(field.type.element_type)]
         return TraceInfo(offsets=offsets)
 
 

@@ -43,6 +43,7 @@ VOCABULARY = frozenset(
         "body_types",
         "builder",
         "bytecode",
+        "declared",
         "engines",
         "kit",
         "observation",

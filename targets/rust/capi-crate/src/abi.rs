@@ -187,6 +187,14 @@ pub struct Limits {
     pub max: u32,
 }
 
+/// `wasmtime_field_type_t`: whether it can be set, what kind of storage it is, and the type of one that is not packed.
+#[repr(C)]
+pub struct FieldType {
+    pub mutable: u64,
+    pub kind: u8,
+    pub valtype: Ptr,
+}
+
 /// `wasmtime_valtype_t`, as far as it is needed: what kind of type, whether nullable, which heap type, and its pointer.
 #[repr(C)]
 pub struct ValType {

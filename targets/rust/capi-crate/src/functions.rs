@@ -51,7 +51,6 @@ functions! {
         wasm_tabletype_new(Ptr, Ptr) -> Ptr;
         wasm_tabletype_delete(Ptr);
         wasm_valtype_copy(Ptr) -> Ptr;
-        wasm_valtype_delete(Ptr);
         wasmtime_externref_new(Ptr, Ptr, Ptr, Ptr) -> bool;
         wasmtime_externref_data(Ptr, Ptr) -> Ptr;
         wasmtime_externref_to_raw(Ptr, Ptr) -> u32;
@@ -154,11 +153,12 @@ functions! {
         wasm_tagtype_delete(Ptr);
         wasmtime_tag_new(Ptr, Ptr, Ptr) -> Ptr;
         wasmtime_valtype_new(Ptr, Ptr);
-        wasmtime_valtype_to_wasm(Ptr, Ptr) -> Ptr;
-        wasmtime_wasm_valtype_equal(Ptr, Ptr) -> bool;
+        wasmtime_valtype_delete(Ptr);
+        wasmtime_field_type_delete(Ptr);
         wasmtime_struct_ref_pre_new(Ptr, Ptr) -> Ptr;
         wasmtime_struct_ref_pre_delete(Ptr);
         wasmtime_struct_type_delete(Ptr);
+        wasmtime_struct_type_field(Ptr, usize, Ptr) -> bool;
         wasmtime_structref_new(Ptr, Ptr, Ptr, usize, Ptr) -> Ptr;
         wasmtime_structref_field(Ptr, Ptr, usize, Ptr) -> Ptr;
         wasmtime_structref_set_field(Ptr, Ptr, usize, Ptr) -> Ptr;
@@ -166,6 +166,7 @@ functions! {
         wasmtime_array_ref_pre_new(Ptr, Ptr) -> Ptr;
         wasmtime_array_ref_pre_delete(Ptr);
         wasmtime_array_type_delete(Ptr);
+        wasmtime_array_type_element(Ptr, Ptr);
         wasmtime_arrayref_new(Ptr, Ptr, Ptr, u32, Ptr) -> Ptr;
         wasmtime_arrayref_get(Ptr, Ptr, u32, Ptr) -> Ptr;
         wasmtime_arrayref_set(Ptr, Ptr, u32, Ptr) -> Ptr;

@@ -111,8 +111,7 @@ impl Machine {
     /// The storage type of the field, or of the elements wherever they end; None if there is no such field.
     fn field(&mut self, kind: Kind, (store, of): (usize, &Val), index: i64) -> Result<Option<&'static str>, Stop> {
         let (context, objects, api) = self.within(store)?;
-        let fields = objects.fields(api, context, kind, of)?;
-        Ok(fields.get(if kind == Kind::Array { 0 } else { index as usize }).copied())
+        objects.storage(api, context, kind, (of, index))
     }
 
     /// Whether a field holds references of a hierarchy, or numbers; also if it does not exist at all.
@@ -130,7 +129,8 @@ impl Machine {
                 return Ok(true);
             }
         }
-        Ok(hierarchy_of(storage) == wanted)
+        // References to functions are neither: nothing is read there.
+        Ok(storage != "func" && hierarchy_of(storage) == wanted)
     }
 
     /// Reads a reference of a hierarchy into a slot.
