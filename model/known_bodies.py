@@ -52,6 +52,9 @@ variables share a slot is not known."""
 SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
 
+_MAKES: Final = frozenset({"struct.new", "array.new", "array.new_fixed", "throw"})
+"""Forms that make room for an object while what will be in it waits."""
+
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
 
@@ -97,7 +100,7 @@ def unsafe_in(text: str) -> frozenset[str]:
         if form[0] in SEQUENCES:
             continue
         for at, part in enumerate(parts):
-            if any(_may_collect(later) for later in parts[at + 1 :]):
+            if form[0] in _MAKES or any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
     found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()

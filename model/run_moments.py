@@ -53,6 +53,9 @@ class Moments:
         self._cells = [cell for cell in cells if cell not in self.unshown]
         yield
         self._cells = ()
+        if self.store.counts and self.store.counts.counting and any(type(c) is Obj and not c.count for c in cells):
+            for name in ("K3", "K4"):  # it was freed for that object, and is used now
+                self.store.harm(name)
 
     # --- the trace
 

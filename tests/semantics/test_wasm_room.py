@@ -204,3 +204,25 @@ def test_wasmtime_agrees(require: Callable[[str], None], collector: str) -> None
         profile = profile_for(hello.runtime, hello.release, hello.collector, hello.exact)
         for made, ran in zip(programs, executor.run(programs), strict=True):
             assert [found for found in judge(made, ran.observations, profile) if found.known is None] == [], made
+
+
+SELECTED = "(main (local box) (global.set 0 (new)) (set 4 (struct.new box (select (global.get 0) (null extern) (then (clear) (i32 1))))) (null extern))"
+FULL = f"F1 = fill S0 2046 v0\nI1 = inst S0\n{RUN.replace('v0', 'v2046')}"
+
+
+def test_a_selected_value_waits_while_room_is_made_for_what_will_hold_it() -> None:
+    made = program(FULL, SELECTED, limit=str(PAGE))
+    observed = seen(made)
+    assert observed[2].outcome == "err:oom"
+
+
+def test_wasmtime_frees_it_and_has_room(require: Callable[[str], None]) -> None:
+    """K3: the struct comes into the block of the value that it holds, and the judge knows why."""
+    require("rust")
+    made = program(FULL, SELECTED, limit=str(PAGE))
+    with parse("rust").executor() as executor:
+        hello = executor.hello
+        profile = profile_for(hello.runtime, hello.release, hello.collector, hello.exact)
+        (ran,) = executor.run([made])
+    assert (ran.observations[2].outcome, ran.observations[2].finalized) == ("ok", (2046,))
+    assert {found.known for found in judge(made, ran.observations, profile)} <= {"K3"}
