@@ -193,7 +193,7 @@ def declare(m: Maker) -> list[Tree]:
         return []
     types = groups.types
     m.know(types)
-    m.left -= m.left // 3  # objects of such types take more forms than others
+    m.left //= 2  # objects of such types take more forms than others
     structs = [name for name in types.structs if name.startswith("t")]
     arrays = [name for name in types.arrays if name.startswith("t")]
     if structs:

@@ -67,6 +67,8 @@ def known_panic(w: World, op: Op, obs: Observation) -> str | None:
 def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The defect of the Rust API that a panic looks like."""
     name = OPS[op[0]].name
+    if name == "array_new_huge":
+        return "K10"
     if name == "gc_for" and NO_HEAP in obs.outcome:
         store = w.slots[op[1]]
         return "K13" if isinstance(store, Store) and not store.heap else None

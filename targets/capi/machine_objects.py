@@ -20,13 +20,14 @@ from twinheap.targets.capi.machine_slots import MISSING
 from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
 from twinheap.targets.capi.outcomes import failure_of
-from twinheap.targets.capi.shapes import VAL_HANDLE
+from twinheap.targets.capi.shapes import KIND_FUNCREF, VAL_HANDLE
 from twinheap.targets.machine import DONE, NULL_REF, SKIPPED, THROWS, Callback, Raw
 
 _GROUPS: Final = frozenset({"structs", "arrays", "exceptions"})
 _NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
 _STRUCT, _ARRAY, _EXN = range(3)  # as `Objects` numbers what has fields
 _NODE: Final = next(at for at, made in enumerate(STRUCTS) if made.name == "node")
+_LONGS: Final = next(at for at, made in enumerate(ARRAYS) if made.name == "longs")
 _TAG_OF_COUNT: Final = {len(tag.fields): tag for tag in TAGS}
 _MOST: Final = max(len(made.fields) for made in (*STRUCTS, *TAGS))
 
@@ -104,6 +105,17 @@ class ObjectOps(WasmOps):
         store = self.slots[at]
         failed = self._objects(store).array_new(store, store.context, array, values, length, self._out(1, result))
         return self._made(failed, store, _ARRAY, result)
+
+    def op_array_new_huge(self, op: Op) -> Raw:
+        _, at, length = op
+        store, out = self.slots[at], self._api.memory.take_any()
+        values = self._fields(ARRAYS[_LONGS].fields, 1, ())
+        assert values is not None
+        failed = self._objects(store).array_new(store, store.context, _LONGS, values, length, out)
+        if failed is None:
+            self._api.anyref_unroot(store.context, out)
+        self._api.memory.give_any(out)
+        return DONE if failed is None else failure_of(failed)
 
     def op_exn_new(self, op: Op) -> Raw:
         _, at, tag, a, b, _, result = op
@@ -194,6 +206,10 @@ class ObjectOps(WasmOps):
         value = self._value(source, int(storage == "any"))
         if held is None or value == MISSING:
             return SKIPPED
+        if storage == "func" and source == NULL:
+            value = self._scratch_at[0] + VAL_HANDLE
+            ctypes.memset(value - VAL_HANDLE, 0, self._api.shape.val_size)
+            ctypes.c_uint8.from_address(value - VAL_HANDLE).value = KIND_FUNCREF
         failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value - VAL_HANDLE)
         return DONE if failed is None else failure_of(failed)
 

@@ -38,6 +38,7 @@ class HeapType(enum.Enum):
     NOEXTERN = "noextern"
     FUNC = "func"
     NOFUNC = "nofunc"
+    NOEXN = "noexn"
 
 
 HEAP_TYPE_OF_KIND: Final = {

@@ -212,6 +212,7 @@ _WASM: Final = (
     _own("y01", ALL, "types are the same in whatever group", "run {test t3 t0, alike in groups that differ}: 1"),
     _own("y02", ALL, "null goes into a new object's fields without null", "run {struct(null)}: ok, not trap:null_ref"),
     _own("y03", FREEING, "references that a subtype adds are not traced", "run {g=sub(new), gc, see g.1}: gone"),
+    _own("y05", DRC, "references to functions are counted as objects", "run {s=struct(ref.func 0), test func s.0}"),
     _own("y04", ALL, "casts to a type without values let all through", "run {test none struct}: 1"),
     _own(
         "w34",

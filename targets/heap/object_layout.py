@@ -12,6 +12,7 @@ from twinheap.targets.heap.layout import ARRAY, EXN, STRUCT, TraceInfo, round_up
 from twinheap.targets.heap.types import (
     ArrayType,
     FieldType,
+    FuncType,
     HeapObjectType,
     RefType,
     Storage,
@@ -129,4 +130,5 @@ def layout_of(ty: HeapObjectType, header: HeaderLayout) -> ObjectLayout:
     >>> ArrayLayout(ArrayType(FieldType(ANYREF)), drc).size_for_len(10)
     68
     """
+    assert not isinstance(ty, FuncType), "functions are no objects"
     return ArrayLayout(ty, header) if isinstance(ty, ArrayType) else StructLayout(ty, header)

@@ -11,7 +11,7 @@ from twinheap.targets.heap.errors import HeapError
 from twinheap.targets.heap.values import Val
 
 if TYPE_CHECKING:
-    from twinheap.targets.heap.table import Table
+    pass
 
 WasmValue = int | Val
 """A raw reference (0 is null), or a number."""
@@ -61,7 +61,7 @@ class Own:
         self.invoked = 0
         self.globals: list[list[int]] = []
         self.segments: list[list[int]] = []
-        self.tables: list[Table[Any]] = []
+        self.tables: list[Any] = []  # of objects, or of functions
 
 
 class Target(NamedTuple):

@@ -56,6 +56,7 @@ class Objects(Slots):
         found: int = field.codec.unpack_from(self.heap.data, ref + offset)[0]
         if isinstance(of, Storage):
             return Val.from_storage(of, found)
+        # mutant y05 below: return self.barrier(found)
         return FunctionRef.of(found) if of.heap_type in FUNCTIONS else self.barrier(found)
 
     def write(self, ref: int, field: FieldLayout, offset: int, value: WasmValue) -> None:

@@ -116,7 +116,7 @@ class Slots(Core):
         ref: int = self.eval(form[1]) or self.eval(form[2])
         return ref
 
-    def _as_non_null(self, form: Form) -> int:
+    def _as_non_null(self, form: Form) -> Any:
         return self.not_null(self.eval(form[1]))
 
     def _to_any(self, form: Form) -> Any:

@@ -184,3 +184,65 @@ array_get_number L4 0
 matches L5 box"""
     shown = observed(collector, (body,), ops)
     assert shown[3:] == ["ok(2)", "ok(nonnull)", "err:type", "err:type", "ok", "ok(absent)", "ok(True)"]
+
+
+# --- functions
+
+SIGNATURES = "(rec (func t0 (param extern) (result extern)) (struct t1 func t0 extern) (array t2 t0)) (rec (func t3 (param extern) (result extern)))"
+HELPERS = "(func (type t0) (param extern) (result extern) (gc) (see (get 0)) (get 0)) (func (param extern) (result extern) (note (i32 2)) (get 0)) (func (param extern))"
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+@pytest.mark.parametrize(
+    ("form", "ends"),
+    [
+        ("(see (invoke t0 (new) (struct.get t1 1 (get 4))))", "ok(1, 1, null)"),
+        ("(see (invoke t3 (get 5) (cast t3 (struct.get t1 0 (get 4)))))", "ok(n:2, null, null)"),
+        ("(drop (invoke t0 (new) (null t0)))", "trap:null_ref"),
+        ("(drop (invoke t0 (new) (cast t0 (struct.get t1 0 (get 4)))))", "trap:cast"),
+        ("(if (i32 1) (do (tail_invoke t3 (get 5) (cast t3 (ref.func 1)))))", "ok(n:2, null)"),
+        ("(note (test t3 (ref.func 2))) (note (test func (ref.func 2))) (note (test nofunc (ref.func 2)))", "ok(n:0, n:1, n:0, null)"),
+        ("(note (test_null nofunc (null t0))) (note (is_null (on_cast t0 (ref.func 1) (null t0))))", "ok(n:1, n:1, null)"),
+        ("(set 6 (array.new t2 (ref.func 0) (i32 3))) (array.set t2 (get 6) (i32 0) (null t0)) (array.copy t2 t2 (get 6) (i32 1) (get 6) (i32 0) (i32 2)) (note (is_null (array.get t2 (get 6) (i32 1)))) (note (is_null (array.get t2 (get 6) (i32 2))))", "ok(n:1, n:0, null)"),
+        ("(table.set 2 (i32 1) (ref.func 0)) (table.copy 3 2 (i32 0) (i32 1) (i32 1)) (see (invoke t0 (new) (cast t0 (table.get 3 (i32 0)))))", "ok(1, 1, null)"),
+        ("(table.fill 2 (i32 0) (ref.func 0) (i32 2)) (note (table.grow 2 (null t0) (i32 3))) (note (table.grow 2 (null t0) (i32 2))) (note (is_null (table.get 2 (i32 1)))) (drop (table.get 2 (i32 4)))", "trap:table_oob(n:-1, n:2, n:0)"),
+    ],
+)  # fmt: skip
+def test_references_to_functions(form: str, ends: str, collector: str) -> None:
+    tables = "(table t0 2 4 (null t0)) (table64 func 1 3 (null func))"
+    main = f"(main (local t1 extern t2) (set 4 (struct.new t1 (ref.func 1) (ref.func 0) (new))) {form} (null extern))"
+    assert ran(f"(body {SIGNATURES} {tables} {HELPERS} {main})", collector) == ends
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_a_function_of_another_body_is_at_home_there(collector: str) -> None:
+    declared = "(rec (func t0 (result extern)) (struct t1 t0))"
+    one = f"(body {declared} (const any (i31 (i32 7))) (func (type t0) (result extern) (to_extern (global.get 7))) (main (global.set 5 (struct.new t1 (ref.func 0))) (null extern)))"
+    two = f"(body {declared} (const any (i31 (i32 9))) (main (see (invoke t0 (struct.get t1 0 (cast t1 (global.get 5))))) (null extern)))"
+    shown = observed(
+        collector, (one, two), "L2 = run I1 0 v0 null null null 0 lifo\nL3 = run I1 1 v8 null null null 0 lifo"
+    )
+    assert shown[1] == "ok(i31:7, null)"
+
+
+def test_calls_by_reference_come_to_an_end() -> None:
+    turn = "(body (rec (func t0 (param t0))) (func (type t0) (param t0) (invoke t0 (get 0) (get 0))) (main (invoke t0 (ref.func 0) (ref.func 0)) (null extern)))"
+    assert ran(turn) == "trap:unreachable"
+    assert ran(turn.replace("(invoke t0 (get 0)", "(tail_invoke t0 (get 0)")) == "trap:unreachable"
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_the_host_reads_no_functions(collector: str) -> None:
+    body = f"(body {SIGNATURES} {HELPERS} (main (to_extern (struct.new t1 (ref.func 1) (null t0) (new)))))"
+    ops = """L2 = run I1 0 v0 null null null 0 lifo
+L3 = conv_any L2
+L4 = cast L3 struct
+fields L4
+L5 = struct_get L4 0 any lifo
+L6 = struct_get L4 0 extern lifo
+struct_get_number L4 0
+struct_set_number L4 0 1
+struct_set L4 0 L3
+struct_set L4 0 null"""
+    shown = observed(collector, (body,), ops)
+    assert shown[3:] == ["ok(3, 2)", *["ok(absent)"] * 3, "err:type", "err:type", "ok"]

@@ -173,3 +173,7 @@ y03 = running(
     " (see (struct.get t1 1 (cast t1 (global.get 5)))) (global.set 5 (null struct)) (gc) (null extern))"
 )
 y04 = running("(main (note (test none (struct.new_default box))) (null extern))")
+y05 = running(
+    "(rec (struct t0 func)) (func (gc)) (main (drop (new))"
+    " (note (test func (struct.get t0 0 (struct.new t0 (ref.func 0))))) (null extern))"
+)

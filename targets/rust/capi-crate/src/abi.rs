@@ -14,6 +14,7 @@ pub const KIND_I32: u8 = 0;
 pub const KIND_I64: u8 = 1;
 pub const KIND_F32: u8 = 2;
 pub const KIND_F64: u8 = 3;
+pub const KIND_FUNCREF: u8 = 5;
 pub const KIND_EXTERNREF: u8 = 6;
 pub const KIND_ANYREF: u8 = 7;
 pub const KIND_EXNREF: u8 = 8;

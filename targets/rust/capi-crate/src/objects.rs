@@ -35,8 +35,9 @@ pub enum Kind {
     Exn,
 }
 
-/// A type of the kit: the pointer inside the opened form of its `wasm_valtype_t*`.
+/// A type of the kit: its `wasm_valtype_t*`, and the pointer inside its opened form.
 struct Known {
+    valtype: Ptr,
     pointer: Ptr,
 }
 
@@ -310,7 +311,7 @@ fn opened(c: &ObjectFunctions, valtype: Ptr) -> Known {
     let mut opened = ValType { kind: 0, nullable: 0, heap_kind: 0, pointer: null_mut() };
     // SAFETY: the type is a copy of ours; what it is opened into is as large as a `wasmtime_valtype_t`, and is kept.
     unsafe { (c.wasmtime_valtype_new)(valtype, from_mut(&mut opened).cast()) };
-    Known { pointer: opened.pointer }
+    Known { valtype, pointer: opened.pointer }
 }
 
 fn tag_type(api: &Api, c: &ObjectFunctions, payload: &[&'static str]) -> Ptr {
