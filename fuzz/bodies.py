@@ -37,6 +37,7 @@ FEATURES: Final = (
 )
 """What bodies can be about, and how often (in 256) one is."""
 EXCEPTIONS: Final = 110  # the same, of exceptions
+THROWS: Final = 110  # the same, of a helper that only throws, where there are exceptions
 CALLBACKS: Final = 96  # the same, of callbacks
 ACTIVE: Final = 90  # the same, of active segments, where there are other constants
 SIZE: Final = 12  # forms to aim at, about half of which are leaves
@@ -70,7 +71,9 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
             count -= m.chance(128)
         for _ in range(count):
             _helper(m)
-        parts += [helper.tree for helper in m.helpers]
+    if m.has("exceptions") and m.chance(THROWS):
+        _thrower(m)
+    parts += [helper.tree for helper in m.helpers]
     m.here = Frame(MAIN, "extern", MAIN_COST)
     text = dumps(("body", *parts, m.here.tree("main", _statements(m))))
     try:
@@ -134,3 +137,11 @@ def _helper(m: Maker, *marks: Tree) -> None:
     strict = frozenset(at for at in here.strict if at < len(params))
     tree = (name, *marks, *rest)
     m.helpers.append(Helper(params, result, tree, here.cost, strict, here.strict_result))
+
+
+def _thrower(m: Maker) -> None:
+    """A helper that collects and throws."""
+    m.here = Frame((), None, HELPER_COST)
+    m.charge()
+    name, *rest = m.here.tree("func", [("gc",), bodies_control.thrown(m)])
+    m.helpers.append(Helper((), None, (name, *rest), m.here.cost, throws=True))

@@ -200,7 +200,7 @@ def collection(m: Maker) -> Tree:
     helpers = [
         at
         for at, helper in enumerate(m.helpers)
-        if helper.collects and here.cost + helper.cost * here.times <= here.allowed
+        if helper.collects and not helper.throws and here.cost + helper.cost * here.times <= here.allowed
     ]
     if not helpers or m.chance(70):
         return ("gc",)

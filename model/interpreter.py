@@ -203,6 +203,9 @@ class Machine:
             self.heap.limits.bulk(tree)
         return values
 
+    def handling(self, tree: Tree) -> None:
+        """An exception came out of the body of the `try` that `tree` is, and is handled there."""
+
     def arguments(self, tree: Tree) -> tuple[Stored, ...]:
         """The arguments of a call, of which some may have to be there."""
         return tuple(self.operands_of(tree, 2, self.env.functions[int(tree[1])].strict))  # type: ignore[arg-type]
@@ -354,6 +357,7 @@ def _try(m: Machine, tree: Tree) -> None:
         assert m.variables is frame
         del m.operands[mark:]
         m.heap.caught(obj)
+        m.handling(tree)
         given: list[Stored] = [*obj.cells] if tagged else []
         for ref in given:
             m.heap.read(ref)

@@ -32,7 +32,7 @@ class KnownDefect(msgspec.Struct, frozen=True):
 LEAK_CODES: Final = ("TH202", "TH301")
 """What an object that is kept for no reason breaks: it is not finalized, and takes room."""
 
-CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH106", "TH107", "TH401")
+CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH105", "TH106", "TH107", "TH401")
 """What a handle can break that denotes another object than it should, or is refused what every handle may do."""
 
 UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402", "TH403")
@@ -87,6 +87,8 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K34", "the value before of a variable is missing from stack maps", 32, 46, FRAME_CODES),
         KnownDefect("K35", "a variable that several branches write is missing from stack maps", 29, 32, FRAME_CODES),
         KnownDefect("K36", "what Wasm makes is not freed before the store", 29, 31, ("TH301",)),
+        KnownDefect("K50", "copying: a segment's items are not roots while later ones are made", 45, 46, FRAME_CODES),
+        KnownDefect("K51", "what only a handler gets is missing from stack maps", 39, 50, FRAME_CODES),
         KnownDefect("K37", "an array that a limit stops half-made is traced", 37, 48, FRAME_CODES),
     )
 }
