@@ -66,7 +66,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", 33, 50, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
         KnownDefect("K15", "a root of a raw value seen as any does not hold it", OLDEST, 32, FRAME_CODES),
-        KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
+        KnownDefect("K16", "overwriting an i31 panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
@@ -117,7 +117,7 @@ class Profile(msgspec.Struct, frozen=True):
 
     `runtime`: "heap" or "wasmtime" (or an executor's own name). `release`: major, minor, patch; zeros if it has none.
     `collector`: "drc", "null" or "copying". `exact`: predict the moment of every finalization. `defects`: names of
-    the known defects that classify failed verdicts.
+    the known defects that classify failed verdicts. `zeal`: it may collect at any allocation.
     """
 
     runtime: str
@@ -125,6 +125,7 @@ class Profile(msgspec.Struct, frozen=True):
     collector: str
     exact: bool
     defects: frozenset[str]
+    zeal: bool = False
 
     @property
     def fresh_casts(self) -> bool:
@@ -171,6 +172,7 @@ def profile_for(
     *,
     strict: bool = False,
     expect: frozenset[str] = frozenset(),
+    zeal: bool = False,
 ) -> Profile:
     """The profile of a target as its handshake describes it.
 
@@ -181,4 +183,4 @@ def profile_for(
     known: set[str] = set(expect)
     if runtime == "wasmtime" and not strict:
         known |= {defect.name for defect in KNOWN_DEFECTS.values() if defect.in_release(numbers[0])}
-    return Profile(runtime, numbers, collector, exact, frozenset(known))
+    return Profile(runtime, numbers, collector, exact, frozenset(known), zeal)
