@@ -446,7 +446,7 @@ THROWER = "(func (gc) (throw nothing))"
         ("(try (catch_all) (set 4 {0}) (set 4 (null anys)) (call 0)) (see (to_extern (get 4)))", None, None),
         ("(try (catch_all) (set 4 {0}) (throw nothing)) (see (to_extern (get 4)))", None, None),  # no collection
         (
-            "(try (catch_all) (global.set 3 {0}) (set 4 (cast anys (global.get 3))) (call 0)) (see (to_extern (get 4)))",
+            "(try (catch_all) (global.set 3 {0}) (set 4 (cast anys (global.get 3))) (call 0)) (drop (get 4))",
             None,
             "K51",
         ),
