@@ -10,9 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.fuzz import bodies_carry, bodies_control, bodies_declared, bodies_objects, bodies_ways  # noqa: F401 -- add to the tables
+from twinheap.fuzz import (  # noqa: F401 -- add to the tables
+    bodies_carry,
+    bodies_control,
+    bodies_declared,
+    bodies_functions,
+    bodies_objects,
+    bodies_types,
+    bodies_ways,
+)
 from twinheap.fuzz.bodies_exprs import make_array, make_object, object_, value
-from twinheap.fuzz.bodies_frame import ARRAY_OF, HELPER_COST, MAIN_COST, STRUCT_OF, Frame, Helper, Maker
+from twinheap.fuzz.bodies_frame import HELPER_COST, MAIN_COST, Frame, Helper, Maker
 from twinheap.fuzz.bodies_stmts import some
 from twinheap.model.body import BodyError, Tree, dumps, parse
 
@@ -30,6 +38,8 @@ FEATURES: Final = (
     ("calls", 90),
     ("far", 128),
     ("own tables", 70),
+    ("types", 75),
+    ("functions", 45),
     ("non-null", 80),
     ("casts", 90),
     ("convert", 80),
@@ -53,9 +63,11 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
         features.add("exceptions")
     if callbacks and byte() < CALLBACKS:
         features.add("callbacks")
+    if "functions" in features:
+        features |= {"types", "calls"}
     low = max(1, size // 3)
     m = Maker(byte, frozenset(features), low + (byte() * byte() * (3 * size) >> 16))
-    parts: list[Tree] = []
+    parts: list[Tree] = bodies_types.declare(m) if m.has("types") else []
     if m.has("own tables"):
         parts += bodies_declared.tables(m)
     if m.has("own"):
@@ -64,6 +76,19 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
         parts += bodies_declared.segments(m)
     if m.chance(ACTIVE if m.has("segments") or m.has("own") else 0):
         parts.append(bodies_declared.active(m))
+    _helpers(m)
+    parts += [helper.tree for helper in m.helpers]
+    m.here = Frame(MAIN, "extern", MAIN_COST)
+    text = dumps(("body", *parts, m.here.tree("main", _statements(m))))
+    try:
+        parse(text)
+    except BodyError:  # too long, or nested too deeply
+        return EMPTY
+    return text
+
+
+def _helpers(m: Maker) -> None:
+    """The helpers, the one that throws last."""
     if m.has("calls"):
         count = 1 + m.upto(2)
         if m.has("far"):
@@ -73,14 +98,6 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
             _helper(m)
     if m.has("exceptions") and m.chance(THROWS):
         _thrower(m)
-    parts += [helper.tree for helper in m.helpers]
-    m.here = Frame(MAIN, "extern", MAIN_COST)
-    text = dumps(("body", *parts, m.here.tree("main", _statements(m))))
-    try:
-        parse(text)
-    except BodyError:  # too long, or nested too deeply
-        return EMPTY
-    return text
 
 
 def _statements(m: Maker) -> list[Tree]:
@@ -100,7 +117,7 @@ def set_up(m: Maker) -> list[Tree]:
     made: list[Tree] = []
     for _ in range(m.upto(3)):
         type_ = m.pick((*m.structs, *m.arrays))
-        tree, length = make_array(m, type_, 1) if type_ in ARRAY_OF else (make_object(m, type_, 1), 0)
+        tree, length = make_array(m, type_, 1) if type_ in m.array_of else (make_object(m, type_, 1), 0)
         m.here.types.append(type_)
         variable = len(m.here.types) - 1
         m.here.strict.add(variable)
@@ -114,8 +131,10 @@ def _far(m: Maker, count: int) -> None:
     globals_, m.globals = m.globals, []
     segments, m.segments = m.segments, []
     tables, m.tables = m.tables, []
+    m.far = True
     for _ in range(count):
         _helper(m, ("far",))
+    m.far = False
     m.globals, m.segments, m.tables = globals_, segments, tables
 
 
@@ -125,18 +144,30 @@ def _helper(m: Maker, *marks: Tree) -> None:
     count = 7 + m.upto(14) if m.chance(40) else m.upto(4)
     params = tuple(m.pick(types) for _ in range(count))
     result = m.pick((*RESULTS, m.structs[0]))
+    of = m.pick(tuple(m.types.functions)) if m.types.functions and m.chance(200) else None
+    if of is not None:
+        params, result = m.types.functions[of].params, m.types.functions[of].result
     here = m.here = Frame(params, result, HELPER_COST)
-    if m.has("non-null"):
+    if m.has("non-null") and of is None:
         here.strict = {at for at, type_ in enumerate(params) if type_ not in ("i32", "any", "eq") and m.chance(110)}
-        here.strict_result = result in STRUCT_OF and m.chance(150)
+        here.strict_result = result in m.struct_of and m.chance(150)
     main, m.left = m.left, 2 + m.upto(4)
     collects: list[Tree] = [("gc",)] if m.chance(120) and m.charge() else []
     parts = [*collects, *_statements(m)]
     m.left = max(1, main - 3)
     name, *rest = here.tree("func", parts)
     strict = frozenset(at for at in here.strict if at < len(params))
-    tree = (name, *marks, *rest)
-    m.helpers.append(Helper(params, result, tree, here.cost, strict, here.strict_result))
+    tree, head = (name, *marks, *rest), 1 + len(marks)
+    helper = Helper(
+        params,
+        result,
+        (*tree[:head], ("type", of), *tree[head:]) if of else tree,
+        here.cost,
+        strict,
+        here.strict_result,
+    )
+    helper.type = of
+    m.helpers.append(helper)
 
 
 def _thrower(m: Maker) -> None:

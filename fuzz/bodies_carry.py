@@ -73,4 +73,7 @@ def waste(m: Maker, depth: int) -> Tree | None:
     if m.here.times * times > MOST_TIMES:
         return None
     length = m.pick((1000, 4000, 4000, 8000))
-    return ("repeat", times, ("drop", ("array.new_default", m.pick(m.arrays), ("i32", length))))
+    plain = [name for name in m.arrays if m.has_default(name)]
+    if not plain:
+        return None
+    return ("repeat", times, ("drop", ("array.new_default", m.pick(plain), ("i32", length))))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twinheap.fuzz.bodies_exprs import arguments, condition, operands, present, value
-from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Helper, Maker, below, is_reference, operand_type
+from twinheap.fuzz.bodies_frame import MOST_TIMES, TAG_OF, Helper, Maker, is_reference, operand_type
 from twinheap.fuzz.bodies_stmts import block, fresh, interesting, shown, statement
 from twinheap.model.body import Tree
 
@@ -78,9 +78,10 @@ def unreachable(m: Maker, depth: int) -> Tree | None:
 # --- calls
 
 
-def _result_fits(m: Maker, result: str | None) -> bool:
+def result_fits(m: Maker, result: str | None) -> bool:
+    """Whether what a function gives will do as the result of the one that is being written."""
     wanted = m.here.result
-    return result == wanted if result is None or wanted is None else below(result, wanted)
+    return result == wanted if result is None or wanted is None else m.below(result, wanted)
 
 
 def _arguments(m: Maker, helper: Helper) -> list[Tree]:
@@ -126,7 +127,7 @@ def tail(m: Maker, depth: int) -> Tree | None:
     helpers = [
         at
         for at, helper in enumerate(m.helpers)
-        if _result_fits(m, helper.result) and not helper.throws and helper.strict_result >= m.here.strict_result
+        if result_fits(m, helper.result) and not helper.throws and helper.strict_result >= m.here.strict_result
     ]
     if not helpers or m.here.blocks > 2:
         return None

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from twinheap.fuzz.bodies_exprs import NUMBERS
+from twinheap.fuzz.bodies_exprs import NUMBERS, something
 from twinheap.fuzz.bodies_frame import (
-    ARRAY_OF,
     NUMERIC,
-    STRUCT_OF,
-    UNDER,
     Maker,
     OwnTable,
-    below,
     operand_type,
 )
 from twinheap.model.body import Tree
-from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+from twinheap.model.body_forms import ABSTRACT, NON_NULL_PREFIX
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, Field
 
 MOST_TABLES = 2
 DEPTH = 3  # nesting of a constant expression: inner objects wait while outer ones are made
@@ -38,6 +34,8 @@ def tables(m: Maker) -> list[Tree]:
     made: list[Tree] = []
     for _ in range(1 + m.upto(MOST_TABLES)):
         type_ = m.pick(("extern", "any", "eq", "i31", *m.structs, *m.arrays))
+        if m.has("functions") and m.chance(140):
+            type_ = m.pick(("func", *m.types.functions))
         length = m.upto(5)
         filler = constant(m, type_, 1)
         strict = filler[0] not in ("null", "global.get") and m.chance(150)
@@ -67,39 +65,40 @@ def active(m: Maker) -> Tree:
     return ("active", table, start, type_, *items)
 
 
-def constant(m: Maker, wanted: str, depth: int) -> Tree:
-    """A constant expression that will do where `wanted` is."""
+def constant(m: Maker, wanted: str, depth: int, strict: bool = False) -> Tree:
+    """A constant expression that will do where `wanted` is, and where null is not if it is `strict`."""
     if wanted in NUMERIC:
         return (wanted, m.pick(NUMBERS))
+    if strict and (depth <= 0 or wanted not in m.under):
+        return something(m, wanted)
     consts = [
-        at for at, (type_, mutable) in enumerate(m.globals, len(KIT_GLOBALS)) if not mutable and _fits(type_, wanted)
+        at for at, (type_, mutable) in enumerate(m.globals, len(KIT_GLOBALS)) if not mutable and m.below(type_, wanted)
     ]
-    if consts and m.chance(110):
+    if consts and not strict and m.chance(110):
         return ("global.get", m.pick(consts))
-    if wanted in ("extern", "exn") or depth <= 0 or m.chance(24):
+    if not strict and (wanted not in m.under or wanted == "none" or depth <= 0 or m.chance(24)):
         return ("null", wanted)
-    usual = [type_ for type_ in UNDER[wanted] if type_ in (*m.structs, *m.arrays, "i31")]
-    made = [type_ for type_ in UNDER[wanted] if type_ in STRUCT_OF or type_ in ARRAY_OF or type_ == "i31"]
+    usual = [type_ for type_ in m.under[wanted] if type_ in (*m.structs, *m.arrays, "i31")]
+    made = [type_ for type_ in m.under[wanted] if (type_ != "none" and type_ not in ABSTRACT) or type_ == "i31"]
     type_ = m.pick(usual if usual and m.chance(200) else made)
     if type_ == "i31":
         return ("i31", ("i32", m.pick(NUMBERS)))
-    if type_ in STRUCT_OF:
-        if m.chance(80):
+    if type_ in m.struct_of:
+        if m.has_default(type_) and m.chance(80):
             return ("struct.new_default", type_)
-        fields = (operand_type(field.storage) for field in STRUCT_OF[type_].fields)
-        return ("struct.new", type_, *(constant(m, field, depth - 1) for field in fields))
+        return ("struct.new", type_, *(_content(m, field, depth) for field in m.struct_of[type_].fields))
     return _array(m, type_, depth)
 
 
-def _fits(type_: str, wanted: str) -> bool:
-    return type_ == wanted or below(type_, wanted)
-
-
 def _array(m: Maker, type_: str, depth: int) -> Tree:
-    element = operand_type(ARRAY_OF[type_].fields[0].storage)
+    element = m.element(type_)
     way = m.upto(3)
-    if way == 0:
+    if way == 0 and element.has_default:
         return ("array.new_default", type_, ("i32", m.pick(LENGTHS)))
     if way == 1:
-        return ("array.new", type_, constant(m, element, depth - 1), ("i32", m.pick(LENGTHS)))
-    return ("array.new_fixed", type_, *(constant(m, element, depth - 1) for _ in range(m.upto(4))))
+        return ("array.new", type_, _content(m, element, depth), ("i32", m.pick(LENGTHS)))
+    return ("array.new_fixed", type_, *(_content(m, element, depth) for _ in range(m.upto(4))))
+
+
+def _content(m: Maker, field: Field, depth: int) -> Tree:
+    return constant(m, operand_type(field.storage), depth - 1, not field.has_default)

@@ -6,24 +6,24 @@ wrapped in `(then ... E)` with a collection in it, so that the reference waits o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import cache
 from typing import Final
 
 from twinheap.fuzz.bodies_frame import (
-    ARRAY_OF,
+    KIT_UNDER,
     MOST_LOCALS,
     NUMERIC,
     SELECTOR,
-    STRUCT_OF,
     TRIES,
-    UNDER,
     Helper,
     Maker,
     is_reference,
     operand_type,
 )
 from twinheap.model.body import Tree
+from twinheap.model.declared import KIT_ONLY
+from twinheap.model.kit import Field
 
 Way = Callable[[Maker, str, int], Tree | None]
 WAYS: Final[list[tuple[str, str, float, Way]]] = []
@@ -31,7 +31,6 @@ WAYS: Final[list[tuple[str, str, float, Way]]] = []
 
 DEPTH: Final = 3  # nesting of the operands that make a value
 NUMBERS: Final = (0, 1, 2, 3, 7, 127, 200, -1, 0x3FFFFFFF, 0x40000000, -0x40000000, 0x7FFFFFFF)
-NESTED: Final = {"any", "eq", "i31", "struct", "array", *STRUCT_OF, *ARRAY_OF}
 
 
 def way(types: str, weight: float, feature: str = "") -> Callable[[Way], Way]:
@@ -45,10 +44,28 @@ def way(types: str, weight: float, feature: str = "") -> Callable[[Way], Way]:
 
 
 def _is_in(type_: str, class_: str) -> bool:
-    members = {"ref": is_reference, "nested": NESTED.__contains__, "number": NUMERIC.__contains__}
-    more = {"lower": lambda t: t in NESTED and t != "any", "made": lambda t: t in STRUCT_OF or t in ARRAY_OF}
-    found = members.get(class_) or more.get(class_)
-    return found(type_) if found else type_ == class_
+    match class_:
+        case "ref":
+            return is_reference(type_)
+        case "number":
+            return type_ in NUMERIC
+        case "lower":
+            return type_ in KIT_UNDER and type_ != "any"
+        case "made":
+            return type_ in KIT_ONLY.objects
+        case _:
+            return type_ == class_
+
+
+def _known_as(m: Maker, type_: str) -> str:
+    """A type of which the ways to make a value are those of `type_`: declared ones are as those of the kit."""
+    if is_reference(type_) and m.types.top_of(type_) == "func":
+        return "func"
+    return DECLARED if type_ in m.types.declared or m.types.identity(type_) != type_ else type_
+
+
+DECLARED: Final = "sub"
+"""A type of the kit for which no way is registered by name."""
 
 
 def value(m: Maker, wanted: str, depth: int = DEPTH) -> Tree:
@@ -57,10 +74,12 @@ def value(m: Maker, wanted: str, depth: int = DEPTH) -> Tree:
 
 
 def _below(m: Maker, wanted: str) -> str:
-    if wanted not in UNDER or (wanted in ("any", "eq") and m.chance(60)):
+    if wanted == "func" and m.types.functions and m.chance(110):
+        return m.pick(tuple(m.types.functions))
+    if wanted not in m.under or (wanted in ("any", "eq") and m.chance(60)):
         return wanted
-    usual = {*m.structs, *m.arrays, "i31"} if m.chance(220) else NESTED
-    options = [type_ for type_ in UNDER[wanted] if type_ in usual]
+    usual = {*m.structs, *m.arrays, "i31"} if m.chance(220) else m.under
+    options = [type_ for type_ in m.under[wanted] if type_ in usual]
     return m.pick(options) if options else wanted
 
 
@@ -68,7 +87,7 @@ def exact(m: Maker, type_: str, depth: int = DEPTH) -> Tree:
     """An expression whose static type is `type_`."""
     if depth <= 0 or m.left <= 0:
         return leaf(m, type_)
-    ways = [(weight, make) for feature, weight, make in _ways(type_) if m.has(feature)]
+    ways = [(weight, make) for feature, weight, make in _ways(_known_as(m, type_)) if m.has(feature)]
     for _ in range(TRIES):
         made = m.weighted(ways)(m, type_, depth - 1)
         if made is not None:
@@ -96,11 +115,54 @@ def leaf(m: Maker, type_: str) -> Tree:
         return ("global.get", m.pick(slots))
     if type_ == "i31":
         return ("i31", ("i32", m.pick(NUMBERS)))
-    if type_ in STRUCT_OF and m.chance(200):
-        return ("struct.new_default", type_)
-    if type_ in ARRAY_OF and m.chance(200):
-        return ("array.new_default", type_, ("i32", m.upto(4)))
+    functions = referable(m, type_)
+    if functions and m.chance(220):
+        return ("ref.func", m.pick(functions))
+    if (type_ in m.struct_of or type_ in m.array_of) and m.chance(200):
+        return small(m, type_)
     return ("null", type_)
+
+
+def referable(m: Maker, type_: str) -> list[int]:
+    """The helpers to which references are of exactly this static type."""
+    if type_ != "func" and type_ not in m.types.functions:
+        return []
+    return [at for at, helper in enumerate(m.helpers) if (helper.type or "func") == type_ and not helper.throws]
+
+
+def small(m: Maker, type_: str) -> Tree:
+    """A new struct or array of exactly this type, of the smallest expressions that there are."""
+    if type_ in m.array_of:
+        if m.has_default(type_):
+            return ("array.new_default", type_, ("i32", m.upto(4)))
+        return ("array.new", type_, something(m, m.element(type_).storage), ("i32", m.upto(4)))
+    if m.has_default(type_):
+        return ("struct.new_default", type_)
+    fields = m.struct_of[type_].fields
+    return (
+        "struct.new",
+        type_,
+        *(
+            leaf_of(m, operand_type(field.storage)) if field.has_default else something(m, field.storage)
+            for field in fields
+        ),
+    )
+
+
+def leaf_of(m: Maker, type_: str) -> Tree:
+    """The smallest expression that depends on no variable."""
+    return (type_, m.pick(NUMBERS)) if type_ in NUMERIC else ("null", type_)
+
+
+def something(m: Maker, type_: str) -> Tree:
+    """The smallest expression that will do where `type_` is wanted, and is never null."""
+    if type_ in m.struct_of or type_ in m.array_of:
+        return small(m, type_)
+    if type_ == "extern":
+        return ("to_extern", ("i31", ("i32", m.pick(NUMBERS))))
+    if type_ in ("struct", "array"):
+        return small(m, "empty" if type_ == "struct" else "bytes")
+    return ("i31", ("i32", m.pick(NUMBERS)))
 
 
 # --- operands
@@ -114,28 +176,40 @@ def later(m: Maker, tree: Tree) -> Tree:
     return tree
 
 
-def operands(m: Maker, types: Sequence[str], depth: int) -> list[Tree]:
-    """Operands of these types, in order."""
+def operands(m: Maker, types: Sequence[str], depth: int, strict: Container[int] = ()) -> list[Tree]:
+    """Operands of these types, in order; those in the places of `strict` are probably not null."""
     made: list[Tree] = []
     held = False
-    for type_ in types:
-        tree = value(m, type_, depth)
+    for at, type_ in enumerate(types):
+        tree = content(m, type_, depth, at in strict)
         made.append(later(m, tree) if held else tree)
         held = held or is_reference(type_)
     return made
+
+
+def content(m: Maker, type_: str, depth: int, strict: bool) -> Tree:
+    """An operand of a type, which is probably not null if it should not be."""
+    if not strict:
+        return value(m, type_, depth)
+    return present(m, type_, depth) if depth > 0 and m.left > 0 else something(m, type_)
+
+
+def filled(m: Maker, field: Field, depth: int) -> Tree:
+    """What goes into a field or element."""
+    return content(m, operand_type(field.storage), depth, not field.has_default)
 
 
 def present(m: Maker, type_: str, depth: int) -> Tree:
     """An expression that will do where `type_` is wanted, and is probably not null."""
     if m.chance(6):
         return value(m, type_, depth)
-    if type_ in STRUCT_OF or type_ in ARRAY_OF:
+    if type_ in m.struct_of or type_ in m.array_of:
         return object_(m, type_, depth)
     if type_ == "i31":
         return ("i31", ("i32", m.pick(NUMBERS)))
     if type_ == "extern":
-        return ("new",) if m.fresh() else ("to_extern", make_object(m, m.structs[0], 0))
-    return make_object(m, m.arrays[0] if type_ == "array" else m.structs[0], depth)
+        return ("new",) if m.fresh() else ("to_extern", small(m, m.structs[0]))
+    return make_object(m, m.arrays[0] if type_ == "array" else m.structs[0], depth - 1)
 
 
 def arguments(m: Maker, helper: Helper, depth: int) -> list[Tree]:
@@ -160,7 +234,7 @@ def pause(m: Maker) -> list[Tree]:
     if m.has("callbacks") and m.chance(110) and m.charge(2):
         return [called(m)]
     if not m.charge(2):
-        return [("drop", ("struct.new_default", m.pick(m.structs)))]
+        return [("drop", small(m, m.pick(m.structs)))]
     forgetting: list[Tree] = []
     if m.chance(120):
         forgetting.append(("clear",))
@@ -176,7 +250,7 @@ def pause(m: Maker) -> list[Tree]:
         forgetting.append(overwritten(m))
     after: list[Tree] = []
     if m.chance(80):  # what was freed is used again
-        after.append(("drop", leaf_object(m, m.pick(m.structs))))
+        after.append(("drop", small(m, m.pick(m.structs))))
     return [*forgetting, collection(m), *after]
 
 
@@ -185,13 +259,13 @@ def overwritten(m: Maker) -> Tree:
     strict = m.here.strict
     references = [at for at, type_ in enumerate(m.here.types) if is_reference(type_) and at not in strict]
     if not references:
-        return ("drop", leaf_object(m, m.pick(m.structs)))
+        return ("drop", small(m, m.pick(m.structs)))
     variable = m.pick(references)
     type_ = m.here.types[variable]
     m.learn(variable, None)
     if type_ == "extern" and m.fresh():
         return ("set", variable, ("new",))
-    return ("set", variable, leaf_object(m, type_) if type_ in STRUCT_OF and m.chance(128) else ("null", type_))
+    return ("set", variable, small(m, type_) if type_ in m.struct_of and m.chance(128) else ("null", type_))
 
 
 def collection(m: Maker) -> Tree:
@@ -220,11 +294,6 @@ def called(m: Maker) -> Tree:
         return ("drop", tree)
     m.learn(variable, None)
     return ("set", variable, tree)
-
-
-def leaf_object(m: Maker, struct: str) -> Tree:
-    """A new struct, at once."""
-    return ("struct.new_default", struct)
 
 
 def condition(m: Maker, depth: int = 1) -> Tree:
@@ -275,40 +344,42 @@ def _kept(m: Maker, type_: str, tree: Tree, length: int) -> Tree:
 
 def make_object(m: Maker, type_: str, depth: int) -> Tree:
     """A new struct or array of exactly this type."""
-    if type_ in ARRAY_OF:
+    if type_ in m.array_of:
         return make_array(m, type_, depth)[0]
-    if m.chance(50):
-        return ("struct.new_default", type_)
-    fields = [operand_type(field.storage) for field in STRUCT_OF[type_].fields]
-    return ("struct.new", type_, *operands(m, fields, depth))
+    if depth < 0 or (m.has_default(type_) and m.chance(50)):
+        return small(m, type_)
+    fields = m.struct_of[type_].fields
+    strict = [at for at, field in enumerate(fields) if not field.has_default]
+    return ("struct.new", type_, *operands(m, [operand_type(field.storage) for field in fields], depth, strict))
 
 
 def make_array(m: Maker, type_: str, depth: int) -> tuple[Tree, int]:
     """A new array of exactly this type, and its length."""
-    storage = ARRAY_OF[type_].fields[0].storage
-    element = operand_type(storage)
+    field = m.element(type_)
+    element = operand_type(field.storage)
     length = m.pick((0, 1, 2, 3, 3, 4, 5, 8))
     if m.here.times == 1 and m.chance(8):
         length = m.pick((100, 1000, 4000))
     way = 2 if m.has("segments") and m.chance(80) else m.upto(5)
-    if way == 0:
+    if way == 0 and field.has_default:
         return ("array.new_default", type_, ("i32", length)), length
     if way == 1 and length < 6:
-        return ("array.new_fixed", type_, *operands(m, [element] * length, depth)), length
+        strict = () if field.has_default else range(length)
+        return ("array.new_fixed", type_, *operands(m, [element] * length, depth, strict)), length
     if way == 2 and m.has("segments") and not is_reference(element):
         length = min(length, 8)
         return ("array.new_data", type_, ("i32", m.upto(9)), ("i32", length)), length
-    if way == 2 and m.has("segments"):
+    if way == 2 and m.has("segments") and field.has_default:
         segment = segment_for(m, element)
         if segment is not None:
             length = len(m.segments[segment][1])
             return ("array.new_elem", type_, segment, ("i32", 0), ("i32", length)), length
-    first = value(m, element, depth)
+    first = filled(m, field, depth)
     size: Tree = ("i32", length)
     return ("array.new", type_, first, later(m, size) if is_reference(element) else size), length
 
 
 def segment_for(m: Maker, element: str) -> int | None:
     """A segment whose items fit where `element` is wanted, if there is one."""
-    fitting = [at for at, (type_, _) in enumerate(m.segments) if type_ == element or type_ in UNDER.get(element, ())]
+    fitting = [at for at, (type_, _) in enumerate(m.segments) if type_ == element or type_ in m.under.get(element, ())]
     return m.pick(fitting) if fitting else None

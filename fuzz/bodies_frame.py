@@ -11,21 +11,13 @@ from typing import Final, TypeVar
 
 from twinheap.model.body import Tree
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TABLE_MINIMUM, TAGS
+from twinheap.model.declared import KIT_ONLY, Types
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, TABLE_MINIMUM, TAGS, Field, ObjectType
 
 T = TypeVar("T")
 
-STRUCT_OF: Final = {made.name: made for made in STRUCTS}
-ARRAY_OF: Final = {made.name: made for made in ARRAYS}
 TAG_OF: Final = {made.name: made for made in TAGS}
 NUMERIC: Final = ("i32", "i64", "f32", "f64")
-PARENT: Final = (
-    {"eq": "any", "i31": "eq", "struct": "eq", "array": "eq"}
-    | {name: made.parent or "struct" for name, made in STRUCT_OF.items()}
-    | dict.fromkeys(ARRAY_OF, "array")
-)
-"""The type right above each type of the any hierarchy."""
-
 MOST_TIMES: Final = 200  # how often the innermost statement of nested repeats runs
 MOST_NEWS: Final = 8  # host values of a run
 MAIN_COST: Final = 80  # entries in the trace and collections of a run
@@ -35,21 +27,13 @@ TRIES: Final = 4  # ways that are tried until one is possible
 SELECTOR: Final = 3  # the parameter of `main` that conditions look at, and that stays as it is
 
 
-def below(sub: str, sup: str) -> bool:
-    """Whether a value of type `sub` will do where `sup` is wanted.
-
-    >>> below("sub", "eq"), below("i31", "struct"), below("extern", "any")
-    (True, False, False)
-    """
-    while sub != sup:
-        if sub not in PARENT:
-            return False
-        sub = PARENT[sub]
-    return True
+def _under(types: Types) -> dict[str, tuple[str, ...]]:
+    """Each type of the any hierarchy with every type that will do for it."""
+    nested = [name for name in types.references if types.top_of(name) == "any"]
+    return {sup: tuple(sub for sub in nested if types.subtype(sub, sup)) for sup in nested}
 
 
-UNDER: Final = {sup: tuple(sub for sub in ("any", *PARENT) if below(sub, sup)) for sup in ("any", *PARENT)}
-"""Each type of the any hierarchy with every type that will do for it."""
+KIT_UNDER: Final = _under(KIT_ONLY)
 
 
 def operand_type(storage: str) -> str:
@@ -79,7 +63,7 @@ class Helper:
     `strict`, `strict_result`: which parameters are never null, and whether the result is. `throws`: it only throws.
     """
 
-    __slots__ = ("collects", "cost", "params", "result", "strict", "strict_result", "throws", "tree")
+    __slots__ = ("collects", "cost", "params", "result", "strict", "strict_result", "throws", "tree", "type")
 
     def __init__(
         self,
@@ -98,6 +82,7 @@ class Helper:
         self.tree = tree
         self.cost = cost
         self.collects = ("gc",) in tree
+        self.type: str | None = None  # the declared function type that it is said to be of
 
 
 class Frame:
@@ -134,8 +119,10 @@ class Maker:
     """See the module. `features`: what this body is about; `left`: forms that it may still have."""
 
     __slots__ = (
+        "array_of",
         "arrays",
         "byte",
+        "far",
         "features",
         "globals",
         "helpers",
@@ -143,8 +130,11 @@ class Maker:
         "left",
         "news",
         "segments",
+        "struct_of",
         "structs",
         "tables",
+        "types",
+        "under",
     )
 
     def __init__(self, byte: Callable[[], int], features: frozenset[str], left: int) -> None:
@@ -152,14 +142,42 @@ class Maker:
         self.features = features
         self.left = left
         self.news = 0
+        self.far = False  # whether a far helper is being written
         self.segments: list[tuple[str, tuple[Tree, ...]]] = []
         self.globals: list[tuple[str, bool]] = []  # private ones: type, and whether it can be set
         self.tables: list[OwnTable] = []
         self.helpers: list[Helper] = []
         self.here = Frame((), None, 0)
-        names = tuple(STRUCT_OF)  # few types in a body, so that objects of one size and type meet
-        self.structs = tuple(self.pick(names) for _ in range(1 + self.upto(2)))
-        self.arrays = tuple(self.pick(tuple(ARRAY_OF)) for _ in range(1 + self.upto(2)))
+        self.types = KIT_ONLY
+        self.struct_of: dict[str, ObjectType] = {}
+        self.array_of: dict[str, ObjectType] = {}
+        self.under = KIT_UNDER
+        """Each type of the any hierarchy with every type that will do for it."""
+        self.know(KIT_ONLY)
+        # Few types in a body, so that objects of one size and type meet.
+        self.structs = tuple(self.pick(tuple(self.struct_of)) for _ in range(1 + self.upto(2)))
+        self.arrays = tuple(self.pick(tuple(self.array_of)) for _ in range(1 + self.upto(2)))
+
+    # --- types
+
+    def know(self, types: Types) -> None:
+        """From here on these are the types of the body."""
+        self.types = types
+        self.struct_of = {name: types.objects[name] for name in types.structs}
+        self.array_of = {name: types.objects[name] for name in types.arrays}
+        self.under = KIT_UNDER if types is KIT_ONLY else _under(types)
+
+    def below(self, sub: str, sup: str) -> bool:
+        """Whether a value of type `sub` will do where `sup` is wanted."""
+        return self.types.subtype(sub, sup)
+
+    def element(self, array: str) -> Field:
+        """What an array type holds."""
+        return self.array_of[array].fields[0]
+
+    def has_default(self, type_: str) -> bool:
+        """Whether objects of a type can be made without values."""
+        return all(field.has_default for field in self.types.objects[type_].fields)
 
     # --- choices
 

@@ -3,8 +3,8 @@
 # ruff: noqa: D103 -- the ways to make a statement are named after their forms.
 from __future__ import annotations
 
-from twinheap.fuzz.bodies_exprs import array, index, later, object_, value
-from twinheap.fuzz.bodies_frame import ARRAY_OF, STRUCT_OF, Maker, below, is_reference, operand_type
+from twinheap.fuzz.bodies_exprs import array, filled, index, later, object_
+from twinheap.fuzz.bodies_frame import Maker, is_reference, operand_type
 from twinheap.fuzz.bodies_stmts import shown, statement
 from twinheap.model.body import Tree
 
@@ -12,17 +12,17 @@ from twinheap.model.body import Tree
 @statement("structs", 4)
 def struct_set(m: Maker, depth: int) -> Tree | None:
     name = m.pick(m.structs)
-    fields = [at for at, field in enumerate(STRUCT_OF[name].fields) if field.mutable]
+    fields = [at for at, field in enumerate(m.struct_of[name].fields) if field.mutable]
     if not fields:
         return None
     at = m.pick(fields)
     target = object_(m, name, 2)
-    stored = value(m, operand_type(STRUCT_OF[name].fields[at].storage), 2)
+    stored = filled(m, m.struct_of[name].fields[at], 2)
     return ("struct.set", name, at, target, later(m, stored))
 
 
 def _settable(m: Maker) -> str | None:
-    arrays = [name for name in m.arrays if ARRAY_OF[name].fields[0].mutable]
+    arrays = [name for name in m.arrays if m.element(name).mutable]
     return m.pick(arrays) if arrays else None
 
 
@@ -32,7 +32,7 @@ def array_set(m: Maker, depth: int) -> Tree | None:
     if name is None:
         return None
     target, length = array(m, name, 2)
-    stored = value(m, operand_type(ARRAY_OF[name].fields[0].storage), 2)
+    stored = filled(m, m.element(name), 2)
     return ("array.set", name, target, index(m, length), later(m, stored))
 
 
@@ -43,7 +43,7 @@ def array_fill(m: Maker, depth: int) -> Tree | None:
         return None
     target, length = array(m, name, 2)
     start = m.upto(max(min(length, 250), 1))
-    stored = value(m, operand_type(ARRAY_OF[name].fields[0].storage), 2)
+    stored = filled(m, m.element(name), 2)
     count = m.upto(min(length - start, 250) + 1) + (m.has("traps") and m.chance(40)) * 3
     return ("array.fill", name, target, ("i32", start), later(m, stored), ("i32", count))
 
@@ -67,13 +67,13 @@ def array_init(m: Maker, depth: int) -> Tree | None:
     name = _settable(m)
     if name is None:
         return None
-    element = operand_type(ARRAY_OF[name].fields[0].storage)
+    element = operand_type(m.element(name).storage)
     target, length = array(m, name, 2)
     count = m.upto(min(length, 4) + 1)
     if not is_reference(element):
         return ("array.init_data", name, target, ("i32", 0), ("i32", m.upto(30)), ("i32", count))
-    fitting = [s for s, (item, _) in enumerate(m.segments) if below(item, element)]
-    if not fitting:
+    fitting = [s for s, (item, _) in enumerate(m.segments) if m.below(item, element)]
+    if not fitting or not m.element(name).nullable:
         return None
     segment = m.pick(fitting)
     count = min(count, len(m.segments[segment][1]))
@@ -89,7 +89,7 @@ def table_init(m: Maker, depth: int) -> Tree | None:
         (t, s)
         for t, table in enumerate(m.all_tables())
         for s, (item, _) in enumerate(m.segments)
-        if below(item, table.type) and not table.strict
+        if m.below(item, table.type) and not table.strict
     ]
     if not pairs:
         return None
@@ -106,7 +106,7 @@ def elem_drop(m: Maker, depth: int) -> Tree | None:
 @statement("segments", 2)
 def same_item(m: Maker, depth: int) -> Tree | None:
     """An item of a segment, taken out twice, is the same object (K5)."""
-    fitting = [s for s, (item, items) in enumerate(m.segments) if below(item, "any") and items]
+    fitting = [s for s, (item, items) in enumerate(m.segments) if m.below(item, "any") and items]
     if not fitting:
         return None
     segment = m.pick(fitting)

@@ -19,16 +19,16 @@ from twinheap.fuzz.bodies_exprs import (
     value,
 )
 from twinheap.fuzz.bodies_frame import (
-    ARRAY_OF,
-    STRUCT_OF,
     TRIES,
     Maker,
-    below,
     is_reference,
     operand_type,
 )
 from twinheap.model.body import Tree
 from twinheap.model.kit import KIT_GLOBALS
+
+BOTTOM_LOCALS: Final = ("none", "noextern")
+"""Types of variables that have only null."""
 
 Write = Callable[[Maker, int], Tree | None]
 STATEMENTS: Final[list[tuple[str, float, Write]]] = []
@@ -69,7 +69,9 @@ def interesting(m: Maker) -> str:
     if m.chance(90):
         return "extern"
     if m.chance(60):
-        return m.pick(("any", "eq", "i31", "struct", "array"))
+        if m.has("functions") and m.chance(128):
+            return m.pick(("func", "nofunc", *m.types.functions))
+        return m.pick(("any", "eq", "i31", "struct", "array", *BOTTOM_LOCALS))
     return m.pick(m.structs) if m.has("structs") and (not m.has("arrays") or m.chance(128)) else m.pick(m.arrays)
 
 
@@ -80,9 +82,9 @@ def interesting(m: Maker) -> str:
 def set_(m: Maker, depth: int) -> Tree | None:
     type_ = interesting(m)
     length: int | None = None
-    if type_ in ARRAY_OF and m.chance(180):
+    if type_ in m.array_of and m.chance(180):
         tree, length = make_array(m, type_, 2)
-    elif type_ in STRUCT_OF and m.chance(180):
+    elif type_ in m.struct_of and m.chance(180):
         tree, length = make_object(m, type_, 2), 0
     else:
         tree = exact(m, type_, 2)
@@ -121,7 +123,7 @@ def wait_on_stack(m: Maker, depth: int) -> Tree | None:
     for variable, known in zip(variables, (length, more), strict=True):
         m.learn(variable, known)
     compared: list[Tree] = []
-    if other == type_ and below(type_, "eq"):
+    if other == type_ and m.below(type_, "eq"):
         compared.append(shown(m, ("ref_eq", ("get", variables[0]), ("get", variables[1])), "i32"))
     last: Tree = ("then", *before, second)
     both: Tree = ("set2", *variables, first, last)
@@ -130,9 +132,9 @@ def wait_on_stack(m: Maker, depth: int) -> Tree | None:
 
 def fresh(m: Maker, type_: str) -> tuple[Tree, int | None]:
     """A value, mostly a new object, and what is known of it then (see `Frame.known`)."""
-    if type_ in ARRAY_OF and m.chance(200):
+    if type_ in m.array_of and m.chance(200):
         return make_array(m, type_, 1)
-    if type_ in STRUCT_OF and m.chance(120):
+    if type_ in m.struct_of and m.chance(120):
         return make_object(m, type_, 1), 0
     return exact(m, type_, 2), None
 
@@ -161,12 +163,12 @@ def look_at(m: Maker, variable: int) -> Tree:
     source: Tree = ("get", variable)
     if not is_reference(type_):
         return ("note", source if type_ == "i32" else ("to_i32", source)) if m.charge() else ("drop", source)
-    if type_ in STRUCT_OF and STRUCT_OF[type_].fields and variable in m.here.known and m.chance(200):
-        at = m.upto(len(STRUCT_OF[type_].fields))
-        return shown(m, ("struct.get", type_, at, source), operand_type(STRUCT_OF[type_].fields[at].storage))
-    if type_ in ARRAY_OF and m.here.known.get(variable, 0) > 0 and m.chance(200):
+    if type_ in m.struct_of and m.struct_of[type_].fields and variable in m.here.known and m.chance(200):
+        at = m.upto(len(m.struct_of[type_].fields))
+        return shown(m, ("struct.get", type_, at, source), operand_type(m.struct_of[type_].fields[at].storage))
+    if type_ in m.array_of and m.here.known.get(variable, 0) > 0 and m.chance(200):
         item = ("array.get", type_, source, index(m, m.here.known[variable]))
-        return shown(m, item, operand_type(ARRAY_OF[type_].fields[0].storage))
+        return shown(m, item, operand_type(m.array_of[type_].fields[0].storage))
     return shown(m, source, type_)
 
 
@@ -176,7 +178,9 @@ def shown(m: Maker, tree: Tree, type_: str) -> Tree:
         return ("drop", tree)
     if not is_reference(type_):
         return ("note", tree if type_ == "i32" else ("to_i32", tree))
-    return ("see", tree if type_ == "extern" else ("to_extern", tree))
+    if m.types.top_of(type_) == "func":
+        return ("note", ("is_null", tree))
+    return ("see", tree if m.types.top_of(type_) == "extern" else ("to_extern", tree))
 
 
 @statement("", 3)
@@ -237,7 +241,7 @@ def table_copy(m: Maker, depth: int) -> Tree | None:
     fitting = [
         at
         for at, table in enumerate(tables)
-        if below(table.type, tables[into].type) and table.strict >= tables[into].strict
+        if m.below(table.type, tables[into].type) and table.strict >= tables[into].strict
     ]
     start = m.pick(fitting) if m.chance(100) else into
     return ("table.copy", into, start, ("i32", m.upto(3)), ("i32", m.upto(3)), _count(m))

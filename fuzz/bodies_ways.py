@@ -3,8 +3,6 @@
 # ruff: noqa: D103 -- they are named after their forms.
 from __future__ import annotations
 
-from typing import Final
-
 from twinheap.fuzz.bodies_exprs import (
     arguments,
     array,
@@ -21,12 +19,9 @@ from twinheap.fuzz.bodies_exprs import (
     value,
     way,
 )
-from twinheap.fuzz.bodies_frame import ARRAY_OF, NUMERIC, STRUCT_OF, UNDER, Maker, operand_type
+from twinheap.fuzz.bodies_frame import NUMERIC, Maker, operand_type
 from twinheap.model.body import Tree
 from twinheap.model.kit import REFERENCES
-
-ANYTHING: Final = ("eq", "i31", "struct", "array", *STRUCT_OF, *ARRAY_OF)
-"""What a reference is tested for."""
 
 # --- references, whatever their type
 
@@ -94,7 +89,9 @@ def slot(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("ref", 1.5, "structs")
 def struct_get(m: Maker, type_: str, depth: int) -> Tree | None:
-    fields = [(made.name, at) for made in STRUCT_OF.values() for at, f in enumerate(made.fields) if f.storage == type_]
+    fields = [
+        (made.name, at) for made in m.struct_of.values() for at, f in enumerate(made.fields) if f.storage == type_
+    ]
     usual = [pair for pair in fields if pair[0] in m.structs or m.known(pair[0])]
     if not fields or (not usual and m.chance(200)):
         return None
@@ -104,7 +101,7 @@ def struct_get(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("ref", 1.5, "arrays")
 def array_get(m: Maker, type_: str, depth: int) -> Tree | None:
-    arrays = [name for name, made in ARRAY_OF.items() if made.fields[0].storage == type_]
+    arrays = [name for name, made in m.array_of.items() if made.fields[0].storage == type_]
     usual = [name for name in arrays if name in m.arrays or m.known(name)]
     if not usual:
         return None
@@ -115,7 +112,7 @@ def array_get(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("lower", 1.5, "casts")
 def cast(m: Maker, type_: str, depth: int) -> Tree | None:
-    known = [number for other in UNDER[type_] for number in m.known(other)]
+    known = [number for other in m.under[type_] for number in m.known(other)]
     risky = m.has("traps") and m.chance(60)
     if known and not risky:
         return (m.pick(("cast", "cast_non_null")), type_, ("get", m.pick(known)))
@@ -199,7 +196,11 @@ def is_null(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("i32", 2, "casts")
 def test(m: Maker, type_: str, depth: int) -> Tree | None:
-    return (m.pick(("test", "test", "test_null")), m.pick(ANYTHING), value(m, "any", depth))
+    return (
+        m.pick(("test", "test", "test_null")),
+        m.pick([name for name in m.under if name != "any"]),
+        value(m, "any", depth),
+    )
 
 
 @way("i32", 1.5)
@@ -229,24 +230,24 @@ def i31_get(m: Maker, type_: str, depth: int) -> Tree | None:
 
 @way("number", 1.5, "structs")
 def struct_number(m: Maker, type_: str, depth: int) -> Tree | None:
-    numeric = [s for s in m.structs if any(operand_type(f.storage) == type_ for f in STRUCT_OF[s].fields)]
+    numeric = [s for s in m.structs if any(operand_type(f.storage) == type_ for f in m.struct_of[s].fields)]
     if not numeric:
         return None
     struct = m.pick(numeric)
-    at = m.pick([at for at, f in enumerate(STRUCT_OF[struct].fields) if operand_type(f.storage) == type_])
-    packed = STRUCT_OF[struct].fields[at].storage in ("i8", "i16")
+    at = m.pick([at for at, f in enumerate(m.struct_of[struct].fields) if operand_type(f.storage) == type_])
+    packed = m.struct_of[struct].fields[at].storage in ("i8", "i16")
     form = "struct.get_s" if packed and m.chance(128) else "struct.get"
     return (form, struct, at, object_(m, struct, depth))
 
 
 @way("number", 1.5, "arrays")
 def array_number(m: Maker, type_: str, depth: int) -> Tree | None:
-    numeric = [a for a in m.arrays if operand_type(ARRAY_OF[a].fields[0].storage) == type_]
+    numeric = [a for a in m.arrays if operand_type(m.array_of[a].fields[0].storage) == type_]
     if not numeric:
         return None
     name = m.pick(numeric)
     tree, length = array(m, name, depth)
-    form = "array.get_s" if ARRAY_OF[name].fields[0].storage in ("i8", "i16") and m.chance(128) else "array.get"
+    form = "array.get_s" if m.array_of[name].fields[0].storage in ("i8", "i16") and m.chance(128) else "array.get"
     return (form, name, tree, index(m, length)) if length else None
 
 

@@ -22,8 +22,10 @@ from twinheap.fuzz.body_places import (
     replaced,
     statements_of,
 )
+from twinheap.fuzz.body_type_edits import declared_types, fewer_fields, plainer_types
 from twinheap.model.body import BodyError, Tree, dumps, features_of, forms, parse
-from twinheap.model.body_types import check, env_of, subtype, type_of
+from twinheap.model.body_types import check, env_of, type_of
+from twinheap.model.declared import is_declared
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 from twinheap.model.ops import CODE, Op
 from twinheap.model.program import Program
@@ -77,8 +79,15 @@ def _tree_weight(body: Tree) -> tuple[int, int]:
         name = str(form[0])
         detail += RANKS.get(name, RANKS_MORE.get(name, OTHER_RANK))
         detail += len(form) if name in ("local", "param") else 0
+        detail += _type_weight(form) if name in ("struct", "array") else 0
         detail += sum(abs(part) for part in form if isinstance(part, int))
     return count, detail
+
+
+def _type_weight(member: Tree) -> int:
+    """How complicated a declared type is: its fields, those that refer to declared ones, and their prefixes."""
+    words = [str(part) for part in member[1:] if not isinstance(part, tuple)]
+    return sum(1 + 2 * word.count(".") + is_declared(word.rpartition(".")[-1]) for word in words)
 
 
 # --- programs
@@ -197,11 +206,11 @@ def expressions(body: Tree, text: str) -> Iterator[Tree]:
         scope = env.scope(place.function)
         type_ = type_of(place.form, scope)
         yield replaced(body, place.path, (type_, 0) if type_ in NUMERIC else ("null", type_))
-        fitting = [v for v, found in enumerate(scope.variables) if found == type_ or subtype(found, type_)]
+        fitting = [v for v, found in enumerate(scope.variables) if found == type_ or scope.types.subtype(found, type_)]
         for variable in fitting[:FEW_VARIABLES]:
             yield replaced(body, place.path, ("get", variable))
         for inner in _expressions_in(place.form):
-            if subtype(type_of(inner, scope), type_):
+            if scope.types.subtype(type_of(inner, scope), type_):
                 yield replaced(body, place.path, inner)
 
 
@@ -327,4 +336,7 @@ def names(body: Tree, text: str) -> Iterator[Tree]:
                         yield replaced(body, place.path, (*form[:at], smaller, *form[at + 1 :]))
 
 
-EDITS: Final[tuple[Edit, ...]] = (promotions, deletions, unwraps, expressions, hoists, unused, merges, names)
+EDITS: Final[tuple[Edit, ...]] = (
+    *(promotions, deletions, unwraps, expressions, hoists, unused, merges),
+    *(declared_types, fewer_fields, plainer_types, names),
+)

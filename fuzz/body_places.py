@@ -13,7 +13,7 @@ Path = tuple[int, ...]
 """Where a form is: the index of the part to go into, again and again; () is the body itself."""
 
 CALLS: Final = frozenset({"call", "call_ref", "call_indirect", "tail", "tail_ref", "tail_indirect"})
-HEADS: Final = frozenset({"far", "param", "result", "local"})
+HEADS: Final = frozenset({"far", "type", "param", "result", "local"})
 VARIABLES: Final = frozenset({"get", "set", "tee"})
 GLOBALS: Final = frozenset({"global.get", "global.set"})
 SEGMENT_AT: Final = {"table.init": 2, "array.new_elem": 2, "array.init_elem": 2, "elem.drop": 1}
@@ -59,10 +59,10 @@ def statements_of(form: Tree) -> range:
 
 
 def places(body: Tree) -> Iterator[Place]:
-    """Every place in a body, outer ones first."""
+    """Every place in a body, outer ones first; not in what declares types."""
     number = 0
     for at, part in enumerate(body):
-        if isinstance(part, tuple):
+        if isinstance(part, tuple) and part[0] != "rec":
             yield from _inside(part, (at,), "", number if part[0] == "func" else None)
             number += part[0] == "func"
 
@@ -104,7 +104,7 @@ def numbered(form: Tree) -> Iterator[tuple[str, int]]:
         yield from (("V", 1), ("V", 2))
     elif name in GLOBALS:
         yield "K", 1
-    elif name in CALLS:
+    elif name in CALLS or name == "ref.func":
         yield "F", 1
     if name in SEGMENT_AT:
         yield "S", SEGMENT_AT[name]

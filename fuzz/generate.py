@@ -33,7 +33,7 @@ from twinheap.fuzz.motifs_objects import OBJECTS, fill_with_arrays
 from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.motifs_typed import TYPED
-from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, bodies_for
+from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, pool_of
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.fuzz.zeal import zealous
@@ -72,8 +72,9 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
         config = replace(config, engine=rng.choice(engines))
     tight = bodies and rng.random() < profile.tight
     if bodies:
-        chosen = bodies_for(rng, seed, number, "run_exn" in supported, "call" in supported)
-        config = replace(config, limiter=0, bodies=chosen)
+        pool = pool_of(seed, number // profile.shared, "run_exn" in supported, "call" in supported)
+        engine = pool.engine(profile.engines, engines)
+        config = replace(config, limiter=0, bodies=pool.some(rng), engine=engine)
     if tight:
         config = replace(config, limit=rng.choice(TIGHT_LIMITS))
     draft = Draft(rng, config, engines if "store_new_in" in supported else ())

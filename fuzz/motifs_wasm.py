@@ -7,9 +7,10 @@ pool, and each runs its few bodies several times; executors keep what they compi
 # ruff: noqa: D103 -- a motif's name and its comment say what it is.
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from twinheap.fuzz.bodies import random_body
 from twinheap.fuzz.draft import GC, Draft
@@ -19,14 +20,13 @@ from twinheap.fuzz.motifs_memory import FREE, fill
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET, global_value
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.model.body import calls_back, features_of
-from twinheap.model.engines import ENGINES
+from twinheap.model.engines import DEFAULT, ENGINES
 from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, SHARES, TAGS
 from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXN, EXTERN, MAX_DEPTH, NULL, REF_TYPES, STRUCT, UNLIMITED
 
 WASM: Final[list[Registered]] = []
 """The motifs of this module. Only programs with bodies use them."""
 
-SHARED: Final = 8  # consecutive programs that draw from one pool of bodies
 POOL: Final = 5  # bodies in it
 KIT: Final = 0.4  # share of them that are of the kit
 CALLING: Final = 0.55  # share of pools with bodies that call back
@@ -59,24 +59,39 @@ MOST_INSIDE: Final = 5  # steps of a callback
 LOWER: Final = (ANY, ANY, EQ, STRUCT, ARRAY)
 
 
-def bodies_for(rng: Random, seed: int, number: int, exceptions: bool, callbacks: bool) -> tuple[str, ...]:
-    """The bodies of a program: one to three of its pool. `exceptions`, `callbacks`: whether they may use them."""
-    pool = _pool(seed, number // SHARED, exceptions, callbacks)
-    return tuple(dict.fromkeys(pool[rng.randrange(len(pool))] for _ in range(rng.choice((1, 2, 2, 3)))))
+class Pool(NamedTuple):
+    """What consecutive programs share: bodies, and the engine configuration.
+
+    Code is compiled for one engine: if each program drew its own, bodies would be compiled twice as often, or more.
+    """
+
+    bodies: tuple[str, ...]
+    lot: float  # below a profile's share of engines it is one of those; both from 0 to 1, which is left out
+    place: float  # where among them
+
+    def engine(self, share: float, engines: Sequence[int]) -> int:
+        """The engine configuration of all its programs; `engines` as often as each should be drawn."""
+        return engines[int(self.place * len(engines))] if engines and self.lot < share else DEFAULT
+
+    def some(self, rng: Random) -> tuple[str, ...]:
+        """The bodies of a program: one to three."""
+        return tuple(dict.fromkeys(rng.choices(self.bodies, k=rng.choice((1, 2, 2, 3)))))
 
 
 @lru_cache(maxsize=64)
-def _pool(seed: int, pool: int, exceptions: bool, callbacks: bool) -> tuple[str, ...]:
-    rng = Random(seed * MIX + pool)
+def pool_of(seed: int, number: int, exceptions: bool, callbacks: bool) -> Pool:
+    """Pool `number` of the run with `seed`. `exceptions`, `callbacks`: whether bodies may use them."""
+    rng = Random(seed * MIX + number)
     kit = [text for text in KIT_BODIES if exceptions or not features_of(text)]
     calls = callbacks and rng.random() < CALLING
     calling = [text for text in CALLING_BODIES if exceptions or not features_of(text)]
-    return tuple(
+    bodies = tuple(
         rng.choice(calling if calls and rng.random() < 0.5 else kit)
         if rng.random() < KIT
         else random_body(lambda: rng.getrandbits(8), exceptions, rng.choice(SIZES), calls)
         for _ in range(POOL)
     )
+    return Pool(bodies, rng.random(), rng.random())
 
 
 # --- what motifs need
@@ -346,6 +361,18 @@ def run_again(g: Draft) -> None:
             g.collect(g.byte() & 1 == 0)
         if g.byte() < 100:
             given = arguments(g)
+
+
+@motif(WASM, "wasm", 1, "inst", "run")
+def run_many(g: Draft) -> None:
+    """One body with many lists of arguments: it was expensive to compile."""
+    body = some_body(g)
+    for _ in range(4 + g.upto(5)):
+        result = run(g, body, arguments(g), g.byte() & 1 == 0)
+        if g.byte() < 40:
+            g.collect(g.byte() & 1 == 0)
+        elif result >= 0 and g.byte() < 60:
+            read(g, result)
 
 
 @motif(WASM, "wasm", 2, "inst", "run")

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from twinheap.fuzz.body_places import HEADS, statements_of
 from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
 from twinheap.model.body_env import Scope, env_of
-from twinheap.model.body_forms import EXPRESSIONS, REFERENCE_TYPES
+from twinheap.model.body_forms import EXPRESSIONS, NUMBER_TYPES
 from twinheap.model.body_types import check, type_of
 from twinheap.model.ops import CODE, MAX_OPS, Op
 from twinheap.model.program import Program, results_of, slots_of
@@ -122,7 +122,7 @@ def _inside(form: Tree, scope: Scope, way: str) -> Tree:
         elif at not in operands:
             made.append(inner)
         else:
-            reference = type_of(part, scope) in REFERENCE_TYPES
+            reference = type_of(part, scope) not in NUMBER_TYPES
             selected = reference and (way == "select" or at == operands[-1])
             if waits:
                 inner = _after_collection(inner)

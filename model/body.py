@@ -27,7 +27,7 @@ MAX_DEPTH: Final = 60
 CACHED: Final = 4096  # bodies whose trees are kept: a batch asks for each several times
 
 _TOKEN: Final = re.compile(r"[()]|[^\s()]+")
-_EXCEPTIONS: Final = frozenset({"throw", "throw_ref", "try", "exn"})
+_EXCEPTIONS: Final = frozenset({"throw", "throw_ref", "try", "exn", "noexn"})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.]*")
 
 

@@ -12,7 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
-from twinheap.model.body_forms import NON_NULL, REFERENCE_TYPES, TYPES, subtype
+from twinheap.model.body_forms import NON_NULL_PREFIX
+from twinheap.model.declared import KIT_ONLY, Types, types_of
 from twinheap.model.kit import KIT_TABLES
 
 MAIN_PARAMS: Final = ("extern", "extern", "any", "i32")
@@ -23,14 +24,24 @@ MAX_VARIABLES: Final = 100
 """Parameters and locals of a function: more than registers and stack slots; Wasm itself allows 1000 parameters."""
 
 
+MAX_INVOKED: Final = 100
+"""Calls by reference in a run: more than bodies make that end by themselves, since such calls may go round."""
+
 MAX_TABLES: Final = 2
 """Private tables of a body: a pool has four for a module, and calls need one."""
 
 MAX_ELEMENTS: Final = 16
 """Elements of a private table."""
 
-_ORDER: Final = {"table": 0, "table64": 0, "global": 1, "const": 1, "segment": 2, "active": 2, "func": 3, "main": 4}
-_MAIN: Final = 4
+_ORDER: Final = {
+    "rec": 0,
+    **dict.fromkeys(("table", "table64"), 1),
+    **dict.fromkeys(("global", "const"), 2),
+    **dict.fromkeys(("segment", "active"), 3),
+    "func": 4,
+    "main": 5,
+}
+_MAIN: Final = _ORDER["main"]
 
 
 class Global(msgspec.Struct, frozen=True):
@@ -75,7 +86,8 @@ class Function(msgspec.Struct, frozen=True):
     """A helper or `main`: the types of its parameters, of its result and of its locals, and its statements.
 
     `parts`: the last one is an expression if there is a result. `far`: it lives in another instance. `strict`: the
-    variables that are never null; `strict_result`: nor is its result.
+    variables that are never null; `strict_result`: nor is its result. `type`: the declared function type that it is
+    said to be of.
     """
 
     params: tuple[str, ...]
@@ -85,6 +97,13 @@ class Function(msgspec.Struct, frozen=True):
     far: bool = False
     strict: frozenset[int] = frozenset()
     strict_result: bool = False
+    type: str | None = None
+
+    @property
+    def words(self) -> tuple[tuple[str, ...], str | None]:
+        """The words for its parameters and its result."""
+        params = tuple(NON_NULL_PREFIX * (at in self.strict) + name for at, name in enumerate(self.params))
+        return params, self.result and NON_NULL_PREFIX * self.strict_result + self.result
 
     @property
     def statements(self) -> tuple[Tree, ...]:
@@ -96,7 +115,8 @@ class Scope(msgspec.Struct, frozen=True):
     """What a form may name: segments and helpers by number, variables, and the result of its own function.
 
     `globals`, `tables`: private ones, which are numbered after those of the kit. `far`: it is in a far helper, which
-    knows the kit and other far helpers only. `strict_result`: the function's result is never null.
+    knows the kit and other far helpers only. `strict_result`: the function's result is never null. `types`: those of
+    the kit and of the body.
     """
 
     segments: tuple[str, ...]
@@ -107,6 +127,7 @@ class Scope(msgspec.Struct, frozen=True):
     far: bool = False
     tables: tuple[PrivateTable, ...] = ()
     strict_result: bool = False
+    types: Types = KIT_ONLY
 
     def table(self, number: int) -> PrivateTable:
         """A table of the kit, or after those a private one."""
@@ -119,6 +140,7 @@ KIT: Final = tuple(PrivateTable(storage) for storage in KIT_TABLES)
 class Env(msgspec.Struct, frozen=True):
     """What a body declares."""
 
+    types: Types
     tables: tuple[PrivateTable, ...]
     globals: tuple[Global, ...]
     segments: tuple[Segment, ...]
@@ -136,9 +158,10 @@ def _scope(env: Env, number: int, function: Function) -> Scope:
     variables = function.params + function.locals
     result, strict, helpers = function.result, function.strict_result, env.functions[:number]
     if function.far:
-        return Scope((), helpers, variables, result, far=True, strict_result=strict)
-    types = tuple(segment.type for segment in env.segments)
-    return Scope(types, helpers, variables, result, env.globals, tables=env.tables, strict_result=strict)
+        return Scope((), helpers, variables, result, far=True, strict_result=strict, types=env.types)
+    segments = tuple(segment.type for segment in env.segments)
+    own = Scope(segments, helpers, variables, result, env.globals, tables=env.tables, strict_result=strict)
+    return replace(own, types=env.types)
 
 
 def wrong(form: object, why: str) -> NoReturn:
@@ -156,34 +179,40 @@ def env_of(text: str) -> Env:
     ranks = [_ORDER.get(str(head), -1) for head in heads]
     if tree[0] != "body" or len(parts) != len(tree) - 1 or ranks != sorted(ranks) or ranks.count(_MAIN) != 1:
         raise BodyError(
-            "a body is (body (global ...) ... (segment ...) ... (func ...) ... (main ...)), in this order, one main"
+            "a body is (body (rec ...) ... (table ...) ... (global ...) ... (segment ...) ... (func ...) ... "
+            "(main ...)), in this order, one main"
         )
     if -1 in ranks:
         wrong(parts[0], f"a body is made of {' '.join(_ORDER)}")
-    tables = tuple(_table(part) for part in parts if part[0] in ("table", "table64"))
+    recs = tuple(part for part in parts if part[0] == "rec")
+    types = types_of(recs)
+    tables = tuple(_table(part, types) for part in parts if part[0] in ("table", "table64"))
     if len(tables) > MAX_TABLES:
         raise BodyError(f"a body has at most {MAX_TABLES} tables of its own")
     env = Env(
+        types,
         tables,
-        tuple(_global(part) for part in parts if part[0] in ("global", "const")),
-        tuple(_segment(part) for part in parts if part[0] == "segment"),
-        tuple(_active(part) for part in parts if part[0] == "active"),
-        tuple(_function(part, (), None) for part in parts if part[0] == "func"),
-        _function(parts[-1], MAIN_PARAMS, MAIN_RESULT),
+        tuple(_global(part, types) for part in parts if part[0] in ("global", "const")),
+        tuple(_segment(part, types) for part in parts if part[0] == "segment"),
+        tuple(_active(part, types) for part in parts if part[0] == "active"),
+        tuple(_function(part, (), None, types) for part in parts if part[0] == "func"),
+        _function(parts[-1], MAIN_PARAMS, MAIN_RESULT, types),
     )
     return replace(env, scopes=tuple(_scope(env, at, each) for at, each in enumerate((*env.functions, env.main))))
 
 
-def _global(form: Tree) -> Global:
-    if len(form) != 3 or form[1] not in REFERENCE_TYPES or not isinstance(form[2], tuple):
+def _global(form: Tree, types: Types) -> Global:
+    if len(form) != 3 or form[1] not in types.references or not isinstance(form[2], tuple):
         wrong(form, "a global has a reference type and an expression")
+    if types.top_of(str(form[1])) == "func":
+        wrong(form, "no function is in a global")
     return Global(str(form[1]), form[0] == "global", form[2])
 
 
-def _table(form: Tree) -> PrivateTable:
+def _table(form: Tree, types: Types) -> PrivateTable:
     of, minimum, maximum, value = (*form[1:], None, None, None, None)[:4]
-    name = NON_NULL.get(str(of), str(of))
-    if name not in REFERENCE_TYPES or name == "exn":
+    name, strict = types.plain(str(of)) or ("", False)
+    if name not in types.references or types.top_of(name) == "exn":
         wrong(form, "a table has a reference type other than exn")
     if (
         not isinstance(minimum, int)
@@ -193,48 +222,55 @@ def _table(form: Tree) -> PrivateTable:
         or len(form) != 5
     ):
         wrong(form, f"after its type come how many elements it has at first and at most, 0 to {MAX_ELEMENTS}, and one")
-    return PrivateTable(name, of in NON_NULL, form[0] == "table64", minimum, maximum, value)
+    return PrivateTable(name, strict, form[0] == "table64", minimum, maximum, value)
 
 
-def _segment(form: Tree, at: int = 1) -> Segment:
+def _segment(form: Tree, types: Types, at: int = 1) -> Segment:
     """`at`: where its type is."""
     type_ = form[at] if len(form) > at else None
-    if type_ not in REFERENCE_TYPES or type_ == "exn":
-        wrong(form, "a segment has a reference type other than exn")
+    if type_ not in types.references or types.top_of(str(type_)) in ("exn", "func"):
+        wrong(form, "a segment has a reference type other than exn and func")
     items = tuple(part for part in form[at + 1 :] if isinstance(part, tuple))
     if len(items) != len(form) - at - 1:
         wrong(form, "the items of a segment are expressions")
     return Segment(str(type_), items)
 
 
-def _active(form: Tree) -> Active:
+def _active(form: Tree, types: Types) -> Active:
     table, index = (*form[1:], None, None)[:2]
     if not isinstance(table, int) or table not in range(len(KIT_TABLES)):
         wrong(form, f"an active segment begins with the number of a table, 0 to {len(KIT_TABLES) - 1}")
     if not isinstance(index, int) or index not in range(2**31):
         wrong(form, "after the table comes the index where an active segment is written, 0 to 2^31-1")
-    segment = _segment(form, 3)
-    if not subtype(segment.type, KIT_TABLES[table]):
+    segment = _segment(form, types, 3)
+    if not types.subtype(segment.type, KIT_TABLES[table]):
         wrong(form, f"elements of type {segment.type} do not fit into {KIT_TABLES[table]}")
     return Active(table, index, segment.type, segment.items)
 
 
-def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Function:
+def _function(form: Tree, params: tuple[str, ...], result: str | None, types: Types) -> Function:
     """`params` and `result`: those of `main`, which declares only locals."""
     parts = list(form[1:])
     far = form[0] == "func" and parts[:1] == [("far",)]
     del parts[:far]
     strict_result = False
+    of = None
+    head = parts[0] if parts else None
+    if form[0] == "func" and isinstance(head, tuple) and head[0] == "type":
+        parts.pop(0)
+        of = str(head[1]) if len(head) > 1 else ""
+        if of not in types.functions:
+            wrong(form, f"{of} is no function type of the body")
     if form[0] == "func":
-        params = _declared(form, parts, "param")
-        results = _declared(form, parts, "result")
+        params = _declared(form, parts, "param", types)
+        results = _declared(form, parts, "result", types)
         if len(results) > 1:
             wrong(form, "a helper has at most one result")
-        result = NON_NULL.get(results[0], results[0]) if results else None
-        strict_result = bool(results) and results[0] in NON_NULL
-    locals_ = _declared(form, parts, "local")
-    strict = frozenset(at for at, name in enumerate(params + locals_) if name in NON_NULL)
-    params, locals_ = (tuple(NON_NULL.get(name, name) for name in names) for names in (params, locals_))
+        result = results[0].removeprefix(NON_NULL_PREFIX) if results else None
+        strict_result = bool(results) and results[0].startswith(NON_NULL_PREFIX)
+    locals_ = _declared(form, parts, "local", types)
+    strict = frozenset(at for at, name in enumerate(params + locals_) if name.startswith(NON_NULL_PREFIX))
+    params, locals_ = (tuple(name.removeprefix(NON_NULL_PREFIX) for name in names) for names in (params, locals_))
     if len(params) + len(locals_) > MAX_VARIABLES:
         wrong(form, f"more than {MAX_VARIABLES} parameters and locals")
     forms = tuple(part for part in parts if isinstance(part, tuple))
@@ -242,10 +278,13 @@ def _function(form: Tree, params: tuple[str, ...], result: str | None) -> Functi
         wrong(form, "a function is made of forms")
     if result and not forms:
         wrong(form, f"its last part must be an expression of type {result}")
-    return Function(params, result, locals_, forms, far, strict, strict_result)
+    made = Function(params, result, locals_, forms, far, strict, strict_result, of)
+    if of is not None and made.words != (types.functions[of].params, types.functions[of].result):
+        wrong(form, f"it has other parameters or another result than {of}")
+    return made
 
 
-def _declared(form: Tree, parts: list[str | int | Tree], word: str) -> tuple[str, ...]:
+def _declared(form: Tree, parts: list[str | int | Tree], word: str, types: Types) -> tuple[str, ...]:
     """Takes `(word TYPE ...)` from the front of `parts`."""
     if not parts or not isinstance(parts[0], tuple) or parts[0][0] != word:
         return ()
@@ -253,6 +292,6 @@ def _declared(form: Tree, parts: list[str | int | Tree], word: str) -> tuple[str
     assert isinstance(declared, tuple)
     names = [str(name) for name in declared[1:]]
     for name in names:
-        if name not in TYPES and name not in NON_NULL:
-            wrong(form, f"{name} is no type; use one of {' '.join(TYPES)}, or ref. and one of references")
+        if types.plain(name) is None:
+            wrong(form, f"{name} is no type; use one of {types.words}, or ref. and one of references")
     return tuple(names)

@@ -10,54 +10,26 @@ from typing import Final
 
 import msgspec
 
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, ObjectType
+from twinheap.model.kit import ARRAYS, BOTTOMS, STRUCTS, TAGS, ObjectType
 
 NUMBER_TYPES: Final = ("i32", "i64", "f32", "f64")
-OBJECT_TYPES: Final[dict[str, ObjectType]] = {made.name: made for made in (*STRUCTS, *ARRAYS)}
-"""Struct and array types by name."""
-
 TAG_TYPES: Final[dict[str, ObjectType]] = {made.name: made for made in TAGS}
 STRUCT_NAMES: Final = tuple(made.name for made in STRUCTS)
 ARRAY_NAMES: Final = tuple(made.name for made in ARRAYS)
 
-_PARENTS: Final[dict[str, str | None]] = (
-    {"extern": None, "exn": None, "any": None, "eq": "any", "i31": "eq", "struct": "eq", "array": "eq"}
-    | {made.name: made.parent or "struct" for made in STRUCTS}
-    | dict.fromkeys(ARRAY_NAMES, "array")
-)
-REFERENCE_TYPES: Final = tuple(_PARENTS)
-"""Every reference type by name; all nullable."""
+ABSTRACT: Final[dict[str, tuple[str, ...]]] = {
+    **{top: (top,) for top in ("extern", "exn", "any", "func")},
+    "eq": ("eq", "any"),
+    **{name: (name, "eq", "any") for name in ("i31", "struct", "array")},
+}
+"""The abstract reference types but for those of `BOTTOMS`: each with those above it, itself first."""
+
+REFERENCE_TYPES: Final = (*ABSTRACT, *STRUCT_NAMES, *ARRAY_NAMES, *BOTTOMS)
+"""Every reference type by name that all bodies know; all nullable."""
 
 NON_NULL_PREFIX: Final = "ref."
-NON_NULL: Final = {NON_NULL_PREFIX + name: name for name in REFERENCE_TYPES if name != "exn"}
-"""The non-null types of variables, results and tables. What is read there is of the type without `ref.`; what is
-written must not be null, or it traps, where Wasm wants proof."""
-
-TYPES: Final = REFERENCE_TYPES + NUMBER_TYPES
-"""Every type that a variable, parameter or expression can have."""
-
-
-def _supertypes(name: str) -> tuple[str, ...]:
-    parent = _PARENTS[name]
-    return (name, *(_supertypes(parent) if parent else ()))
-
-
-SUPERTYPES: Final = {name: _supertypes(name) for name in REFERENCE_TYPES} | {name: (name,) for name in NUMBER_TYPES}
-"""Each type with those above it, itself first, the top of its hierarchy last."""
-
-
-def subtype(one: str, other: str) -> bool:
-    """Whether a value of type `one` will do where `other` is wanted.
-
-    >>> subtype("sub", "box"), subtype("sub", "eq"), subtype("box", "sub"), subtype("i31", "extern")
-    (True, True, False, False)
-    """
-    return other in SUPERTYPES[one]
-
-
-def top_of(name: str) -> str:
-    """The top of a reference type's hierarchy: `any`, `extern` or `exn`."""
-    return SUPERTYPES[name][-1]
+"""Before a type's name: variables, results, tables, fields and elements that are never null. What is read there is of
+the type without `ref.`; what is written must not be null, or it traps, where Wasm wants proof."""
 
 
 def value_type(storage: str) -> str:
@@ -69,10 +41,11 @@ class Shape(msgspec.Struct, frozen=True):
     """A form: its immediates, its operands' types, and its result's (None: a statement).
 
     Immediates: V and V2 variable, K global, T and T2 table, S segment, F helper, L label, N number, REF reference type,
-    STRUCT, ARRAY and ARRAY2 type, FIELD, TAG. With `!` it must be mutable. Operands: a type name; `*` anything, `ref`
-    any reference, `number` any number; `same` exactly the type before it; `like` one of REF's hierarchy; `=X` the type
-    of the immediate X, or several: the fields of STRUCT and TAG (`=FIELDS`), the parameters of F (`=PARAMS`), any
-    number of elements (`=ELEMENTS`). Result: a type, `=X`, or `=1`, the type of the first `*` or `ref` operand.
+    STRUCT, ARRAY, ARRAY2 and FUNC type, FIELD, TAG. With `!` it must be mutable. Operands: a type name; `*` anything,
+    `ref` any reference, `number` any number; `same` exactly the type before it; `like` one of REF's hierarchy; `=X` the
+    type of the immediate X, or several: the fields of STRUCT and TAG (`=FIELDS`), the parameters of F (`=PARAMS`), any
+    number of elements (`=ELEMENTS`), the parameters of FUNC and a reference of it (`=INVOKED`). Result: a type, `=X`,
+    or `=1`, the type of the first `*` or `ref` operand.
     """
 
     name: str
@@ -82,7 +55,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 _IMMEDIATES: Final = frozenset(
-    {"V", "V2", "K", "T", "T2", "S", "F", "L", "N", "REF", "STRUCT", "ARRAY", "ARRAY2", "FIELD", "TAG"}
+    {"V", "V2", "K", "T", "T2", "S", "F", "L", "N", "REF", "STRUCT", "ARRAY", "ARRAY2", "FIELD", "TAG", "FUNC"}
 )
 
 _SHAPES: Final = """
@@ -167,6 +140,10 @@ to_extern any -> extern
 new -> extern
 pass extern -> extern
 cb extern -> extern
+ref.func F -> =FUNC
+invoke FUNC =INVOKED
+invoke FUNC =INVOKED -> =GIVEN
+tail_invoke FUNC =INVOKED
 """
 
 

@@ -11,16 +11,11 @@ from typing import Final
 from twinheap.model.body import Tree
 from twinheap.model.body_env import Scope, wrong
 from twinheap.model.body_forms import (
-    ARRAY_NAMES,
-    OBJECT_TYPES,
-    REFERENCE_TYPES,
-    STRUCT_NAMES,
     TAG_TYPES,
     Shape,
-    subtype,
     value_type,
 )
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
+from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, NUMBERS, Field
 
 _INT_RANGE: Final = range(-(2**31), 2**31)
 _NUMBERED: Final = {
@@ -32,13 +27,23 @@ _NUMBERED: Final = {
     "S": "segment",
     "F": "helper",
 }
-_NAMED: Final = {
-    "REF": REFERENCE_TYPES,
-    "STRUCT": STRUCT_NAMES,
-    "ARRAY": ARRAY_NAMES,
-    "ARRAY2": ARRAY_NAMES,
-    "TAG": tuple(TAG_TYPES),
-}
+
+
+def _named(immediate: str, scope: Scope) -> tuple[str, ...] | None:
+    """The names that an immediate may be; None if it is a number."""
+    match immediate:
+        case "REF":
+            return scope.types.references
+        case "STRUCT":
+            return scope.types.structs
+        case "ARRAY" | "ARRAY2":
+            return scope.types.arrays
+        case "TAG":
+            return tuple(TAG_TYPES)
+        case "FUNC":
+            return tuple(scope.types.functions)
+        case _:
+            return None
 
 
 def bound_of(shape: Shape, form: Tree) -> dict[str, str | int]:
@@ -62,20 +67,32 @@ def types_for(wanted: str, bound: dict[str, str | int], scope: Scope, spare: int
         case "=STRUCT" | "=ARRAY" | "=ARRAY2" | "=REF":
             return [str(bound[wanted[1:]])]
         case "=FIELD":
-            return [value_type(OBJECT_TYPES[str(bound["STRUCT"])].fields[int(bound["FIELD"])].storage)]
+            return [value_type(scope.types.objects[str(bound["STRUCT"])].fields[int(bound["FIELD"])].storage)]
         case "=ELEMENT" | "=ELEMENTS":
-            element = value_type(OBJECT_TYPES[str(bound["ARRAY"])].fields[0].storage)
+            element = value_type(scope.types.objects[str(bound["ARRAY"])].fields[0].storage)
             return [element] * (spare if wanted == "=ELEMENTS" else 1)
         case "=FIELDS":
-            made = OBJECT_TYPES[str(bound["STRUCT"])] if "STRUCT" in bound else TAG_TYPES[str(bound["TAG"])]
+            made = scope.types.objects[str(bound["STRUCT"])] if "STRUCT" in bound else TAG_TYPES[str(bound["TAG"])]
             return [value_type(field.storage) for field in made.fields]
         case "=PARAMS":
             return list(scope.functions[int(bound["F"])].params)
         case "=F":
             result = scope.functions[int(bound["F"])].result
             return [result] if result else []
+        case "=FUNC" | "=INVOKED" | "=GIVEN":
+            return _of_functions(wanted, bound, scope)
         case _:
             return [wanted]
+
+
+def _of_functions(wanted: str, bound: dict[str, str | int], scope: Scope) -> list[str]:
+    """The type of a reference to F; the operands of a call of FUNC, and what that gives."""
+    if wanted == "=FUNC":
+        return [scope.functions[int(bound["F"])].type or "func"]
+    of = scope.types.functions[str(bound["FUNC"])]
+    if wanted == "=INVOKED":
+        return [*of.params, of.made.name]
+    return [of.result] if of.result else []
 
 
 def _limits(scope: Scope, labels: int) -> dict[str, int]:
@@ -99,11 +116,12 @@ def immediates_of(shape: Shape, form: Tree, scope: Scope, labels: int) -> dict[s
         wrong(form, f"it begins with {' '.join(shape.immediates)}")
     limits = _limits(scope, labels)
     for name, value in bound.items():
-        if name in _NAMED:
-            if value not in _NAMED[name]:
-                wrong(form, f"{value}: use one of {' '.join(_NAMED[name])}")
+        names = _named(name, scope)
+        if names is not None:
+            if value not in names:
+                wrong(form, f"{value}: use one of {' '.join(names)}")
         elif name == "FIELD":
-            if value not in range(len(OBJECT_TYPES[str(bound["STRUCT"])].fields)):
+            if value not in range(len(scope.types.objects[str(bound["STRUCT"])].fields)):
                 wrong(form, f"{bound['STRUCT']} has no field {value}")
         elif name == "N":
             if value not in _INT_RANGE:
@@ -124,7 +142,7 @@ def _check_mutable(form: Tree, bound: dict[str, str | int], scope: Scope) -> Non
         if number >= 0 and not scope.globals[number].mutable:
             wrong(form, "a const cannot be set")
         return
-    made = OBJECT_TYPES[str(bound.get("STRUCT") or bound["ARRAY"])]
+    made = scope.types.objects[str(bound.get("STRUCT") or bound["ARRAY"])]
     if not made.fields[int(bound.get("FIELD", 0))].mutable:
         wrong(form, f"{made.name} cannot be changed there")
 
@@ -132,31 +150,33 @@ def _check_mutable(form: Tree, bound: dict[str, str | int], scope: Scope) -> Non
 # --- rules beyond the types of operands
 
 
-def _fits(form: Tree, storage: str, got: str) -> None:
+def _fits(form: Tree, storage: str, got: str, scope: Scope) -> None:
     """References of type `got` go where `storage` is."""
-    if storage not in REFERENCE_TYPES or not subtype(got, storage):
+    if storage in NUMBERS or got in NUMBERS or not scope.types.subtype(got, storage):
         wrong(form, f"elements of type {got} do not fit into {storage}")
 
 
-def _element(bound: dict[str, str | int], name: str = "ARRAY") -> str:
-    return OBJECT_TYPES[str(bound[name])].fields[0].storage
+def _element(bound: dict[str, str | int], scope: Scope, name: str = "ARRAY") -> Field:
+    return scope.types.objects[str(bound[name])].fields[0]
 
 
-def _copied(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
-    into, from_ = _element(bound), _element(bound, "ARRAY2")
-    if into != from_:
-        _fits(form, into, from_)
+def _copied(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    into, from_ = _element(bound, scope), _element(bound, scope, "ARRAY2")
+    if from_.nullable and not into.nullable:
+        wrong(form, "the elements of one array may be null, and the other one has none")
+    if into.storage != from_.storage:
+        _fits(form, into.storage, from_.storage, scope)
 
 
 def _from_segment(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
     table = scope.table(int(bound["T"])) if "T" in bound else None
-    if table and table.strict:
-        wrong(form, "the items of a segment may be null, and this table has none")
-    _fits(form, table.type if table else _element(bound), scope.segments[int(bound["S"])])
+    if table.strict if table else not _element(bound, scope).nullable:
+        wrong(form, f"the items of a segment may be null, and this {'table' if table else 'array'} has none")
+    _fits(form, table.type if table else _element(bound, scope).storage, scope.segments[int(bound["S"])], scope)
 
 
-def _from_data(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
-    if _element(bound) in REFERENCE_TYPES:
+def _from_data(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    if _element(bound, scope).is_reference:
         wrong(form, "data segments give numbers, and this array holds references")
 
 
@@ -164,29 +184,54 @@ def _between_tables(form: Tree, bound: dict[str, str | int], scope: Scope) -> No
     into, from_ = (scope.table(int(bound[name])) for name in ("T", "T2"))
     if into.strict and not from_.strict:
         wrong(form, "the elements of one table may be null, and the other one has none")
-    _fits(form, into.type, from_.type)
+    _fits(form, into.type, from_.type, scope)
 
 
 def _tail(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
     result = scope.functions[int(bound["F"])].result
-    if (result is None) != (scope.result is None) or (result and scope.result and not subtype(result, scope.result)):
+    wanted = scope.result
+    if (result is None) != (wanted is None) or (result and wanted and not scope.types.subtype(result, wanted)):
         wrong(form, f"the helper gives {result or 'nothing'}, and this function {scope.result or 'nothing'}")
     if scope.strict_result and not scope.functions[int(bound["F"])].strict_result:
         wrong(form, "the helper may give null, and this function may not")
 
 
-def _testable(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
-    if bound["REF"] == "exn":
+def _invoked(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    if scope.far:
+        wrong(form, "a far helper calls far ones only, by number")
+
+
+def _tail_invoked(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    _invoked(form, bound, scope)
+    result, wanted = scope.types.functions[str(bound["FUNC"])].result, scope.result
+    if (result is None) != (wanted is None) or (result and wanted and not scope.types.subtype(result, wanted)):
+        wrong(form, f"the function gives {result or 'nothing'}, and this one {wanted or 'nothing'}")
+    if scope.strict_result:
+        wrong(form, "the function may give null, and this one may not")
+
+
+def _testable(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    if scope.types.top_of(str(bound["REF"])) == "exn":
         wrong(form, "exceptions are not tested or cast")
 
 
-def _packed(form: Tree, bound: dict[str, str | int], _scope: Scope) -> None:
-    made = OBJECT_TYPES[str(bound.get("STRUCT") or bound["ARRAY"])]
+def _default(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    made = scope.types.objects[str(bound.get("STRUCT") or bound["ARRAY"])]
+    if not all(field.has_default for field in made.fields):
+        wrong(form, f"{made.name} has fields or elements that are never null")
+
+
+def _packed(form: Tree, bound: dict[str, str | int], scope: Scope) -> None:
+    made = scope.types.objects[str(bound.get("STRUCT") or bound["ARRAY"])]
     if made.fields[int(bound.get("FIELD", 0))].storage not in ("i8", "i16"):
         wrong(form, "only packed fields and elements are signed or not")
 
 
 EXTRA: Final[dict[str, Callable[[Tree, dict[str, str | int], Scope], None]]] = {
+    "invoke": _invoked,
+    "tail_invoke": _tail_invoked,
+    "struct.new_default": _default,
+    "array.new_default": _default,
     "table.copy": _between_tables,
     "table.init": _from_segment,
     "array.copy": _copied,

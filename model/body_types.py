@@ -15,14 +15,13 @@ from twinheap.model.body_forms import (
     CATCHES,
     CONSTANT,
     EXPRESSIONS,
-    REFERENCE_TYPES,
+    NUMBER_TYPES,
     STATEMENTS,
     TAG_TYPES,
     Shape,
-    subtype,
-    top_of,
 )
 from twinheap.model.body_rules import EXTRA, bound_of, immediates_of, types_for
+from twinheap.model.declared import Types
 from twinheap.model.kit import KIT_GLOBALS
 
 __all__ = [
@@ -36,7 +35,6 @@ __all__ = [
     "Segment",
     "check",
     "env_of",
-    "subtype",
     "type_of",
 ]
 
@@ -66,15 +64,15 @@ def check(text: str) -> None:
     """Raises BodyError, which names the form and the reason, for a text that breaks a static rule."""
     env = env_of(text)
     for table in env.tables:
-        _constant_of(table.value, table.type, ())
+        _constant_of(table.value, table.type, (), env.types)
         if table.strict and not _never_null(table.value):
             wrong(table.value, "it must make an object or an i31, since the table has no nulls")
     for number, each in enumerate(env.globals):
-        _constant_of(each.value, each.type, env.globals[:number])
+        _constant_of(each.value, each.type, env.globals[:number], env.types)
     declared = [(one.type, one.items) for one in env.segments] + [(one.type, one.items) for one in env.active]
     for type_, items in declared:
         for item in items:
-            _constant_of(item, type_, env.globals)
+            _constant_of(item, type_, env.globals, env.types)
     for number, function in enumerate(env.functions):
         _body(function, env.scope(number))
     _body(env.main, env.scope())
@@ -108,10 +106,28 @@ def _never_null(form: Tree) -> bool:
     )
 
 
-def _constant_of(form: Tree, type_: str, globals_: tuple[Global, ...]) -> None:
+def _constant_of(form: Tree, type_: str, globals_: tuple[Global, ...], types: Types) -> None:
     """The constant expression of an item or of a global, behind `globals_`."""
     _constant(form, globals_)
-    _operand(form, type_, form, Scope((), (), (), None, globals_))
+    _operand(form, type_, form, Scope((), (), (), None, globals_, types=types))
+    for inner in forms(form):
+        for at in _filled(inner, types):
+            if at < len(inner) and not _never_null(_tree(inner[at])):
+                wrong(inner, "what goes where null may not must make an object or an i31 here")
+
+
+def _filled(form: Tree, types: Types) -> list[int]:
+    """The places of a constant expression's operands that become fields or elements without null."""
+    made = types.objects.get(str(form[1])) if len(form) > 1 else None
+    match form[0]:
+        case "struct.new" if made:
+            return [at for at, field in enumerate(made.fields, 2) if not field.nullable]
+        case "array.new" if made:
+            return [] if made.fields[0].nullable else [2]
+        case "array.new_fixed" if made:
+            return [] if made.fields[0].nullable else [*range(2, len(form))]
+        case _:
+            return []
 
 
 def _constant(form: Tree, globals_: tuple[Global, ...]) -> None:
@@ -148,7 +164,7 @@ def _shaped(shape: Shape, form: Tree, scope: Scope, labels: int) -> str:
         wrong(form, f"it takes {len(wanted)} operands{': ' if wanted else ''}{' '.join(wanted)}, not {len(parts)}")
     before = first = ""
     for part, name in zip(parts, wanted, strict=True):
-        like = {"same": before, "like": top_of(str(bound["REF"])) if "REF" in bound else ""}.get(name, name)
+        like = {"same": before, "like": scope.types.top_of(str(bound["REF"])) if "REF" in bound else ""}.get(name, name)
         before = _operand(part, like, form, scope, labels, exactly=name == "same")
         first = first or (before if name in ("*", "ref") else "")
     if shape.name in EXTRA:
@@ -171,9 +187,9 @@ def _operand(part: object, wanted: str, form: Tree, scope: Scope, labels: int = 
     shape = EXPRESSIONS[name]
     got = _then(part, scope, labels) if shape is None else _shaped(shape, part, scope, labels)
     if wanted in _OPEN:
-        right = wanted == "*" or (got in REFERENCE_TYPES) == (wanted == "ref")
+        right = wanted == "*" or (got not in NUMBER_TYPES) == (wanted == "ref")
     else:
-        right = got == wanted if exactly else subtype(got, wanted)
+        right = got == wanted if exactly else scope.types.subtype(got, wanted)
     if not right:
         wrong(part, f"it is of type {got}, and {wanted} is wanted in {form[0]}")
     return got
@@ -195,6 +211,8 @@ def _statement(part: object, scope: Scope, labels: int) -> None:
     _shaped(shape, part, scope, labels)
     if "F" in shape.immediates and name.startswith("call") and scope.functions[int(str(part[1]))].result:
         wrong(part, "this helper has a result: drop it, or use it")
+    if name == "invoke" and scope.types.functions[str(part[1])].result:
+        wrong(part, "this function has a result: drop it, or use it")
 
 
 def _statements(parts: tuple[object, ...], scope: Scope, labels: int) -> None:
@@ -263,7 +281,7 @@ def _try(form: Tree, scope: Scope, labels: int) -> None:
     for variable, name in zip(variables, given, strict=True):
         if not isinstance(variable, int) or variable not in range(len(scope.variables)):
             wrong(clause, f"there is no variable {variable}")
-        if not subtype(name, scope.variables[variable]):
+        if not scope.types.subtype(name, scope.variables[variable]):
             wrong(clause, f"variable {variable} is {scope.variables[variable]}, and {name} goes there")
     _statements(form[2:], scope, labels)
 

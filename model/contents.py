@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.entities import Obj, Ref
@@ -95,13 +96,15 @@ class SegmentState:
 class BodyState:
     """What an instance of a body has of its own: private globals, tables and passive segments.
 
-    `points`: the check points that its runs passed. `drifts`: its runs of which nobody knows how far they came.
+    `invoked`: how many functions its code called by reference since its last run began. `points`: the check points that
+    its runs passed. `drifts`: its runs of which nobody knows how far they came.
     """
 
-    __slots__ = ("drifts", "globals", "points", "segments", "tables")
+    __slots__ = ("drifts", "globals", "invoked", "points", "segments", "tables")
 
     def __init__(self) -> None:
         self.points = 0
+        self.invoked = 0
         self.drifts = 0
         self.globals: list[Cell] = []
         self.segments: list[SegmentState] = []
@@ -115,7 +118,7 @@ class Instance:
     of its `source`. That is the instance which it was linked with, where the far helpers of its bodies live; or itself.
     """
 
-    __slots__ = ("bodies", "globals", "source", "store", "tables", "tags")
+    __slots__ = ("_exporter", "bodies", "globals", "store", "tables", "tags")
 
     def __init__(self, store: Store, globals_: list[Cell], tables: list[Table]) -> None:
         self.store = store
@@ -123,7 +126,19 @@ class Instance:
         self.tables = tables
         self.bodies: dict[int, BodyState] = {}
         self.tags = object()
-        self.source = self
+        self._exporter: Instance | None = None
+
+    @property
+    def source(self) -> Instance:
+        """The instance which it was linked with, or itself."""
+        return self._exporter or self
+
+    def link(self, exporter: Instance, kinds: Sequence[str]) -> None:
+        """Imports what another instance exports of `kinds` (`kit.SHARES`), instead of having its own."""
+        self._exporter = exporter
+        self.globals = exporter.globals if "g" in kinds else self.globals
+        self.tables = exporter.tables if "t" in kinds else self.tables
+        self.tags = exporter.tags if "tag" in kinds else self.tags
 
 
 class Callback:

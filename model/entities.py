@@ -1,13 +1,18 @@
 """Entities: reference values, object sizes, capacities (docs/spec/semantics.md 1.1 to 1.4).
 
-A reference in the model is None (null), an int (the 31-bit payload of an i31, unsigned) or an `Obj`. Addresses appear
-only in exact mode, inside `space.py`.
+A reference in the model is None (null), an int (the 31-bit payload of an i31, unsigned), an `Obj` or a `Func`.
+Addresses appear only in exact mode, inside `space.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from twinheap.model.body_env import Env
+    from twinheap.model.contents import BodyState, Instance
+    from twinheap.model.kit import ObjectType
 
 PAGE: Final = 64 * 1024  # bytes; heaps grow by pages (1.1)
 MAX_HEAP: Final = 1 << 32  # bytes; no declared maximum, so 4 GiB (1.1)
@@ -22,8 +27,8 @@ class Obj:
     """An object: an externref with its host value, or a struct, array or exception with its cells.
 
     `value`: the host value's id; objects without a host value have negative numbers of their own. `kind`: "extern",
-    "struct", "array" or "exn"; `type`: its number among `kit.STRUCTS`, `ARRAYS` or `TAGS`. `cells`: what its fields or
-    elements hold; `storages`: of what storage type each is.
+    "struct", "array" or "exn"; `type`: its number among `kit.STRUCTS`, `ARRAYS` or `TAGS`, or the type itself if a body
+    declared it. `cells`: what its fields or elements hold; `storages`: of what storage type each is.
     `holders`: strong holders of 4.1 (LIFO entries, owned roots with a living token, slots, unexpired raw values);
     `inside`: cells of objects that are held themselves. `count`: the exact reference count; `address`: its block; both
     only in exact mode. The rest are predicates of known defects: `listed` and `tainted` (in the OASR list, and exposed
@@ -68,7 +73,7 @@ class Obj:
         "value",
     )
 
-    def __init__(self, value: int, store: int, kind: str = "extern", type_: int = 0) -> None:
+    def __init__(self, value: int, store: int, kind: str = "extern", type_: int | ObjectType = 0) -> None:
         self.value = value
         self.store = store
         self.kind = kind
@@ -106,8 +111,10 @@ class Obj:
     def children(self) -> Sequence[Obj]:
         """The objects that its cells hold, in order, with repetitions."""
         found = self._children
-        if found is None:  # looked for once after each write: arrays may be long
-            found = self._children = [cell for cell in self.cells if type(cell) is Obj]
+        if found is None:  # looked for once after each write: arrays may be long, and most of those hold nothing
+            cells = self.cells
+            empty = cells.count(None) == len(cells)
+            found = self._children = () if empty else [cell for cell in cells if type(cell) is Obj]
         return found
 
     def fill(self, cells: list[Stored], storages: Sequence[str], references: bool) -> None:
@@ -123,9 +130,28 @@ class Obj:
             self._children = None
         return old
 
+    def write_numbers(self, start: int, new: Sequence[Stored]) -> list[Stored]:
+        """Overwrites numeric cells from `start` on; what they held."""
+        old = self.cells[start : start + len(new)]
+        self.cells[start : start + len(new)] = new
+        return old
 
-Ref = None | int | Obj
-Stored = None | int | Obj
+
+class Func:
+    """A reference to a function: to a helper by number, of the body that `env` describes, in an instance of the kit.
+
+    `home`: that instance; `own`: what the body's instance has of its own. `type`: the identity of its type.
+    It keeps nothing alive (wasm-ops.md 6.4).
+    """
+
+    __slots__ = ("env", "helper", "home", "own", "type")
+
+    def __init__(self, env: Env, home: Instance, own: BodyState, helper: int, type_: str) -> None:
+        self.env, self.home, self.own, self.helper, self.type = env, home, own, helper, type_
+
+
+Ref = None | int | Obj | Func
+Stored = None | int | Obj | Func
 """What a field or element holds: a reference, or a number; its storage type says which."""
 
 

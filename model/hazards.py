@@ -14,10 +14,10 @@ from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
 from twinheap.model.contents import Instance
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
-from twinheap.model.kit import HIERARCHY, KIT_GLOBALS
-from twinheap.model.known_bodies import SMALLEST, may_hurt, unmapped, unsafe_in
+from twinheap.model.kit import KIT_GLOBALS, hierarchy
+from twinheap.model.known_bodies import may_hurt, reached_by, unmapped, unsafe_in
 from twinheap.model.known_waiting import overtaken, rewritten, tried
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
@@ -103,11 +103,11 @@ class Watched(Machine):
 
     # --- evaluation
 
-    def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
+    def call(self, helper: int | None, args: tuple[Stored, ...], of: Func | None = None) -> Stored:
         """As `Machine.call`, with a frame beside its values."""
         self.under.append(_Frame([], []))
         try:
-            return super().call(helper, args)
+            return super().call(helper, args, of)
         finally:
             self.under.pop()
 
@@ -162,7 +162,7 @@ class Watched(Machine):
         values = self.operands[mark:]
         del self.operands[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk(tree)
+            self.heap.limits.bulk(tree, self.env.types)
         for value in values if self.unlisted else ():
             if type(value) is Obj:
                 self._used(value)
@@ -176,7 +176,7 @@ class Watched(Machine):
         elif name == "global.get":
             if frame is not None:
                 self._constant(int(tree[1]), frame)  # type: ignore[arg-type]
-        elif name in ("struct.new", "struct.new_default") and tree[1] == SMALLEST:
+        elif name in ("struct.new", "struct.new_default") and not self.env.types.objects[str(tree[1])].fields:
             self.store.small = "K25" in self.store.profile.defects
         if self.declaring and name in _BUILDS:
             for cell, storage in zip(obj.cells, obj.storages, strict=False):
@@ -201,7 +201,7 @@ class Watched(Machine):
             for turn in range(int(tree[1])):  # type: ignore[arg-type]
                 if turn == 1 and self._shares(tree):
                     self.store.harm("K31")
-                self.heap.limits.point()
+                self.heap.limits.point(self.own)
                 frame.forgotten |= rewritten(tree[2:])
                 self.block(tree[2:])
         finally:
@@ -229,7 +229,7 @@ class Watched(Machine):
 
     def rerooted(self, refs: Sequence[Stored], storage: str, kept: bool = False) -> None:
         """References of raw values: those below any lose a count (K15), and a segment holds nothing (K5)."""
-        if HIERARCHY.get(storage) == "any":
+        if hierarchy(storage) == "any":
             for ref in refs:
                 self.store.uncount(ref, "K15", 2 if kept else 1)
 
@@ -260,8 +260,9 @@ def _defined(form: Tree) -> list[int]:
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
     env = env_of(text)
-    if not may_hurt(text, heap.w.profile):
+    reached = reached_by(text, heap.w.bodies)
+    if not any(may_hurt(each, heap.w.profile) for each in reached):
         return Machine(env, instance, heap)
     machine = Watched(env, instance, heap)
-    machine.merging = "K35" in unsafe_in(text) & heap.w.profile.defects
+    machine.merging = any("K35" in unsafe_in(each) & heap.w.profile.defects for each in reached)
     return machine

@@ -11,11 +11,12 @@ from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from twinheap.model.body import Tree, forms
-from twinheap.model.body_env import Active, Env, Global, PrivateTable
+from twinheap.model.body_env import MAX_INVOKED, Active, Env, Global, PrivateTable
 from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
 from twinheap.model.body_types import type_of
 from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Table
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.entities import Func, Obj, Ref, Stored
+from twinheap.model.objects import is_a
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import BULK
@@ -49,11 +50,11 @@ class _Branch(Exception):
 
 
 class _Return(Exception):
-    """A `return` with its value, or a tail call with its helper and arguments."""
+    """A `return` with its value, or a tail call with its function and arguments."""
 
-    def __init__(self, value: Stored = None, helper: int | None = None, args: tuple[Stored, ...] = ()) -> None:
+    def __init__(self, value: Stored = None, of: Func | None = None, args: tuple[Stored, ...] = ()) -> None:
         super().__init__()
-        self.value, self.helper, self.args = value, helper, args
+        self.value, self.of, self.args = value, of, args
 
 
 class Machine:
@@ -61,7 +62,8 @@ class Machine:
 
     def __init__(self, env: Env, instance: Instance, heap: Heap) -> None:
         self.env = env
-        self.home = instance  # of the body
+        self.host = instance  # of the run
+        self.home = instance  # of the body whose code runs
         self.instance = instance  # of the function on top
         self.heap = heap
         self.own = BodyState()
@@ -161,29 +163,52 @@ class Machine:
         shared = self.instance.tables
         return shared[number] if number < len(shared) else self.own.tables[number - len(shared)]
 
-    def call(self, helper: int | None, args: tuple[Stored, ...]) -> Stored:
-        """Runs a helper or `main`, and those that it calls in its place."""
+    def call(self, helper: int | None, args: tuple[Stored, ...], of: Func | None = None) -> Stored:
+        """Runs a helper or `main`, or the function of a reference, and those that it calls in its place."""
         while True:
-            function = self.env.main if helper is None else self.env.functions[helper]
             before = self.variables, self.operands, self.scope, self.instance, self.function
+            outside = self.env, self.home, self.own
+            if of is not None:
+                self.env, self.home, self.own, helper = of.env, of.home, of.own, of.helper
+            function = self.env.main if helper is None else self.env.functions[helper]
             self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
             self.function = function
             try:
-                self.heap.limits.point()
+                self.heap.limits.point(self.own)
+                if function is self.env.main:
+                    self.own.invoked = 0
                 result: Stored = None
                 for part in function.parts:
                     result = self.value(part)
                 return given(result, function.strict_result) if function.result else None
             except _Return as left:
-                if left.helper is None:
+                if left.of is None:
                     return given(left.value, function.strict_result)
-                helper, args = left.helper, left.args
+                of, args = left.of, left.args
             finally:
                 self.variables, self.operands, self.scope, self.instance, self.function = before
+                self.env, self.home, self.own = outside
                 self.heap.frames.pop()
+
+    def reference(self, helper: int) -> Func:
+        """A reference to a helper of the body whose code runs."""
+        declared = self.env.functions[helper]
+        types = self.env.types
+        type_ = types.identity(declared.type) if declared.type else types.of_function(*declared.words)
+        return Func(self.env, self.home, self.own, helper, type_)
+
+    def invoked(self, tree: Tree) -> tuple[Func, tuple[Stored, ...]]:
+        """The function and the arguments of a call by reference. Raises Trap."""
+        self.own.invoked += 1
+        if self.own.invoked > MAX_INVOKED:
+            raise Trap("unreachable")
+        *args, of = self.operands_of(tree, 2)
+        if not isinstance(of, Func):
+            raise Trap("null_ref")
+        return of, tuple(args)
 
     def value(self, tree: Tree) -> Stored:
         """Evaluates a form."""
@@ -194,13 +219,15 @@ class Machine:
 
     def operands_of(self, tree: Tree, start: int = 1, strict: Container[int] = ()) -> list[Stored]:
         """The values of a form's parts from `start` on. Raises Trap for null in the places, from 0, of `strict`."""
-        mark = len(self.operands)
+        waiting = self.operands
+        mark = len(waiting)
         for at, part in enumerate(tree[start:]):
-            self.operands.append(given(self.value(part), at in strict))  # type: ignore[arg-type]
-        values = self.operands[mark:]
-        del self.operands[mark:]
+            value = self.value(part)  # type: ignore[arg-type]
+            waiting.append(given(value, at in strict) if strict else value)
+        values = waiting[mark:]
+        del waiting[mark:]
         if tree[0] in BULK:
-            self.heap.limits.bulk(tree)
+            self.heap.limits.bulk(tree, self.env.types)
         return values
 
     def handling(self, tree: Tree) -> None:
@@ -213,6 +240,10 @@ class Machine:
     def assign(self, variable: int, value: Stored) -> None:
         """Another value for a variable. Raises Trap for null where that cannot be."""
         self.variables[variable] = given(value, variable in self.function.strict)
+
+    def is_a(self, ref: Ref, tree: Tree) -> bool:
+        """Whether a reference that is not null is of the type that a form names."""
+        return is_a(ref, self.env.types.identity(str(tree[1])))
 
     def type_of(self, tree: Tree) -> str:
         """The type of an expression of the function on top."""
@@ -307,7 +338,7 @@ def _if_else(m: Machine, tree: Tree) -> Stored:
 @form("repeat")
 def _repeat(m: Machine, tree: Tree) -> None:
     for _ in range(int(tree[1])):  # type: ignore[arg-type]
-        m.heap.limits.point()
+        m.heap.limits.point(m.own)
         m.block(tree[2:])
 
 
@@ -323,7 +354,25 @@ def _call(m: Machine, tree: Tree) -> Stored:
 
 @form("tail", "tail_ref", "tail_indirect")
 def _tail(m: Machine, tree: Tree) -> None:
-    raise _Return(helper=int(tree[1]), args=m.arguments(tree))  # type: ignore[arg-type]
+    args = m.arguments(tree)
+    raise _Return(of=m.reference(int(tree[1])), args=args)  # type: ignore[arg-type]
+
+
+@form("ref.func")
+def _ref_func(m: Machine, tree: Tree) -> Stored:
+    return m.reference(int(tree[1]))  # type: ignore[arg-type]
+
+
+@form("invoke")
+def _invoke(m: Machine, tree: Tree) -> Stored:
+    of, args = m.invoked(tree)
+    return m.call(None, args, of)
+
+
+@form("tail_invoke")
+def _tail_invoke(m: Machine, tree: Tree) -> None:
+    of, args = m.invoked(tree)
+    raise _Return(of=of, args=args)
 
 
 @form("throw")

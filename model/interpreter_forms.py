@@ -11,7 +11,6 @@ from typing import Final
 from twinheap.model.body import Tree
 from twinheap.model.entities import I31_MASK, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, form
-from twinheap.model.objects import is_a
 from twinheap.model.ops import REF_TYPES
 from twinheap.model.run_heap import Trap
 from twinheap.model.run_trace import CALLED, seen
@@ -103,13 +102,13 @@ def _ref_eq(m: Machine, tree: Tree) -> Stored:
 @form("test")
 def _test(m: Machine, tree: Tree) -> Stored:
     ref = m.operands_of(tree, 2)[0]
-    return int(ref is not None and is_a(ref, str(tree[1])))
+    return int(ref is not None and m.is_a(ref, tree))
 
 
 @form("cast")
 def _cast(m: Machine, tree: Tree) -> Stored:
     ref = m.operands_of(tree, 2)[0]
-    if ref is not None and not is_a(ref, str(tree[1])):
+    if ref is not None and not m.is_a(ref, tree):
         raise Trap("cast")
     return ref
 
@@ -117,13 +116,13 @@ def _cast(m: Machine, tree: Tree) -> Stored:
 @form("test_null")
 def _test_null(m: Machine, tree: Tree) -> Stored:
     ref = m.operands_of(tree, 2)[0]
-    return int(ref is None or is_a(ref, str(tree[1])))
+    return int(ref is None or m.is_a(ref, tree))
 
 
 @form("cast_non_null")
 def _cast_non_null(m: Machine, tree: Tree) -> Stored:
     ref = m.operands_of(tree, 2)[0]
-    if ref is None or not is_a(ref, str(tree[1])):
+    if ref is None or not m.is_a(ref, tree):
         raise Trap("cast")
     return ref
 
@@ -131,7 +130,7 @@ def _cast_non_null(m: Machine, tree: Tree) -> Stored:
 @form("on_cast_null", "on_cast_fail_null")
 def _on_cast_null(m: Machine, tree: Tree) -> Stored:
     ref = m.value(tree[2])  # type: ignore[arg-type]
-    if ref is None or is_a(ref, str(tree[1])):
+    if ref is None or m.is_a(ref, tree):
         return ref
     return m.value(tree[3])  # type: ignore[arg-type]
 
@@ -145,7 +144,7 @@ def _on_non_null(m: Machine, tree: Tree) -> Stored:
 @form("on_cast", "on_cast_fail")
 def _on_cast(m: Machine, tree: Tree) -> Stored:
     ref = m.value(tree[2])  # type: ignore[arg-type]
-    if ref is not None and is_a(ref, str(tree[1])):
+    if ref is not None and m.is_a(ref, tree):
         return ref
     return m.value(tree[3])  # type: ignore[arg-type]
 
@@ -257,7 +256,7 @@ def _gc(m: Machine, _tree: Tree) -> None:
 
 @form("clear")
 def _clear(m: Machine, _tree: Tree) -> None:
-    for cell in m.home.globals:
+    for cell in m.host.globals:
         m.heap.set_global(cell, None)
 
 

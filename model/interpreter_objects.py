@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from twinheap.model.body import Tree
-from twinheap.model.body_forms import OBJECT_TYPES
 from twinheap.model.contents import Table
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, form, unsigned
-from twinheap.model.kit import NUMBERS
+from twinheap.model.kit import NUMBERS, Field, ObjectType
 from twinheap.model.observation import TRAP
 from twinheap.model.ops import REF_TYPES
 from twinheap.model.run_heap import Trap
@@ -50,8 +49,22 @@ def _int(tree: Tree, at: int = 1) -> int:
     return part
 
 
-def _element(tree: Tree) -> str:
-    return OBJECT_TYPES[_name(tree)].fields[0].storage
+def _fields(m: Machine, tree: Tree) -> tuple[Field, ...]:
+    """The fields of the type that a form names."""
+    return m.env.types.objects[_name(tree)].fields
+
+
+def _element(m: Machine, tree: Tree) -> str:
+    return _fields(m, tree)[0].storage
+
+
+def _elements(m: Machine, tree: Tree, *places: int) -> tuple[int, ...]:
+    """The places of the operands that become elements, if those are never null."""
+    return () if _fields(m, tree)[0].nullable else places
+
+
+def _made(m: Machine, tree: Tree) -> str | ObjectType:
+    return m.env.types.made(_name(tree))
 
 
 # --- structs
@@ -59,16 +72,16 @@ def _element(tree: Tree) -> str:
 
 @form("struct.new")
 def _struct_new(m: Machine, tree: Tree) -> Stored:
-    values = m.operands_of(tree, 2)
-    fields = OBJECT_TYPES[_name(tree)].fields
+    fields = _fields(m, tree)
+    values = m.operands_of(tree, 2, [at for at, field in enumerate(fields) if not field.nullable])
     cells = [packed(field.storage, value) for field, value in zip(fields, values, strict=True)]
-    return m.heap.alloc("struct", _name(tree), cells)
+    return m.heap.alloc("struct", _made(m, tree), cells)
 
 
 @form("struct.new_default")
 def _struct_new_default(m: Machine, tree: Tree) -> Stored:
-    cells = [None if field.is_reference else 0 for field in OBJECT_TYPES[_name(tree)].fields]
-    return m.heap.alloc("struct", _name(tree), cells)
+    cells = [None if field.is_reference else 0 for field in _fields(m, tree)]
+    return m.heap.alloc("struct", _made(m, tree), cells)
 
 
 @form("struct.get")
@@ -79,7 +92,8 @@ def _struct_get(m: Machine, tree: Tree) -> Stored:
 
 @form("struct.set")
 def _struct_set(m: Machine, tree: Tree) -> None:
-    obj, value = m.operands_of(tree, 3)
+    strict = () if _fields(m, tree)[_int(tree, 2)].nullable else (1,)
+    obj, value = m.operands_of(tree, 3, strict)
     _write(m, _object(obj), _int(tree, 2), value)
 
 
@@ -90,7 +104,7 @@ def _signed(storage: str, value: Stored) -> Stored:
 
 @form("struct.get_s")
 def _struct_get_s(m: Machine, tree: Tree) -> Stored:
-    return _signed(OBJECT_TYPES[_name(tree)].fields[_int(tree, 2)].storage, _struct_get(m, tree))
+    return _signed(_fields(m, tree)[_int(tree, 2)].storage, _struct_get(m, tree))
 
 
 def _read(m: Machine, obj: Obj, at: int) -> Stored:
@@ -110,20 +124,21 @@ def _write(m: Machine, obj: Obj, at: int, value: Stored) -> None:
 
 @form("array.new")
 def _array_new(m: Machine, tree: Tree) -> Stored:
-    value, length = m.operands_of(tree, 2)
-    return m.heap.array_of(_name(tree), unsigned(length), packed(_element(tree), value))
+    value, length = m.operands_of(tree, 2, _elements(m, tree, 0))
+    return m.heap.array_of(_made(m, tree), unsigned(length), packed(_element(m, tree), value))
 
 
 @form("array.new_default")
 def _array_new_default(m: Machine, tree: Tree) -> Stored:
     (length,) = m.operands_of(tree, 2)
-    return m.heap.array_of(_name(tree), unsigned(length), 0 if _element(tree) in NUMBERS else None)
+    return m.heap.array_of(_made(m, tree), unsigned(length), 0 if _element(m, tree) in NUMBERS else None)
 
 
 @form("array.new_fixed")
 def _array_new_fixed(m: Machine, tree: Tree) -> Stored:
-    cells = [packed(_element(tree), value) for value in m.operands_of(tree, 2)]
-    return m.heap.alloc("array", _name(tree), cells)
+    element, strict = _element(m, tree), _elements(m, tree, *range(len(tree) - 2))
+    cells = [packed(element, value) for value in m.operands_of(tree, 2, strict)]
+    return m.heap.alloc("array", _made(m, tree), cells)
 
 
 @form("array.get")
@@ -136,12 +151,12 @@ def _array_get(m: Machine, tree: Tree) -> Stored:
 
 @form("array.get_s")
 def _array_get_s(m: Machine, tree: Tree) -> Stored:
-    return _signed(_element(tree), _array_get(m, tree))
+    return _signed(_element(m, tree), _array_get(m, tree))
 
 
 @form("array.set")
 def _array_set(m: Machine, tree: Tree) -> None:
-    array, index, value = m.operands_of(tree, 2)
+    array, index, value = m.operands_of(tree, 2, _elements(m, tree, 2))
     obj, at = _object(array), unsigned(index)
     _within(at, 1, len(obj.cells), "array_oob")
     _write(m, obj, at, value)
@@ -154,7 +169,7 @@ def _array_len(m: Machine, tree: Tree) -> Stored:
 
 @form("array.fill")
 def _array_fill(m: Machine, tree: Tree) -> None:
-    array, index, value, count = m.operands_of(tree, 2)
+    array, index, value, count = m.operands_of(tree, 2, _elements(m, tree, 2))
     number = _fitting(array, index, count)
     m.filled(unsigned(index), number)
     _fill(m, _object(array), unsigned(index), [value] * number)
@@ -167,6 +182,10 @@ def _fitting(array: Stored, index: Stored, count: Stored) -> int:
 
 
 def _fill(m: Machine, obj: Obj, start: int, values: Sequence[Stored]) -> None:
+    storage = obj.storages[0] if values else ""
+    if storage in NUMBERS:
+        m.heap.set_numbers(obj, start, [packed(storage, value) for value in values])
+        return
     for at, value in enumerate(values, start):
         _write(m, obj, at, value)
 
@@ -182,7 +201,7 @@ def _array_copy(m: Machine, tree: Tree) -> None:
     _fitting(source, start, count)
     first = unsigned(start)
     cells = source.cells[first : first + number]
-    m.rerooted(cells, _element(tree))
+    m.rerooted(cells, _element(m, tree))
     _fill(m, target, unsigned(at), cells)
 
 
@@ -216,14 +235,14 @@ def _array_new_elem(m: Machine, tree: Tree) -> Stored:
     start, count = map(unsigned, m.operands_of(tree, 3))
     items = _items(m, _int(tree, 2), start, count)
     _make(m, tree, start, count)
-    m.rerooted(items, _element(tree), kept=True)
-    return m.heap.alloc("array", _name(tree), items)
+    m.rerooted(items, _element(m, tree), kept=True)
+    return m.heap.alloc("array", _made(m, tree), items)
 
 
 @form("array.new_data")
 def _array_new_data(m: Machine, tree: Tree) -> Stored:
     start, count = map(unsigned, m.operands_of(tree, 2))
-    return m.heap.alloc("array", _name(tree), _data(_element(tree), start, count))
+    return m.heap.alloc("array", _made(m, tree), _data(_element(m, tree), start, count))
 
 
 @form("array.init_elem")
@@ -232,7 +251,7 @@ def _array_init_elem(m: Machine, tree: Tree) -> None:
     number = _fitting(array, index, count)
     items = _items(m, _int(tree, 2), unsigned(start), number)
     _make(m, tree, unsigned(start), number)
-    m.rerooted(items, _element(tree), kept=True)
+    m.rerooted(items, _element(m, tree), kept=True)
     _fill(m, _object(array), unsigned(index), items)
 
 
@@ -240,7 +259,7 @@ def _array_init_elem(m: Machine, tree: Tree) -> None:
 def _array_init_data(m: Machine, tree: Tree) -> None:
     array, index, start, count = m.operands_of(tree, 2)
     number = _fitting(array, index, count)
-    _fill(m, _object(array), unsigned(index), _data(_element(tree), unsigned(start), number))
+    _fill(m, _object(array), unsigned(index), _data(_element(m, tree), unsigned(start), number))
 
 
 @form("elem.drop")

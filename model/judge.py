@@ -12,6 +12,7 @@ from twinheap.model import (
     rules_fields,
     rules_limits,
     rules_memory,
+    rules_nulls,
     rules_objects,
     rules_resources,
     rules_roots,
@@ -35,6 +36,7 @@ _RULE_MODULES: Final = (
     rules_roots,
     rules_values,
     rules_memory,
+    rules_nulls,
     rules_async,
     rules_resources,
     rules_slots,
@@ -74,6 +76,8 @@ def judge(
         replay.run(0, len(observations))
     except _Over:
         return w.verdicts
+    finally:
+        w.forget()
     if len(observations) < len(w.ops) and not _over(observations):
         w.verdicts.append(Verdict("TH404", len(observations), "one observation per op", "observations end here"))
     return w.verdicts

@@ -21,12 +21,18 @@ REFERENCE_BYTES: Final = 4
 class Field(msgspec.Struct, frozen=True):
     """A field of a struct or exception, or the elements of an array: a storage type, and whether it can be set.
 
-    `is_reference`: whether it holds a (nullable) reference.
+    `is_reference`: whether it holds a reference, `nullable`: and also null; those of the kit may.
     """
 
     storage: str
     mutable: bool
     is_reference: bool
+    nullable: bool = True
+
+    @property
+    def has_default(self) -> bool:
+        """Whether there is a null or a zero for it."""
+        return self.nullable or not self.is_reference
 
     @property
     def bytes(self) -> int:
@@ -35,27 +41,39 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class ObjectType(msgspec.Struct, frozen=True):
-    """A struct type, the argument list of a tag, or an array type (one field: its elements). `parent`: a supertype.
+    """A struct type, the argument list of a tag, or an array type (one field: its elements).
 
-    `references`: the indexes of the fields that hold references; `storages`: the storage type of each field. Both
-    follow from `fields`, and are asked for at every object that is made.
+    `parent`: the supertype that it names; `above`: that and all those above it. `references`: the indexes of the fields
+    that hold references; `storages`: the storage type of each field. Both follow from `fields`, and are asked for at
+    every object that is made.
     """
 
     name: str
     fields: tuple[Field, ...]
     parent: str | None
     final: bool
+    above: tuple[str, ...]
     references: tuple[int, ...]
     storages: tuple[str, ...]
 
 
+def field_of(storage: str, mutable: bool, nullable: bool) -> Field:
+    """A field of a storage type."""
+    return Field(storage, mutable, storage not in NUMBERS, nullable)
+
+
+def object_type(
+    name: str, fields: tuple[Field, ...], parent: str | None, final: bool, above: tuple[str, ...]
+) -> ObjectType:
+    """A type with such fields."""
+    references = tuple(at for at, field in enumerate(fields) if field.is_reference)
+    return ObjectType(name, fields, parent, final, above, references, tuple(field.storage for field in fields))
+
+
 def _type(name: str, fields: str, parent: str | None = None, final: bool = True) -> ObjectType:
     """`fields`: storage types, with `!` for those that cannot be set."""
-    storages = tuple(word.rstrip("!") for word in fields.split())
-    references = tuple(at for at, storage in enumerate(storages) if storage in REFERENCES)
-    words = zip(fields.split(), storages, strict=True)
-    made = tuple(Field(storage, not word.endswith("!"), storage in REFERENCES) for word, storage in words)
-    return ObjectType(name, made, parent, final, references, storages)
+    made = tuple(field_of(word.rstrip("!"), not word.endswith("!"), nullable=True) for word in fields.split())
+    return object_type(name, made, parent, final, (parent,) if parent else ())
 
 
 STRUCTS: Final = (
@@ -106,10 +124,30 @@ SHARES: Final = {
 }
 """What an instance may have of another one, by the kinds of exports; the rest is its own."""
 
-HIERARCHY: Final = {"extern": "extern", "exn": "exn"} | dict.fromkeys(
+HIERARCHY: Final = {"extern": "extern", "exn": "exn", "func": "func"} | dict.fromkeys(
     ("any", "eq", "i31", "struct", "array", "node"), "any"
 )
-"""The hierarchy that each reference storage type belongs to."""
+"""The hierarchy that each reference storage type of the kit belongs to."""
+
+
+BOTTOMS: Final = {"none": "any", "noextern": "extern", "noexn": "exn", "nofunc": "func"}
+"""The types below all others, which have only null, with the hierarchy of each."""
+
+
+FUNCTION_PREFIX: Final = "fn."
+"""What the identities of function types begin with that bodies declare."""
+
+
+def hierarchy(storage: str) -> str | None:
+    """The hierarchy that a storage type belongs to; None for numbers. Object types that bodies declare are below any.
+
+    >>> hierarchy("i31"), hierarchy("rec.0"), hierarchy("fn.0"), hierarchy("i8")
+    ('any', 'any', 'func', None)
+    """
+    if storage in NUMBERS:
+        return None
+    above = HIERARCHY.get(storage) or BOTTOMS.get(storage)
+    return above or ("func" if storage.startswith(FUNCTION_PREFIX) else "any")
 
 
 def stored_number(storage: str, number: int) -> int:

@@ -5,6 +5,7 @@ Each is as narrow as what is understood of the defect, since what it takes is co
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.bounds import Load
@@ -38,12 +39,18 @@ _LEAKS: Final = (
 """The marks of objects and the defects that keep an object with that mark."""
 
 
+@lru_cache
+def _leaks_of(defects: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Those of `_LEAKS` that a release has: asked for each object that a collection must free."""
+    return tuple((mark, name) for mark, name in _LEAKS if name in defects)
+
+
 def known_leak(w: World, obj: Obj) -> str | None:
     """The known defect that keeps a dead object: `tainted` (semantics 4.2, K1), or else the mark of another one.
 
     After K9 counts are wrong in both directions: the block of an exception that died too early may hold another.
     """
-    marked = next((name for mark, name in _LEAKS if name in w.profile.defects and getattr(obj, mark)), None)
+    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), None)
     if marked is not None or "K9" not in w.profile.defects:
         return marked
     store = w.slots[obj.store]

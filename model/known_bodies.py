@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
-from twinheap.model.kit import KIT_GLOBALS, REFERENCES
+from twinheap.model.kit import KIT_GLOBALS, NUMBERS
 from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import CALLS, OPS, Op
@@ -52,11 +52,11 @@ GUESSED: Final = frozenset({"K24", "K25", "K31", "K35"})
 """Defects that may come to nothing where they are met: what lies at an index, which blocks are neighbours and which
 variables share a slot is not known."""
 
-SMALLEST: Final = "empty"
-"""The struct type whose objects are smaller than the smallest free block of K25."""
+SMALLEST: Final = frozenset({"empty"})
+"""The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
-_COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect"}
+_COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
 
 
 IN_BODIES: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35", "K50", "K51"})
@@ -80,10 +80,12 @@ def unsafe_in(text: str) -> frozenset[str]:
     frozenset()
     """
     found: set[str] = set()
+    # Those that the body declares: a name, and all else are forms.
+    empty = SMALLEST | {form[1] for form in forms(parse(text)) if form[0] == "struct" and _no_fields(form)}
     for form in forms(parse(text)):
         if form[0] in _UNCOUNTED or (form[0] in _DECLARED and any(item[0] in ALLOCATES for item in forms(form))):
             found.add("K15")
-        if form[0] in ("struct.new", "struct.new_default") and form[1] == SMALLEST:
+        if form[0] in ("struct.new", "struct.new_default") and form[1] in empty:
             found.add("K25")
         if form[0] == "array.fill":
             found.add("K26")
@@ -105,6 +107,22 @@ def unsafe_in(text: str) -> frozenset[str]:
     found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
+
+
+@lru_cache(maxsize=CACHED)
+def names(text: str, form: str) -> bool:
+    """Whether a body has such a form."""
+    return any(inner[0] == form for inner in forms(parse(text)))
+
+
+def reached_by(text: str, bodies: tuple[str, ...]) -> tuple[str, ...]:
+    """The bodies whose code a run of one may run: its own, and those that give references to functions away."""
+    others = [other for other in bodies if other != text and names(other, "ref.func")]
+    return (text, *others) if names(text, "invoke") or names(text, "tail_invoke") else (text,)
+
+
+def _no_fields(form: Tree) -> bool:
+    return all(isinstance(part, tuple) for part in form[2:])
 
 
 @lru_cache(maxsize=_TREES)
@@ -211,6 +229,6 @@ def i31_in_reach(w: World, op: Op) -> bool:
             return True
         for obj in instance.store.objects.values():
             pairs = zip(obj.storages, obj.cells, strict=False)
-            if any(type(cell) is int and storage in REFERENCES for storage, cell in pairs):
+            if any(type(cell) is int and storage not in NUMBERS for storage, cell in pairs):
                 return True
     return False

@@ -23,6 +23,9 @@ NO_HEAP: Final = "before it has been allocated"
 NO_TYPE: Final = "should have concrete types"
 """In the panic texts of K11 where the handle of a struct or array denotes an externref."""
 
+SHARED: Final = "inner.index.is_lifo()"
+"""The debug assertion that says K11, in a build that checks it."""
+
 NO_FIT: Final = (
     *("const expr should be valid", "should be a valid const expr", "const expression should be valid"),
     "not yet implemented: eqref",
@@ -69,11 +72,15 @@ def known_panic(w: World, op: Op, obs: Observation) -> str | None:
 def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The defect of the Rust API that a panic looks like."""
     name = OPS[op[0]].name
+    if name == "array_new_huge":
+        return "K10"
     if name == "gc_for" and NO_HEAP in obs.outcome:
         store = w.slots[op[1]]
         return "K13" if isinstance(store, Store) and not store.heap else None
     if name == "table_grow" and UNROOTED in obs.outcome:
         return "K17"
+    if name == "cast" and SHARED in obs.outcome:
+        return "K11" if isinstance(w.slots[op[1]], OwnedRoot) else None
     reused = NO_INDEX in obs.outcome or NO_TYPE in obs.outcome
     if reused and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
         return "K11"

@@ -22,8 +22,10 @@ def round_up(size: int, to: int) -> int:
     return -(-size // to) * to
 
 
-def object_bytes(collector: str, kind: str, type_: int, length: int = 0) -> int:
+def object_bytes(collector: str, kind: str, type_: int | ObjectType, length: int = 0) -> int:
     """The bytes of a struct, array of `length` elements, or exception, before they are rounded to granules.
+
+    `type_`: the number of a type of the kit, or the type itself.
 
     >>> object_bytes("drc", "array", 0, 10), object_bytes("null", "array", 0, 10)
     (68, 52)
@@ -35,9 +37,9 @@ def object_bytes(collector: str, kind: str, type_: int, length: int = 0) -> int:
 
 
 @cache
-def _layout(collector: str, kind: str, type_: int) -> tuple[int, int]:
+def _layout(collector: str, kind: str, type_: int | ObjectType) -> tuple[int, int]:
     """The bytes without elements, and those of each element."""
-    made: ObjectType = TYPES[kind][type_]
+    made = TYPES[kind][type_] if isinstance(type_, int) else type_
     header = HEADER[collector]
     if kind == "array":
         each = made.fields[0].bytes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twinheap.model.entities import Obj
-from twinheap.model.kit import HIERARCHY, NUMBERS, stored_number
+from twinheap.model.entities import Func, Obj
+from twinheap.model.kit import NUMBERS, Field, hierarchy, stored_number
 from twinheap.model.objects import type_of
 from twinheap.model.observation import ABSENT, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
 from twinheap.model.ops import REF_TYPES
@@ -42,7 +42,7 @@ def _get(w: World, obs: Observation, source: int, index: int, type_: int, form: 
     handle, obj = found
     if not _exists(w, obs, obj, index):
         return
-    if HIERARCHY.get(obj.storages[index]) != REF_TYPES[type_]:
+    if hierarchy(obj.storages[index]) != REF_TYPES[type_]:
         w.case = "absent"
         w.require_values(obs, (ABSENT,), "TH105")
     elif w.kind_of_null(obs, obj.cells[index]):
@@ -67,7 +67,8 @@ def fields(w: World, obs: Observation, source: int) -> None:
     w.case = "some" if refs else "none"
     w.require_values(obs, (len(obj.cells), len(refs)), "TH109")
     for ref in refs:
-        handle.store.root(ref)
+        if not isinstance(ref, Func):  # functions need none
+            handle.store.root(ref)
 
 
 def _get_number(w: World, obs: Observation, source: int, index: int) -> None:
@@ -90,7 +91,7 @@ rule("array_get_number", "ok/number ok/absent err:oob/range err:unrooted/stale s
 # --- writing
 
 
-def _writable(w: World, obs: Observation, obj: Obj, index: int, fits: Callable[[str], bool]) -> bool:
+def _writable(w: World, obs: Observation, obj: Obj, index: int, fits: Callable[[Field], bool]) -> bool:
     """Bounds, mutability, type for a struct; mutability, type, bounds for an array (7)."""
     array = obj.kind == "array"
     if not array and not _exists(w, obs, obj, index):
@@ -100,7 +101,7 @@ def _writable(w: World, obs: Observation, obj: Obj, index: int, fits: Callable[[
         w.case = "const"
         w.require(obs, IMMUTABLE, "the field is immutable")
         return False
-    return fits(field.storage) and (not array or _exists(w, obs, obj, index))
+    return fits(field) and (not array or _exists(w, obs, obj, index))
 
 
 def _set(w: World, obs: Observation, source: int, index: int, value: int) -> None:
@@ -108,7 +109,10 @@ def _set(w: World, obs: Observation, source: int, index: int, value: int) -> Non
     if w.empty(obs, source, value):
         return
     found = opened(w, obs, source)
-    if found is None or not _writable(w, obs, found[1], index, lambda storage: w.check_fits(obs, value, storage)):
+    if found is None:
+        return
+    # An object's own type says of what types its fields are, by identity.
+    if not _writable(w, obs, found[1], index, lambda field: w.check_fits(obs, value, field.storage, field.nullable)):
         return
     handle, obj = found
     ref = w.checked_value(obs, value)
@@ -136,11 +140,11 @@ def _set_number(w: World, obs: Observation, source: int, index: int, number: int
         return
     _, obj = found
 
-    def fits(storage: str) -> bool:
-        if storage not in NUMBERS:
+    def fits(field: Field) -> bool:
+        if field.is_reference:
             w.case = "mismatch"
             w.require(obs, TYPE, "the field holds a reference")
-        return storage in NUMBERS
+        return not field.is_reference
 
     if _writable(w, obs, obj, index, fits):
         w.case = "number"

@@ -68,6 +68,16 @@ def add_object(w: World, store: Store, obj: Obj) -> None:
     store.add(obj)
 
 
+def add_owned(w: World, store: Store, obj: Obj) -> OwnedRoot:
+    """`add_object`, and the owned root that an op of many gives its holder."""
+    if store.counts:
+        add_object(w, store, obj)
+        return own_in_scope(store, obj, counted=True)
+    if obj.kind == "extern":
+        w.objects[obj.value] = obj
+    return store.add_owned(obj)
+
+
 def check_growth(store: Store) -> None:
     """Objects were made and are held: in portable mode, they must have fitted at once."""
     if store.counts is None:
@@ -153,8 +163,7 @@ def _filled(
         obj = Obj(value, slot)
         if store.counts:
             may_fit(store, store.counts.alloc(obj))
-        add_object(w, store, obj)
-        roots.append(own_in_scope(store, obj, counted=True))
+        roots.append(add_owned(w, store, obj))
     if number:
         check_growth(store)
     if number < count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twinheap.model.contents import Callback
-from twinheap.model.entities import Obj, Ref
+from twinheap.model.entities import Func, Obj, Ref
 from twinheap.model.objects import is_a
 from twinheap.model.observation import OK, Observation
 from twinheap.model.ops import ANY, EQ, EXTERN, INT_KINDS, REF_TYPES
@@ -243,5 +243,6 @@ def kind(w: World, obs: Observation, source: int) -> None:
         w.case = ref.kind
         w.require_values(obs, (ref.kind,), "TH104")
     else:
+        assert not isinstance(ref, Func)  # no handle denotes one
         w.case = "i31"
         w.require_values(obs, ("i31", ref), "TH104")

@@ -45,12 +45,8 @@ def link(w: World, obs: Observation, source: int, shares: int, result: int) -> N
         return
     exporter = instance_at(w, source)
     inst(w, obs, exporter.store.slot, result)
-    made = instance_at(w, result)
     w.case, kinds = list(SHARES.items())[shares]
-    made.source = exporter
-    made.globals = exporter.globals if "g" in kinds else made.globals
-    made.tables = exporter.tables if "t" in kinds else made.tables
-    made.tags = exporter.tags if "tag" in kinds else made.tags
+    instance_at(w, result).link(exporter, kinds)
 
 
 @rule("inst_global", "ok/export")

@@ -13,7 +13,7 @@ from typing import Final
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
-from twinheap.model.kit import REFERENCES
+from twinheap.model.kit import NUMBERS, ObjectType
 from twinheap.model.layout import object_bytes
 from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OOM
@@ -167,12 +167,12 @@ class Heap:
 
     # --- allocation
 
-    def alloc(self, kind: str, name: str, cells: Sequence[Stored]) -> Obj:
-        """A fresh struct, array or exception, which is listed at birth (1.6)."""
+    def alloc(self, kind: str, of: str | ObjectType, cells: Sequence[Stored]) -> Obj:
+        """A fresh struct, array or exception, which is listed at birth (1.6). `of`: as `Types.made` gives it."""
         if self.w.early or self.called:
             for cell in dict.fromkeys(cells):  # an array may have the same one many times
                 self.use(cell)
-        obj = build(self.w, self.store, kind, NUMBER_OF[kind][name], cells)
+        obj = build(self.w, self.store, kind, _type(kind, of), cells)
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
         self._may_fail(obj)
@@ -184,9 +184,9 @@ class Heap:
         self.loose[obj.value] = obj
         return obj
 
-    def array_of(self, name: str, length: int, cell: Stored) -> Obj:
+    def array_of(self, of: str | ObjectType, length: int, cell: Stored) -> Obj:
         """A fresh array of one value: lengths are unsigned, and some are too large for any heap (6.4)."""
-        size = object_bytes(self.w.profile.collector, "array", NUMBER_OF["array"][name], length)
+        size = object_bytes(self.w.profile.collector, "array", _type("array", of), length)
         null = self.w.profile.collector == "null"
         if size >= MAX_BYTES or (null and size >= MAX_NULL_BYTES):
             if not null:
@@ -196,7 +196,7 @@ class Heap:
             raise Trap(TOO_LARGE)
         if length > MAX_CELLS:
             raise Lost
-        return self.alloc("array", name, [cell] * length)
+        return self.alloc("array", of, [cell] * length)
 
     def new(self) -> Obj | None:
         """The host function `new`: an externref with the next value; exposed, since a host function gives it."""
@@ -234,8 +234,9 @@ class Heap:
 
     def _count(self, ref: Stored, storage: str) -> None:
         """K24: where compiled code takes an i31 for an object, it counts in whatever lies at that index."""
-        taken = self.w.profile.release[0] < I31_AS_ANY or storage == "extern"
-        if type(ref) is int and taken and storage in REFERENCES:
+        if type(ref) is not int or storage in NUMBERS:
+            return
+        if self.w.profile.release[0] < I31_AS_ANY or storage == "extern":
             self.store.harm("K24")
 
     def use(self, ref: Stored) -> None:
@@ -249,6 +250,7 @@ class Heap:
     def close(self) -> None:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
         self.store.runs.remove(self.needed)
+        self.on_top = list
         if self.watcher:
             self.store.watchers.remove(self.watcher)
         loose = [obj for obj in self.loose.values() if not obj.held]
@@ -300,6 +302,13 @@ class Heap:
         if not obj.held:
             self.loose[obj.value] = obj
 
+    def set_numbers(self, obj: Obj, start: int, new: Sequence[Stored]) -> None:
+        """Writes to numeric elements, as `set_cell` does one by one: nothing is held, whoever holds the array."""
+        old = obj.write_numbers(start, new)
+        self._change(obj.held and bool(new), lambda: obj.write_numbers(start, old))
+        if new and not obj.held:
+            self.loose[obj.value] = obj
+
     def _closes(self, obj: Obj, new: Stored) -> bool:
         """Whether `obj` will hold itself, by way of `new`: under DRC it stays then, with all that it holds (4.2)."""
         return self.undo is not None and self.w.profile.collector == "drc" and obj in closure([new])
@@ -332,3 +341,8 @@ class Heap:
             old.caught = True
         self.store.write(old, new)
         self._change(True, lambda: self._pend(old))
+
+
+def _type(kind: str, of: str | ObjectType) -> int | ObjectType:
+    """The number of a type of the kit, or the type itself that a body declared."""
+    return of if isinstance(of, ObjectType) else NUMBER_OF[kind][of]

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Final
 
 from twinheap.model.body import Tree
-from twinheap.model.body_forms import OBJECT_TYPES
 from twinheap.model.contents import BodyState
+from twinheap.model.declared import Types
 from twinheap.model.engines import ENGINES
 from twinheap.model.observation import STOPPED, TRAP
 from twinheap.model.run_trace import Trace
@@ -62,18 +62,23 @@ class RunLimits:
             show()
             raise Stopped(self.outcome)
 
-    def point(self) -> None:
-        """A check point. Raises Stopped if the run was stopped here; Lost."""
+    def point(self, own: BodyState) -> None:
+        """A check point in a body's code. Raises Stopped if the run was stopped here; Lost."""
         body = self._body
+        if own is not body:  # a function of another body, which counts for that
+            own.points += 1
+            if self.after is not None:
+                raise Lost
+            return
         if self._here:
             self._check_doubt()
             self._stop()
         body.points += 1
         self._doubt, self._half_made = None, False
 
-    def bulk(self, tree: Tree) -> None:
-        """A form that may have been stopped inside begins: its operands are there."""
-        makes = str(tree[0]).startswith("array.new") and OBJECT_TYPES[str(tree[1])].fields[0].is_reference
+    def bulk(self, tree: Tree, types: Types) -> None:
+        """A form that may have been stopped inside begins: its operands are there. `types`: those of the body."""
+        makes = str(tree[0]).startswith("array.new") and types.objects[str(tree[1])].fields[0].is_reference
         self._half_made = self._half_made or makes
         if not self._doubted:
             self._doubt = self.trace.at, self.changes

@@ -133,6 +133,19 @@ class Store:
         self.ever += size
         self.made, self.empty = True, False
 
+    def add_owned(self, obj: Obj) -> OwnedRoot:
+        """As `add` and `own`, in one step, since some ops make thousands; not in exact mode."""
+        size = self.block(obj)
+        self.objects[obj.value] = obj
+        self.bytes += size
+        self.ever += size
+        self.made, self.empty = True, False
+        self.owned_made += 1
+        obj.holders = 1
+        for child in obj.children():
+            self._enter(child)
+        return OwnedRoot(self, obj)
+
     def remove(self, obj: Obj) -> None:
         """The object is gone for certain."""
         if self.objects.pop(obj.value, None) is not None:
@@ -481,6 +494,12 @@ class Store:
             for root in self.dropped_casts():
                 root.trimmed = True
             self.cast_roots = [root for root in self.cast_roots if not root.trimmed]
+
+    def forget(self) -> None:
+        """What refers to this store, or to what does, is let go: see `World.forget`."""
+        self.counts = self.pending = None
+        for held in (self.runs, self.watchers, self.cast_roots):
+            held.clear()
 
     def forget_exactness(self) -> None:
         """From here on this store is judged portably: what happened inside is not predictable."""

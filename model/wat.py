@@ -13,6 +13,7 @@ from typing import Final
 
 from twinheap.model.body import Tree, parse
 from twinheap.model.body_forms import NON_NULL_PREFIX
+from twinheap.model.declared import FUNCTION, Member, Types, types_of
 from twinheap.model.kit import (
     ARRAYS,
     KIT_GLOBALS,
@@ -23,12 +24,14 @@ from twinheap.model.kit import (
     TABLE_MINIMUM,
     TAGS,
     Field,
+    ObjectType,
 )
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.model.wat_code import (
     TAG_TYPES,
     WIDE,
+    Form,
     Uses,
     heap_type,
     not_null,
@@ -43,7 +46,7 @@ _INST, _LINK = CODE["inst"], CODE["link"]
 DATA_BYTES: Final = 64
 """Bytes of the data segment of a body: byte i is i."""
 
-HEADS: Final = frozenset({"far", "param", "result", "local"})
+HEADS: Final = frozenset({"far", "type", "param", "result", "local"})
 """What a function begins with, before its forms."""
 POINTS: Final = "points"
 """The export that counts the check points which an instance of a body has passed: an i32 (docs/bodies.md)."""
@@ -62,7 +65,7 @@ def module(text: str, counted: bool = False) -> str:
     helpers = [part for part in parts if part[0] == "func"]
     own = [part for part in parts if part[0] in ("global", "const")]
     tables = [part for part in parts if part[0] in ("table", WIDE)]
-    uses = _uses(helpers, [str(part[1]) for part in own], tables, counted)
+    uses = _uses(parts, [str(part[1]) for part in own], tables, counted)
     if counted and any(map(_is_far, helpers)):
         uses.imports["$points"] = f'(global $points (export "{POINTS}") (import "far" "{POINTS}") (mut i32))'
         code = []
@@ -74,9 +77,9 @@ def module(text: str, counted: bool = False) -> str:
     code += [_active(uses, part) for part in parts if part[0] == "active"]
     for at, helper in enumerate(helpers):
         if _is_far(helper):
-            uses.imports[f"$h{at}"] = f'(import "far" "h{at}" (func $h{at} (type $f{at})))'
+            uses.imports[f"$h{at}"] = f'(import "far" "h{at}" (func $h{at} (type {uses.type_name(at)})))'
         else:
-            code.append(_function(uses, f"$h{at} (type $f{at})", helper, *uses.helpers[at]))
+            code.append(_function(uses, f"$h{at} (type {uses.type_name(at)})", helper, *uses.helpers[at]))
     code += [_function(uses, '$main (export "main")', part, MAIN, "extern") for part in parts if part[0] == "main"]
     return _with_extras(uses, code)
 
@@ -87,12 +90,13 @@ def _counter(counted: bool) -> list[str]:
 
 def far_module(text: str, counted: bool = False) -> str | None:
     """The module of the far helpers of a body, which exports them as "h0" and so on; None if it has none."""
-    helpers = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "func"]
-    uses = _uses(helpers, [], [], counted)
+    parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
+    helpers = [part for part in parts if part[0] == "func"]
+    uses = _uses(parts, [], [], counted)
     uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
     if not uses.listed:
         return None
-    heads = [(at, f'$h{at} (export "h{at}") (type $f{at})') for at in uses.listed]
+    heads = [(at, f'$h{at} (export "h{at}") (type {uses.type_name(at)})') for at in uses.listed]
     functions = [_function(uses, head, helpers[at], *uses.helpers[at]) for at, head in heads]
     return _with_extras(uses, [*_counter(counted), *functions])
 
@@ -101,14 +105,26 @@ def _is_far(helper: Tree) -> bool:
     return ("far",) in helper
 
 
-def _uses(helpers: list[Tree], globals_: list[str], tables: list[Tree], counted: bool) -> Uses:
-    types = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
-    return Uses(types, globals_, tables, counted)
+def _uses(parts: list[Tree], globals_: list[str], tables: list[Tree], counted: bool) -> Uses:
+    helpers = [part for part in parts if part[0] == "func"]
+    signatures = [(_names(helper, "param"), "".join(_names(helper, "result"))) for helper in helpers]
+    uses = Uses(signatures, globals_, tables, counted, types_of(part for part in parts if part[0] == "rec"))
+    uses.declared_as = [next(iter(_names(helper, "type")), None) for helper in helpers]
+    return uses
 
 
 def _with_extras(uses: Uses, code: list[str]) -> str:
     types = [f"(type $f{at} (func{signature(*of)}))" for at, of in enumerate(uses.helpers)]
-    return _module([*_types(), *types, *(uses.imports[name] for name in sorted(uses.imports)), *_extras(uses), *code])
+    return _module(
+        [
+            *_types(),
+            *_declared(uses.types),
+            *types,
+            *(uses.imports[name] for name in sorted(uses.imports)),
+            *_extras(uses),
+            *code,
+        ]
+    )
 
 
 def modules(program: Program) -> dict[str, str]:
@@ -181,17 +197,35 @@ def _module(lines: list[str]) -> str:
 
 @cache
 def _types() -> tuple[str, ...]:
-    lines = []
-    for made in STRUCTS:
+    return (*(_type("struct", made) for made in STRUCTS), *(_type("array", made) for made in ARRAYS))
+
+
+def _declared(types: Types) -> list[str]:
+    """The recursion groups of a body."""
+    groups = [[_member(member) for member in group] for group in types.groups]
+    return [f"(rec {' '.join(group)})" for group in groups]
+
+
+def _member(member: Member) -> str:
+    if member.kind == FUNCTION:
+        return f"(type ${member.made.name} (func{signature(member.params, member.result or '')}))"
+    return _type(member.kind, member.made)
+
+
+def _type(kind: str, made: ObjectType) -> str:
+    if kind == "struct":
         body = f"(struct{''.join(f' (field {_storage(field)})' for field in made.fields)})"
-        if made.parent or not made.final:
-            body = f"(sub{' final' * made.final}{f' ${made.parent}' if made.parent else ''} {body})"
-        lines.append(f"(type ${made.name} {body})")
-    return (*lines, *(f"(type ${made.name} (array {_storage(made.fields[0])}))" for made in ARRAYS))
+    else:
+        body = f"(array {_storage(made.fields[0])})"
+    if made.parent or not made.final:
+        body = f"(sub{' final' * made.final}{f' ${made.parent}' if made.parent else ''} {body})"
+    return f"(type ${made.name} {body})"
 
 
 def _storage(field: Field) -> str:
-    of = value_type(field.storage) if field.is_reference else field.storage
+    of = field.storage
+    if field.is_reference:
+        of = value_type(NON_NULL_PREFIX * (not field.nullable) + of)
     return f"(mut {of})" if field.mutable else of
 
 
@@ -203,18 +237,22 @@ def _names(function: Tree, part: str) -> tuple[str, ...]:
 
 def _global(uses: Uses, name: str, declared: Tree) -> str:
     of = value_type(str(declared[1]))
-    value = FullFunction(uses, ()).code(declared[2])[0]
+    value = _constant(uses, declared[2])
     return f"(global {name} {f'(mut {of})' if declared[0] == 'global' else of} {value})"
+
+
+def _constant(uses: Uses, form: Form) -> str:
+    return FullFunction(uses, (), constant=True).code(form)[0]
 
 
 def _table(uses: Uses, name: str, declared: Tree) -> str:
     wide, of, minimum, maximum, value = declared
-    init = FullFunction(uses, ()).code(value)[0]
+    init = _constant(uses, value)
     return f"(table {name}{' i64' * (wide == WIDE)} {minimum} {maximum} {value_type(str(of))} {init})"
 
 
 def _segment(uses: Uses, head: str, segment: Tree) -> str:
-    items = "".join(f" (item {FullFunction(uses, ()).code(item)[0]})" for item in segment[2:])
+    items = "".join(f" (item {_constant(uses, item)})" for item in segment[2:])
     return f"(elem {head} {value_type(str(segment[1]))}{items})"
 
 
@@ -235,11 +273,14 @@ def _function(uses: Uses, head: str, function: Tree, taken: tuple[str, ...], res
     code = "".join(f"\n  {text}" for text in texts)
     declared = "".join(f" (local {value_type(of)})" for of in variables)
     counters = "".join(f" (local $c{at} i32)" for at in range(made.counters))
-    return f"(func {head}{signature(taken, result)}{declared}{counters}{uses.passed}{code})"
+    again = " (global.set $invoked (i32.const 0))" * (uses.invokes and function[0] == "main")
+    return f"(func {head}{signature(taken, result)}{declared}{counters}{uses.passed}{again}{code})"
 
 
 def _extras(uses: Uses) -> list[str]:
     extras = []
+    if uses.invokes:
+        extras.append("(global $invoked (mut i32) (i32.const 0))")
     if uses.references:  # helpers by number, which also lets `ref.func` name them
         names = " ".join(f"$h{at}" for at in uses.listed)
         extras.append(f"(table $helpers funcref (elem {names}))")

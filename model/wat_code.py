@@ -13,10 +13,11 @@ from typing import Final
 
 from twinheap.model.body import Tree
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.kit import ARRAYS, HIERARCHY, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
+from twinheap.model.declared import KIT_ONLY, Types, is_declared
+from twinheap.model.kit import ARRAYS, KIT_GLOBALS, KIT_TABLES, STRUCTS, TAGS
 
-TYPES: Final = {made.name: made for made in (*STRUCTS, *ARRAYS)}
-"""The object types of the kit, by name."""
+KIT_TYPES: Final = frozenset(made.name for made in (*STRUCTS, *ARRAYS))
+"""The names of the object types of the kit."""
 
 HOST: Final = {
     "see": " (param externref)",
@@ -90,6 +91,9 @@ to_extern extern.convert_any - extern
     )
 }
 
+_FIELDS: Final = {"struct.set": 1, "array.new": 0, "array.set": 2, "array.fill": 2}
+"""The operands that become a field or an element; of `struct.new` it is all."""
+
 _ELEMENTS: Final = {"table.set": 1, "table.fill": 1, "table.grow": 0}
 """The operands that become elements of a table."""
 
@@ -103,7 +107,7 @@ Form = str | int | Tree
 
 def heap_type(name: str) -> str:
     """A reference type's name in the text format, as `ref.null` wants it."""
-    return "$" + name if name in TYPES else name
+    return "$" + name if name in KIT_TYPES or is_declared(name) else name
 
 
 @cache
@@ -138,9 +142,16 @@ class Uses:
         globals_: list[str],
         tables: list[Tree] | None = None,
         counted: bool = False,
+        types: Types = KIT_ONLY,
     ) -> None:
+        self.types = types
+        """The types of the kit, and those that the body declares."""
         self.passed = " (global.set $points (i32.add (global.get $points) (i32.const 1)))" if counted else ""
         """What comes right after a check point: at the beginning of a function, and of each turn of a loop."""
+        self.declared_as: list[str | None] = [None] * len(helpers)
+        """The function types that the helpers are said to be of."""
+        self.invokes = False
+        """Whether functions are called by references that may be to any."""
         self.helpers = helpers
         """The types of the helpers' parameters and of their results."""
         self.globals = (*KIT_GLOBALS, *globals_)
@@ -154,6 +165,11 @@ class Uses:
         """Whether a helper is called by reference or through the table."""
         self.listed: list[int] = list(range(len(helpers)))
         """The helpers in that table."""
+
+    def type_name(self, helper: int) -> str:
+        """The name of a helper's type."""
+        of = self.declared_as[helper]
+        return f"$f{helper}" if of is None else f"${of}"
 
     def table_type(self, number: int) -> str:
         """The type of a table's elements, of the kit's or after those of private ones."""
@@ -178,8 +194,9 @@ class Uses:
 class Function:
     """The code of one function, or of the items of a segment: its variables and the blocks around the current form."""
 
-    def __init__(self, uses: Uses, variables: tuple[str, ...]) -> None:
+    def __init__(self, uses: Uses, variables: tuple[str, ...], constant: bool = False) -> None:
         self._uses = uses
+        self._constant = constant  # an expression that is no function's: what is never null there is known to be
         self._strict = {at for at, name in enumerate(variables) if name.startswith(NON_NULL_PREFIX)}
         self._variables = tuple(name.removeprefix(NON_NULL_PREFIX) for name in variables)
         self._labels: list[str] = []  # of the language's blocks, the innermost last
@@ -226,18 +243,33 @@ class Function:
         elif of == "0":
             type_ = operands[0][1]
         elif of in ("f", "e"):
-            storage = TYPES[str(parts[0])].fields[_number(parts[1]) if of == "f" else 0].storage
+            storage = self._uses.types.objects[str(parts[0])].fields[_number(parts[1]) if of == "f" else 0].storage
             type_ = "i32" if storage in _PACKED else storage
             instruction += "_u" if storage in _PACKED else ""
         texts = [text for text, _ in operands]
         if kinds == "v" and texts:
             texts = [not_null(texts[0], parts[0] in self._strict)]
+        if kinds[:1] == "y":
+            texts = self._for_fields(instruction, parts, texts)
         if kinds[:1] == "t":
             texts = self._for_tables(instruction, [_number(part) for part in parts[: kinds.count("t")]], texts)
         made = _folded(instruction, *immediates, *texts)
         if instruction in ("table.size", "table.grow") and self._uses.wide(_number(parts[0])):
             made = f"(i32.wrap_i64 {made})"
         return made, type_
+
+    def _for_fields(self, instruction: str, parts: tuple[Form, ...], texts: list[str]) -> list[str]:
+        """Operands of which those that become fields or elements without null are not null."""
+        if self._constant:
+            return texts
+        fields = self._uses.types.objects[str(parts[0])].fields
+        if instruction == "struct.new":
+            return [not_null(text, not field.nullable) for text, field in zip(texts, fields, strict=True)]
+        place = _FIELDS.get(instruction)
+        if place is not None:
+            field = fields[_number(parts[1]) if instruction == "struct.set" else 0]
+            texts[place] = not_null(texts[place], not field.nullable)
+        return texts
 
     def _for_tables(self, instruction: str, tables: list[int], texts: list[str]) -> list[str]:
         """Operands of the types that the tables want: indexes and counts of 64 bits, elements that are not null."""
@@ -318,12 +350,12 @@ class Function:
         return f"(ref.cast (ref {heap_type(of)}){self._texts((value,))})", of
 
     def _on_cast(self, of: str, value: Form, other: Form, null: str = "") -> Code:
-        label, top = self._label(), "any" if of in TYPES else HIERARCHY[of]
+        label, top = self._label(), self._uses.types.top_of(of)
         branch = f"(br_on_cast {label} (ref null {top}) (ref {null}{heap_type(of)}){self._texts((value,))})"
         return f"(block {label} (result {value_type(of)}) (drop {branch}){self._texts((other,))})", of
 
     def _on_cast_fail(self, of: str, value: Form, other: Form, null: str = "") -> Code:
-        label, failed, top = self._label(), self._label(), "any" if of in TYPES else HIERARCHY[of]
+        label, failed, top = self._label(), self._label(), self._uses.types.top_of(of)
         branch = f"(br_on_cast_fail {failed} (ref null {top}) (ref {null}{heap_type(of)}){self._texts((value,))})"
         inner = f"(block {failed} (result (ref null {top})) (br {label} {branch}))"
         return f"(block {label} (result {value_type(of)}) (drop {inner}){self._texts((other,))})", of
@@ -341,7 +373,9 @@ class Function:
         return f"(block {label} (result {value_type(of)}) {branch}{self._texts((other,))})", of
 
     def _array_new_fixed(self, of: str, *values: Form) -> Code:
-        return f"(array.new_fixed ${of} {len(values)}{self._texts(values)})", of
+        strict = not self._constant and not self._uses.types.objects[of].fields[0].nullable
+        texts = "".join(" " + not_null(self.code(value)[0], strict) for value in values)
+        return f"(array.new_fixed ${of} {len(values)}{texts})", of
 
     def _array_new_data(self, of: str, *operands: Form) -> Code:
         self._uses.data = True

@@ -7,6 +7,7 @@ polymorphic in Wasm: it is valid whenever it would be valid elsewhere.
 from __future__ import annotations
 
 from twinheap.model.body import Tree
+from twinheap.model.body_env import MAX_INVOKED
 from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.wat_code import TAG_TYPES, Code, Form, Function, not_null, value_type
 
@@ -104,14 +105,36 @@ class FullFunction(Function):
 
     def _by_reference(self, instruction: str, helper: int, operands: tuple[Form, ...]) -> Code:
         self._uses.references = True
-        text = f"({instruction} $f{helper}{self._arguments(helper, operands)} (ref.func $h{helper}))"
+        text = (
+            f"({instruction} {self._uses.type_name(helper)}{self._arguments(helper, operands)} (ref.func $h{helper}))"
+        )
         return text, self._result(helper)
 
     def _through_table(self, instruction: str, helper: int, operands: tuple[Form, ...]) -> Code:
         self._uses.references = True
         place = self._uses.listed.index(helper)
-        text = f"({instruction} $helpers (type $f{helper}){self._arguments(helper, operands)} (i32.const {place}))"
+        of = self._uses.type_name(helper)
+        text = f"({instruction} $helpers (type {of}){self._arguments(helper, operands)} (i32.const {place}))"
         return text, self._result(helper)
+
+    def _ref_func(self, helper: int) -> Code:
+        self._uses.references = True
+        return f"(ref.func $h{helper})", self._uses.declared_as[helper] or "func"
+
+    def _invoke(self, of: str, *operands: Form) -> Code:
+        given = self._uses.types.functions[of].result or ""
+        text = self._invoked("call_ref", of, operands)
+        return (f"(block (result {value_type(given)}) {text})" if given else text), given
+
+    def _tail_invoke(self, of: str, *operands: Form) -> Code:
+        return self._invoked("return_call_ref", of, operands), ""
+
+    def _invoked(self, instruction: str, of: str, operands: tuple[Form, ...]) -> str:
+        """A call by reference, of which there may be so many in a run."""
+        self._uses.invokes = True
+        count = "(global.set $invoked (i32.add (global.get $invoked) (i32.const 1)))"
+        most = f"(if (i32.gt_u (global.get $invoked) (i32.const {MAX_INVOKED})) (then (unreachable)))"
+        return f"{count} {most} ({instruction} ${of}{self._texts(operands)})"
 
     # --- exceptions
 

@@ -13,7 +13,7 @@ from typing import Final
 from twinheap.model.codes import Verdict
 from twinheap.model.contents import EMPTY, Callback, Content
 from twinheap.model.entities import Obj, Ref
-from twinheap.model.kit import HIERARCHY
+from twinheap.model.kit import HIERARCHY, hierarchy
 from twinheap.model.known import known_leak
 from twinheap.model.objects import is_a
 from twinheap.model.observation import OK, SKIP, TYPE, UNROOTED, Observation, Value
@@ -77,6 +77,15 @@ class World:
         self.next = 0  # where judging goes on after the current op
         self.verdicts: list[Verdict] = []
         self.acting = self.add_store(0, program.config.limit, program.config.limiter, program.config.engine)
+
+    def forget(self) -> None:
+        """Judging is over: stores and runs refer to themselves no more, so that nearly all is freed at once.
+
+        What waits for Python's collector is looked at again and again, which took a quarter of a worker's time.
+        """
+        self.nested = lambda _start, _stop: None
+        for store in self.stores:
+            store.forget()
 
     def add_store(self, slot: int, limit: int, limiter: int, engine: int) -> Store:
         """Defines a store."""
@@ -157,16 +166,16 @@ class World:
         ref = self.look(obs, handle)  # type: ignore[arg-type]  # the resolver gave a handle slot
         return None if isinstance(ref, Stale) else (handle, ref)  # type: ignore[return-value]
 
-    def fits(self, obs: Observation, slot: int, storage: str) -> bool:
+    def fits(self, obs: Observation, slot: int, storage: str, nullable: bool = True) -> bool:
         """Whether a value operand is of a reference type: by hierarchy, and where there are several, by what it is.
 
         For a type that is not the top of its hierarchy the check reads the handle, so that a stale one does not fit
         (semantics 7). For a numeric type nothing does.
         """
-        hierarchy = HIERARCHY.get(storage)
-        if slot == NULL or HIERARCHY[REF_TYPES[self.types[slot]]] != hierarchy:
-            return slot == NULL and hierarchy is not None
-        if storage == hierarchy:
+        wanted = hierarchy(storage)
+        if slot == NULL or HIERARCHY[REF_TYPES[self.types[slot]]] != wanted:
+            return slot == NULL and wanted is not None and nullable
+        if storage == wanted:
             return True
         handle = self.handle(slot)
         if unsure(handle) and obs.outcome == TYPE:
@@ -174,9 +183,9 @@ class World:
         ref = handle.ref()
         return not isinstance(ref, Stale) and is_a(ref, storage)
 
-    def check_fits(self, obs: Observation, slot: int, storage: str) -> bool:
+    def check_fits(self, obs: Observation, slot: int, storage: str, nullable: bool = True) -> bool:
         """`fits`; if it does not, only the type error is right."""
-        if self.fits(obs, slot, storage):
+        if self.fits(obs, slot, storage, nullable):
             return True
         self.case = "mismatch"
         self.require(obs, TYPE, f"the value is no {storage} reference")

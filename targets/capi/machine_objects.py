@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any, Final
 
-from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field
+from twinheap.model.kit import ARRAYS, HIERARCHY, NUMBERS, STRUCTS, TAGS, Field, hierarchy
 from twinheap.model.observation import ABSENT, EXN
 from twinheap.model.ops import NULL, OPS, REF_TYPES, Op
 from twinheap.targets.capi.api import CApi
@@ -20,13 +20,14 @@ from twinheap.targets.capi.machine_slots import MISSING
 from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
 from twinheap.targets.capi.outcomes import failure_of
-from twinheap.targets.capi.shapes import VAL_HANDLE
+from twinheap.targets.capi.shapes import KIND_FUNCREF, VAL_HANDLE
 from twinheap.targets.machine import DONE, NULL_REF, SKIPPED, THROWS, Callback, Raw
 
 _GROUPS: Final = frozenset({"structs", "arrays", "exceptions"})
 _NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
 _STRUCT, _ARRAY, _EXN = range(3)  # as `Objects` numbers what has fields
 _NODE: Final = next(at for at, made in enumerate(STRUCTS) if made.name == "node")
+_LONGS: Final = next(at for at, made in enumerate(ARRAYS) if made.name == "longs")
 _TAG_OF_COUNT: Final = {len(tag.fields): tag for tag in TAGS}
 _MOST: Final = max(len(made.fields) for made in (*STRUCTS, *TAGS))
 
@@ -105,6 +106,17 @@ class ObjectOps(WasmOps):
         failed = self._objects(store).array_new(store, store.context, array, values, length, self._out(1, result))
         return self._made(failed, store, _ARRAY, result)
 
+    def op_array_new_huge(self, op: Op) -> Raw:
+        _, at, length = op
+        store, out = self.slots[at], self._api.memory.take_any()
+        values = self._fields(ARRAYS[_LONGS].fields, 1, ())
+        assert values is not None
+        failed = self._objects(store).array_new(store, store.context, _LONGS, values, length, out)
+        if failed is None:
+            self._api.anyref_unroot(store.context, out)
+        self._api.memory.give_any(out)
+        return DONE if failed is None else failure_of(failed)
+
     def op_exn_new(self, op: Op) -> Raw:
         _, at, tag, a, b, _, result = op
         values = self._fields(TAGS[tag].fields, 0, (a, b))
@@ -136,22 +148,25 @@ class ObjectOps(WasmOps):
 
     # --- fields and elements
 
-    def _field(self, kind: int, held: Any, index: int) -> Field | None:
-        """The field, or the elements wherever they end; None if there is no such field."""
+    def _storage(self, kind: int, held: Any, index: int) -> str | None:
+        """What a field holds, or the elements wherever they end: numbers by type, references by hierarchy.
+
+        None if there is no such field.
+        """
         context, handle = held[0].context, held[1]
-        if kind == _EXN:
-            fields = _TAG_OF_COUNT[self._objects(held[0]).field_count(context, handle)].fields
-        else:
-            fields = self._objects(held[0]).type_of(kind, context, handle).fields
-        place = 0 if kind == _ARRAY else index
-        return fields[place] if place < len(fields) else None
+        objects = self._objects(held[0])
+        if kind != _EXN:
+            return objects.storage_of(kind, context, handle, index)
+        fields = _TAG_OF_COUNT[objects.field_count(context, handle)].fields
+        return hierarchy(fields[index].storage) if index < len(fields) else None
 
     def _has(self, kind: int, held: Any, index: int, wanted: str | None) -> bool:
         """Whether a field holds references of a hierarchy, or numbers; also if it does not exist at all."""
-        field = self._field(kind, held, index)
+        storage = self._storage(kind, held, index)
         length = self._objects(held[0]).length(held[0].context, held[1]) if kind == _ARRAY else None
-        beyond = field is None or (isinstance(length, int) and index >= length)
-        return beyond or (field is not None and HIERARCHY.get(field.storage) == wanted)
+        if storage is None or (isinstance(length, int) and index >= length):
+            return True
+        return storage in NUMBERS if wanted is None else storage == wanted
 
     def _get(self, kind: int, at: int, index: int, of: int | None, result: int) -> Raw:
         """Reads a reference of hierarchy `of` into a slot, or a number if that is None."""
@@ -187,10 +202,14 @@ class ObjectOps(WasmOps):
         _, at, index, source = op
         held = self.slots[at]
         # Nobody looks at a null's hierarchy but the field's type: it is the field's own.
-        field = None if held is None else self._field(kind, held, index)
-        value = self._value(source, int(field is not None and HIERARCHY.get(field.storage) == "any"))
+        storage = None if held is None else self._storage(kind, held, index)
+        value = self._value(source, int(storage == "any"))
         if held is None or value == MISSING:
             return SKIPPED
+        if storage == "func" and source == NULL:
+            value = self._scratch_at[0] + VAL_HANDLE
+            ctypes.memset(value - VAL_HANDLE, 0, self._api.shape.val_size)
+            ctypes.c_uint8.from_address(value - VAL_HANDLE).value = KIND_FUNCREF
         failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value - VAL_HANDLE)
         return DONE if failed is None else failure_of(failed)
 
@@ -205,9 +224,8 @@ class ObjectOps(WasmOps):
         held = self.slots[at]
         if held is None:
             return SKIPPED
-        field = self._field(kind, held, index)
         value = self._scratch_at[0]
-        write_number(value, "i32" if field is None else field.storage, number)
+        write_number(value, self._storage(kind, held, index) or "i32", number)
         failed = self._objects(held[0]).set(kind, held[0].context, held[1], index, value)
         return DONE if failed is None else failure_of(failed)
 

@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, ObjectType, stored_number
+from twinheap.model.kit import STRUCTS, TAGS, ObjectType, stored_number
 from twinheap.model.wat import types_module
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import ByteVec, LibraryError
@@ -30,10 +30,15 @@ _CTYPES: Final[dict[int, Any]] = {
     KIND_F64: ctypes.c_double,
 }
 _KINDS: Final = {"i64": KIND_I64, "f32": KIND_F32, "f64": KIND_F64}  # else i32, also for packed fields
-# wasmtime_valtype_t: what kind of type, whether nullable, which heap type, and its pointer; kinds of references to
-# structs and arrays.
-_VALTYPE_BYTES, _NULLABLE, _HEAP_KIND, _POINTER = 32, 8, 16, 24
-_REF, _STRUCT, _ARRAY = 5, 12, 10
+# wasmtime_valtype_t: what kind of type, whether nullable, which heap type, and its pointer.
+_VALTYPE_BYTES, _HEAP_KIND, _POINTER = 32, 16, 24
+# wasmtime_field_type_t: whether it can be set, what kind of storage, and the wasm_valtype_t* of one that is not packed.
+_FIELD_BYTES, _STORAGE_KIND, _STORAGE = 24, 8, 16
+_PACKED: Final = ("i8", "i16")
+_NUMERIC: Final = ("i32", "i64", "f32", "f64")
+_VALTYPE_REF: Final = 5
+_HEAP_KINDS: Final = ("extern",) * 2 + ("func",) * 3 + ("any",) * 8 + ("exn",) * 3
+"""The hierarchy of each heap type, by its kind."""
 
 
 def write_number(value: int, storage: str, number: int) -> None:
@@ -64,8 +69,10 @@ class Objects:
         self._set = bound("wasmtime_structref_set_field"), bound("wasmtime_arrayref_set")
         self._len, self._exn_new = bound("wasmtime_arrayref_len"), bound("wasmtime_exnref_new")
         self._throw, self._delete_trap = bound("wasmtime_context_set_exception"), bound("wasm_trap_delete")
-        self._to_wasm, self._equal = bound("wasmtime_valtype_to_wasm"), bound("wasmtime_wasm_valtype_equal")
-        self._valtype_delete, self._tag_new = bound("wasm_valtype_delete"), bound("wasmtime_tag_new")
+        self._struct_field = bound("wasmtime_struct_type_field")
+        self._array_element = bound("wasmtime_array_type_element")
+        self._field_delete, self._valtype_delete = bound("wasmtime_field_type_delete"), bound("wasmtime_valtype_delete")
+        self._open, self._tag_new = bound("wasmtime_valtype_new"), bound("wasmtime_tag_new")
         self.field_count: Callable[[int, int], int] = bound("wasmtime_exnref_field_count")
         """(context, exception) -> how many fields it has."""
         self.take: Callable[[int, int], bool] = bound("wasmtime_context_take_exception")
@@ -76,6 +83,8 @@ class Objects:
         self._length = ctypes.c_uint32()
         self._valtype = ctypes.create_string_buffer(_VALTYPE_BYTES)
         self._valtype_at = ctypes.addressof(self._valtype)
+        self._field = ctypes.create_string_buffer(_FIELD_BYTES)
+        self._field_at = ctypes.addressof(self._field)
         self._types = _read_types(api)
         self._tag_types = [_tag_type(api, tag) for tag in TAGS]
         self._allocators: dict[tuple[Hashable, int, int], int] = {}
@@ -150,22 +159,31 @@ class Objects:
         failed = self._failed(self._len(context, handle, ctypes.addressof(self._length)))
         return self._length.value if failed is None else failed
 
-    def type_of(self, is_array: int, context: int, handle: int) -> ObjectType:
-        """The kit's type of a struct or array. Raises LibraryError if it is none of those."""
+    def storage_of(self, is_array: int, context: int, handle: int, index: int) -> str | None:
+        """What a field of a struct holds, or the elements of an array: a numeric storage type, or a hierarchy.
+
+        None if there is no such field.
+        """
         pointer = self._type[is_array](context, handle)
-        at = self._valtype_at
-        ctypes.c_uint8.from_address(at).value = _REF
-        ctypes.c_uint8.from_address(at + _NULLABLE).value = 1
-        ctypes.c_uint8.from_address(at + _HEAP_KIND).value = _ARRAY if is_array else _STRUCT
-        ctypes.c_void_p.from_address(at + _POINTER).value = pointer
-        made = self._to_wasm(self._api.engine, at)
-        kit = ARRAYS if is_array else STRUCTS
-        found = [of for of, (known, _) in zip(kit, self._types[is_array], strict=True) if self._equal(made, known)]
-        self._valtype_delete(made)
+        if is_array:
+            self._array_element(pointer, self._field_at)
+            there = True
+        else:
+            there = self._struct_field(pointer, index, self._field_at)
         self._type_delete[is_array](pointer)
-        if len(found) != 1:
-            raise LibraryError("an object has a type that is not the kit's")
-        return found[0]
+        return self._read_field() if there else None
+
+    def _read_field(self) -> str:
+        """What the field type holds that was written last, which is freed."""
+        kind = ctypes.c_uint8.from_address(self._field_at + _STORAGE_KIND).value
+        if kind < len(_PACKED):
+            return _PACKED[kind]
+        self._open(ctypes.c_void_p.from_address(self._field_at + _STORAGE).value, self._valtype_at)
+        number = ctypes.c_uint8.from_address(self._valtype_at).value
+        heap_type = ctypes.c_uint8.from_address(self._valtype_at + _HEAP_KIND).value
+        self._valtype_delete(self._valtype_at)
+        self._field_delete(self._field_at)
+        return _HEAP_KINDS[heap_type] if number == _VALTYPE_REF else _NUMERIC[number]
 
 
 def _read_types(api: CApi) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

@@ -31,6 +31,7 @@ KIND_I32 = 0
 KIND_I64 = 1
 KIND_F32 = 2
 KIND_F64 = 3
+KIND_FUNCREF = 5
 KIND_EXTERNREF = 6
 KIND_ANYREF = 7
 KIND_EXNREF = 8
@@ -191,11 +192,12 @@ _LATER: dict[str, tuple[int, Prototype]] = {
     "wasm_tagtype_delete": (45, (None, (_PTR,))),
     "wasmtime_tag_new": (45, (_PTR, (_PTR, _PTR, _PTR))),
     "wasmtime_valtype_new": (45, (None, (_PTR, _PTR))),
-    "wasmtime_valtype_to_wasm": (45, (_PTR, (_PTR, _PTR))),
-    "wasmtime_wasm_valtype_equal": (45, (_BOOL, (_PTR, _PTR))),
+    "wasmtime_valtype_delete": (45, (None, (_PTR,))),
+    "wasmtime_field_type_delete": (45, (None, (_PTR,))),
     "wasmtime_struct_ref_pre_new": (45, (_PTR, (_PTR, _PTR))),
     "wasmtime_struct_ref_pre_delete": (45, (None, (_PTR,))),
     "wasmtime_struct_type_delete": (45, (None, (_PTR,))),
+    "wasmtime_struct_type_field": (45, (_BOOL, (_PTR, _SIZE, _PTR))),
     "wasmtime_structref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _SIZE, _PTR))),
     "wasmtime_structref_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
     "wasmtime_structref_set_field": (45, (_PTR, (_PTR, _PTR, _SIZE, _PTR))),
@@ -203,6 +205,7 @@ _LATER: dict[str, tuple[int, Prototype]] = {
     "wasmtime_array_ref_pre_new": (45, (_PTR, (_PTR, _PTR))),
     "wasmtime_array_ref_pre_delete": (45, (None, (_PTR,))),
     "wasmtime_array_type_delete": (45, (None, (_PTR,))),
+    "wasmtime_array_type_element": (45, (None, (_PTR, _PTR))),
     "wasmtime_arrayref_new": (45, (_PTR, (_PTR, _PTR, _PTR, _U32, _PTR))),
     "wasmtime_arrayref_get": (45, (_PTR, (_PTR, _PTR, _U32, _PTR))),
     "wasmtime_arrayref_set": (45, (_PTR, (_PTR, _PTR, _U32, _PTR))),

@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING, Final
 
-from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, Field, ObjectType, stored_number
+from twinheap.model.kit import ARRAYS, STRUCTS, TAGS, Field, stored_number
 from twinheap.targets.heap.exnref import Tag
 from twinheap.targets.heap.layout import HeapType
 from twinheap.targets.heap.types import (
     ArrayType,
     FieldType,
-    HeapObjectType,
     RefType,
     Storage,
     StructType,
@@ -46,12 +45,6 @@ STRUCT_TYPES: Final = _make_structs()
 ARRAY_TYPES: Final = {ty.name: ArrayType(_field(ty.fields[0], STRUCT_TYPES[NODE])) for ty in ARRAYS}
 TAG_TYPES: Final = {ty.name: TagType(_field(field, None).element_type for field in ty.fields) for ty in TAGS}
 
-KIT_OF: Final[dict[HeapObjectType, ObjectType]] = {
-    **{STRUCT_TYPES[ty.name]: ty for ty in STRUCTS},
-    **{ARRAY_TYPES[ty.name]: ty for ty in ARRAYS},
-}
-"""What the kit says of a struct or array type. Tags are told apart by name only."""
-
 
 def kit_tag(store: "Store", number: int) -> Tag:
     """A tag of the host's own in a store, which is no instance's: all are made with the first."""
@@ -59,11 +52,6 @@ def kit_tag(store: "Store", number: int) -> Tag:
     if not store.host_tags:
         store.host_tags = [Tag(store, TAG_TYPES[ty.name]) for ty in TAGS]
     return store.host_tags[number]
-
-
-def tag_number(tag: Tag) -> int:
-    """Which of the kit's tags it is, whoever made it."""
-    return next(number for number, ty in enumerate(TAGS) if TAG_TYPES[ty.name] is tag.ty)
 
 
 def number_value(storage: str, number: int) -> Val:

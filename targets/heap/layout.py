@@ -34,6 +34,11 @@ class HeapType(enum.Enum):
     STRUCT = "struct"
     ARRAY = "array"
     EXN = "exn"
+    NONE = "none"  # of types only: nothing turns out to be one of these
+    NOEXTERN = "noextern"
+    FUNC = "func"
+    NOFUNC = "nofunc"
+    NOEXN = "noexn"
 
 
 HEAP_TYPE_OF_KIND: Final = {

@@ -6,8 +6,8 @@ from __future__ import annotations
 from twinheap.model.kit import TAGS
 from twinheap.model.ops import Op
 from twinheap.targets.heap import ExnRef, Store
-from twinheap.targets.heap.kit_types import kit_tag, tag_number
-from twinheap.targets.heap.machine_objects import ObjectOps
+from twinheap.targets.heap.kit_types import kit_tag
+from twinheap.targets.heap.machine_objects import ObjectOps, storages
 from twinheap.targets.machine import SKIPPED, Raw
 
 
@@ -27,9 +27,7 @@ class ExceptionOps(ObjectOps):
         held = self.slots[at]
         if held is None:
             return SKIPPED
-        store, handle = held
-        number = tag_number(handle.tag(store))
-        return self._get_field(held, TAGS[number], index, wanted, form, result)
+        return self._get_field(held, storages(held), index, wanted, form, result)
 
     def op_throw(self, op: Op) -> Raw:
         held = self.slots[op[1]]

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, Field, ObjectType
+from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, Field
 from twinheap.model.observation import ABSENT, OTHER
 from twinheap.model.ops import EQ, REF_TYPES, Op
 from twinheap.targets.heap import (
     ArrayRef,
     HeapError,
+    HeapType,
     OutOfBounds,
     Rooted,
     RootScope,
@@ -25,9 +26,11 @@ from twinheap.targets.heap import (
     Val,
     Value,
 )
-from twinheap.targets.heap.kit_types import ARRAY_TYPES, KIT_OF, STRUCT_TYPES, number_value, value_number
+from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES, number_value, value_number
 from twinheap.targets.heap.machine_slots import MISSING
 from twinheap.targets.heap.machine_typed import TypedOps
+from twinheap.targets.heap.types import FUNCTIONS, RefType, Storage
+from twinheap.targets.heap.values import FunctionRef
 from twinheap.targets.machine import DONE, SKIPPED, Raw
 
 NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
@@ -80,13 +83,13 @@ class ObjectOps(TypedOps):
     def op_struct_get(self, op: Op) -> Raw:
         _, at, index, wanted, form, result = op
         held = self.slots[at]
-        return SKIPPED if held is None else self._get_field(held, _struct(held), index, wanted, form, result)
+        return SKIPPED if held is None else self._get_field(held, storages(held), index, wanted, form, result)
 
-    def _get_field(self, held: Any, ty: ObjectType, index: int, wanted: int, form: int, result: int) -> Raw:
+    def _get_field(self, held: Any, fields: list[str], index: int, wanted: int, form: int, result: int) -> Raw:
         store, handle = held
-        if index >= len(ty.fields):
+        if index >= len(fields):
             return NO_FIELD
-        if HIERARCHY.get(ty.fields[index].storage) != REF_TYPES[wanted]:
+        if fields[index] != REF_TYPES[wanted]:
             return NOT_THERE
         return self._make(store, lambda: handle.field(store, index), form, result)
 
@@ -94,10 +97,10 @@ class ObjectOps(TypedOps):
         held = self.slots[op[1]]
         if held is None:
             return SKIPPED
-        fields = _struct(held).fields
+        fields = storages(held)
         if op[2] >= len(fields):
             return NO_FIELD
-        return NOT_THERE if fields[op[2]].is_reference else _number(held[1].field(held[0], op[2]))
+        return NOT_THERE if fields[op[2]] in HIERARCHY else _number(held[1].field(held[0], op[2]))
 
     def op_struct_set(self, op: Op) -> Raw:
         held, value = self.slots[op[1]], self._value(op[3])
@@ -109,8 +112,8 @@ class ObjectOps(TypedOps):
         held = self.slots[op[1]]
         if held is None:
             return SKIPPED
-        fields = _struct(held).fields
-        storage = fields[op[2]].storage if op[2] < len(fields) else "i32"
+        fields = storages(held)
+        storage = fields[op[2]] if op[2] < len(fields) else "i32"
         return self._set_field(held, op[2], _to_store(storage, op[3]))
 
     def _set_field(self, held: Any, index: int, value: Value) -> Raw:
@@ -131,6 +134,11 @@ class ObjectOps(TypedOps):
         store = self.slots[at]
         return self._made(store, lambda: ArrayRef.new(store, ARRAY_TYPES[ty.name], values[0], length), form, result)
 
+    def op_array_new_huge(self, op: Op) -> Raw:
+        _, at, length = op
+        ArrayRef.new(self.slots[at], ARRAY_TYPES["longs"], number_value("i64", 1), length)
+        return DONE
+
     def op_array_new_fixed(self, op: Op) -> Raw:
         _, at, array, number, a, b, c, form, result = op
         ty = ARRAYS[array]
@@ -146,9 +154,9 @@ class ObjectOps(TypedOps):
         if held is None:
             return SKIPPED
         store, handle = held
-        storage = KIT_OF[handle.object_type(store)].fields[0].storage
+        storage = storages(held)[0]
         _check_index(held, index)
-        if HIERARCHY.get(storage) != REF_TYPES[wanted]:
+        if storage != REF_TYPES[wanted]:
             return NOT_THERE
         return self._make(store, lambda: handle.get(store, index), form, result)
 
@@ -158,7 +166,7 @@ class ObjectOps(TypedOps):
             return SKIPPED
         store, handle = held
         _check_index(held, op[2])
-        if KIT_OF[handle.object_type(store)].fields[0].is_reference:
+        if storages(held)[0] in HIERARCHY:
             return NOT_THERE
         return _number(handle.get(store, op[2]))
 
@@ -173,7 +181,7 @@ class ObjectOps(TypedOps):
         held = self.slots[op[1]]
         if held is None:
             return SKIPPED
-        storage = KIT_OF[held[1].object_type(held[0])].fields[0].storage
+        storage = storages(held)[0]
         held[1].set(held[0], op[2], _to_store(storage, op[3]))
         return DONE
 
@@ -187,7 +195,7 @@ class ObjectOps(TypedOps):
             return SKIPPED
         store, handle = held
         values = handle.elems(store) if handle.heap_type is ArrayRef else handle.fields(store)
-        return ("ok", (len(values), sum(isinstance(value, Rooted) for value in values)))
+        return ("ok", (len(values), sum(isinstance(value, Rooted | FunctionRef) for value in values)))
 
     # --- bulk
 
@@ -213,8 +221,21 @@ class ObjectOps(TypedOps):
         return ("ok", (made,))
 
 
-def _struct(held: Any) -> ObjectType:
-    return KIT_OF[held[1].object_type(held[0])]
+def storages(held: Any) -> list[str]:
+    """What the fields of an object hold, or the elements of an array: numbers by type, references by hierarchy."""
+    return [_storage(field.element_type) for field in held[1].object_type(held[0]).fields]
+
+
+def _storage(of: Storage | RefType) -> str:
+    if isinstance(of, Storage):
+        return of.value
+    kind = of.heap_type
+    if kind in FUNCTIONS:
+        return "func"
+    return kind.value if kind is HeapType.EXN else "extern" if kind in _EXTERN else "any"
+
+
+_EXTERN: Final = frozenset({HeapType.EXTERN, HeapType.NOEXTERN})
 
 
 def _check_index(held: Any, index: int) -> None:

@@ -12,6 +12,7 @@ from twinheap.targets.heap.layout import ARRAY, EXN, STRUCT, TraceInfo, round_up
 from twinheap.targets.heap.types import (
     ArrayType,
     FieldType,
+    FuncType,
     HeapObjectType,
     RefType,
     Storage,
@@ -76,7 +77,8 @@ class StructLayout:
 
     def trace_info(self) -> TraceInfo:
         """Where the references are."""
-        offsets = [field.offset for field in self.fields if is_traced(field.type.element_type)]
+        fields = self.fields  # mutant y03: fields = self.fields[: len((self.type.parent or self.type).fields)]
+        offsets = [field.offset for field in fields if is_traced(field.type.element_type)]
         return TraceInfo(offsets=offsets)
 
 
@@ -128,4 +130,5 @@ def layout_of(ty: HeapObjectType, header: HeaderLayout) -> ObjectLayout:
     >>> ArrayLayout(ArrayType(FieldType(ANYREF)), drc).size_for_len(10)
     68
     """
+    assert not isinstance(ty, FuncType), "functions are no objects"
     return ArrayLayout(ty, header) if isinstance(ty, ArrayType) else StructLayout(ty, header)

@@ -10,8 +10,8 @@ from twinheap.targets.heap.future import Steps
 from twinheap.targets.heap.handle import GcRef
 from twinheap.targets.heap.layout import MAX_HEAP_BYTES, HeapType
 from twinheap.targets.heap.object_layout import FieldLayout, ObjectLayout
-from twinheap.targets.heap.types import Storage
-from twinheap.targets.heap.values import Val, Value
+from twinheap.targets.heap.types import FUNCTIONS, Storage
+from twinheap.targets.heap.values import FunctionRef, Val, Value
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.collector import GcHeap
@@ -105,6 +105,8 @@ def read_field(store: "Store", heap: "GcHeap", ref: int, field: FieldLayout, off
         return Val.from_storage(element_type, bits)
     if not bits:
         return None
+    if element_type.heap_type in FUNCTIONS:
+        return FunctionRef.of(bits)
     from twinheap.targets.heap.rooted import make_rooted  # handles need this module
 
     heap.clone_ref(bits)  # mutant f14: pass

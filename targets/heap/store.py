@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twinheap.targets.heap.exnref import ExnRef, Tag
     from twinheap.targets.heap.handle import Handle
     from twinheap.targets.heap.rooted import Rooted
+    from twinheap.targets.heap.wasm_frames import Target
 
 COLLECTORS: Final = ("drc", "null", "copying")
 DEFECTS: Final = frozenset({"k1", "k2", "k6", "k7", "k8", "k9", "k12"})  # known defects of 42.0.2, off by default
@@ -61,6 +62,7 @@ class Store:
         "defects",
         "dropped",
         "frames",
+        "functions",
         "globals",
         "heap",
         "host_data",
@@ -102,6 +104,7 @@ class Store:
         self.roots = RootSet()
         self.globals: list[list[int]] = []
         self.tables: list[list[int]] = []
+        self.functions: list[Target] = []  # what references to functions number, from 1: they keep no object alive
         self.segments: list[list[int]] = []  # passive element segments of instances (45 and later)
         self.pending: list[int] = [0]  # the pending exception, a slot as any other
         self.tags: list[Tag] = []  # by the number that exceptions carry

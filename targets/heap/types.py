@@ -39,6 +39,12 @@ class This(enum.Enum):
     THIS = "this"
 
 
+class Rec(NamedTuple):
+    """In a field's type, or for a parent: a type of the recursion group that is being declared, by its place."""
+
+    place: int
+
+
 class RefType(NamedTuple):
     """A reference to a heap type, null included or not.
 
@@ -50,7 +56,7 @@ class RefType(NamedTuple):
 
     heap_type: HeapType
     nullable: bool = True
-    concrete: "StructType | ArrayType | This | None" = None
+    concrete: "StructType | ArrayType | FuncType | This | Rec | None" = None
 
     def __str__(self) -> str:
         of = "" if self.concrete is None else "a certain "  # not its fields: types may contain themselves
@@ -76,20 +82,28 @@ class FieldType(NamedTuple):
 class _Composite:
     """Base of the types: equal by what was declared, with the hash kept, since every allocation looks its type up."""
 
-    __slots__ = ("_hash", "declared", "fields", "final", "parent")
+    __slots__ = ("_hash", "declared", "fields", "final", "group", "parent")
 
-    def __init__(self, fields: Iterable[FieldType], *, parent: "StructType | None" = None, final: bool = True) -> None:
+    def __init__(
+        self,
+        fields: Iterable[FieldType],
+        *,
+        parent: "StructType | ArrayType | None" = None,
+        final: bool = True,
+        group: tuple[object, int] | None = None,
+    ) -> None:
         self.declared = tuple(fields)
         self.parent = parent
         self.final = final
-        self._hash = hash((type(self).__name__, self.declared, parent, final))
+        self.group = group  # of several types: what all of it says, and the place there
+        self._hash = hash((type(self).__name__, self.declared, parent, final, group))
         self.fields: Sequence[FieldType] = tuple(self._resolved(field) for field in self.declared)
 
     def _resolved(self, field: FieldType) -> FieldType:
         """The field with this type in the place of `THIS`."""
         kind = field.element_type
         if isinstance(kind, RefType) and kind.concrete is This.THIS:
-            assert isinstance(self, StructType | ArrayType)
+            assert isinstance(self, StructType | ArrayType | FuncType)
             return FieldType(RefType(kind.heap_type, kind.nullable, self), field.mutable)
         return field
 
@@ -104,6 +118,7 @@ class _Composite:
         return self is other or (
             isinstance(other, _Composite)
             and type(other) is type(self)
+            and other.group == self.group  # mutant y01: and True
             and (other.declared, other.parent, other.final) == (self.declared, self.parent, self.final)
         )
 
@@ -130,10 +145,32 @@ class StructType(_Composite):
 
     __slots__ = ()
 
-    def __init__(self, fields: Iterable[FieldType], *, parent: "StructType | None" = None, final: bool = True) -> None:
-        super().__init__(fields, parent=parent, final=final)
-        if parent is not None and (parent.final or parent.declared != self.declared[: len(parent.declared)]):
+    def __init__(
+        self,
+        fields: Iterable[FieldType],
+        *,
+        parent: "StructType | None" = None,
+        final: bool = True,
+        group: tuple[object, int] | None = None,
+    ) -> None:
+        super().__init__(fields, parent=parent, final=final, group=group)
+        if parent is not None and (parent.final or not _is_below(self.declared, parent.declared)):
             raise ValueError("the parent is final, or has other fields")
+
+
+def _is_below(fields: Sequence[FieldType], above: Sequence[FieldType]) -> bool:
+    """Has a subtype the fields of its parent, which are the numbers and the mutability that it says?
+
+    Of references to what types, validation has looked at: those of a type that cannot be changed may be narrower.
+    """
+    return len(fields) >= len(above) and all(
+        own.mutable == one.mutable
+        and (
+            own.element_type == one.element_type
+            or (isinstance(own.element_type, RefType) and isinstance(one.element_type, RefType))
+        )
+        for own, one in zip(fields, above, strict=False)
+    )
 
 
 class ArrayType(_Composite):
@@ -145,8 +182,15 @@ class ArrayType(_Composite):
 
     __slots__ = ()
 
-    def __init__(self, field_type: FieldType) -> None:
-        super().__init__((field_type,))
+    def __init__(
+        self,
+        field_type: FieldType,
+        *,
+        parent: "ArrayType | None" = None,
+        final: bool = True,
+        group: tuple[object, int] | None = None,
+    ) -> None:
+        super().__init__((field_type,), parent=parent, final=final, group=group)
 
     @property
     def field_type(self) -> FieldType:
@@ -168,9 +212,30 @@ class TagType(_Composite):
             raise ValueError("a tag's parameters cannot be packed")
 
 
-HeapObjectType = StructType | ArrayType | TagType
+class FuncType(_Composite):
+    """A function type: its parameters, and behind them its result, if it `gives` one."""
+
+    __slots__ = ("gives",)
+
+    def __init__(self, kinds: Iterable[FieldType], *, gives: bool, group: tuple[object, int] | None = None) -> None:
+        super().__init__(kinds, group=group)
+        self.gives = gives
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and isinstance(other, FuncType) and other.gives == self.gives
+
+    __hash__ = _Composite.__hash__
+
+
+HeapObjectType = StructType | ArrayType | FuncType | TagType
 
 
 def is_traced(element_type: Any) -> bool:
-    """May a field of this type hold an object? An i31ref never does, so nobody looks into it (section 6.4)."""
-    return isinstance(element_type, RefType) and element_type.heap_type is not HeapType.I31
+    """May a field of this type hold an object? An i31ref or a function never is one (section 6.4)."""
+    return isinstance(element_type, RefType) and element_type.heap_type not in UNTRACED
+
+
+FUNCTIONS: Final = frozenset({HeapType.FUNC, HeapType.NOFUNC})
+"""The types of references to functions, which are numbers."""
+
+UNTRACED: Final = FUNCTIONS | {HeapType.I31}

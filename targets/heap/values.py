@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from twinheap.targets.heap.errors import HeapError, HeapPanic, TypeMismatch
 from twinheap.targets.heap.handle import Handle
 from twinheap.targets.heap.layout import ARRAY, EQ, STRUCT, HeapType
-from twinheap.targets.heap.types import ArrayType, FieldType, RefType, Storage, StructType
+from twinheap.targets.heap.types import FUNCTIONS, ArrayType, FieldType, RefType, Storage, StructType
 
 if TYPE_CHECKING:
     from twinheap.targets.heap.store import Store
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 FOREIGN_VALUE: Final = "value used with wrong store"
 FOREIGN_FIELD: Final = "field value comes from the wrong store"
 FIELD_CONTEXT: Final = "field type mismatch"
+NOTHING: Final = FUNCTIONS | {HeapType.NONE, HeapType.NOEXTERN}
+"""Types of which the host has no values but null."""
+
 KINDS: Final = {HeapType.EQ: EQ, HeapType.STRUCT: STRUCT, HeapType.ARRAY: ARRAY}
 
 
@@ -82,6 +85,20 @@ class Val(NamedTuple):
         return Val(storage.unpacked, bits)
 
 
+class FunctionRef(Val):
+    """A reference to a function, by its number in the store; 0 is null. Neither a handle nor something traced."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return self.number != 0
+
+    @staticmethod
+    def of(number: int) -> "FunctionRef":
+        """The reference with that number."""
+        return FunctionRef(Storage.I32, number)
+
+
 Value = Val | Handle[Any] | None
 """What goes into a field or element: a number, a handle of any kind, or None for null."""
 
@@ -98,6 +115,8 @@ def matches(store: "Store", value: Value, wanted: Storage | RefType) -> bool:
     if isinstance(value, Val):
         return False
     found, wanted_type = value.heap_type.type, wanted.heap_type
+    if wanted_type in NOTHING:
+        return False
     if HeapType.EXTERN in (found, wanted_type) or HeapType.EXN in (found, wanted_type):
         return found is wanted_type
     if wanted_type is HeapType.ANY:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twinheap.targets.heap.arrayref import ArrayRef, ArrayView
-from twinheap.targets.heap.kit_types import ARRAY_TYPES
 from twinheap.targets.heap.object_layout import ArrayLayout
 from twinheap.targets.heap.rooted import RootScope, make_rooted
-from twinheap.targets.heap.types import RefType
-from twinheap.targets.heap.values import Val
+from twinheap.targets.heap.types import FUNCTIONS, RefType
+from twinheap.targets.heap.values import FunctionRef, Val
 from twinheap.targets.heap.wasm_code import Form
 from twinheap.targets.heap.wasm_core import U32
 from twinheap.targets.heap.wasm_frames import ARRAY_OOB, MEMORY_OOB, TABLE_OOB, WasmValue
@@ -24,7 +23,7 @@ class Arrays(Objects):
     """Everything that Wasm does with arrays."""
 
     def _array_layout(self, name: str) -> ArrayLayout:
-        layout = self.heap.layout(ARRAY_TYPES[name])
+        layout = self.heap.layout(self.body.types[name])
         assert isinstance(layout, ArrayLayout)
         return layout
 
@@ -41,7 +40,7 @@ class Arrays(Objects):
         return self.adopted(ref)
 
     def _array_new(self, form: Form) -> int:
-        depth = self.push(form[2:])
+        depth = self.push_given(form[2:], (self.body.never_null(form[1])[0], False))
         layout, length = self._array_layout(form[1]), self.frame.number_at(depth + 1) & U32
         ref = self._array(layout, length)
         value = self.pop(depth)[0]
@@ -60,7 +59,7 @@ class Arrays(Objects):
         return self.adopted(ref)
 
     def _array_new_fixed(self, form: Form) -> int:
-        depth = self.push(form[2:])
+        depth = self.push_given(form[2:], self.body.never_null(form[1]) * (len(form) - 2))
         layout = self._array_layout(form[1])
         ref = self._array(layout, len(form) - 2)
         return self._write_elements(ref, layout, self.pop(depth))
@@ -101,12 +100,17 @@ class Arrays(Objects):
     def _array_get_s(self, form: Form) -> Val:
         return signed(self._array_layout(form[1]).element, self._array_get(form))
 
+    def _stored(self, form: Form, count: int) -> list[Any]:
+        """The operands of a form whose third one becomes an element."""
+        never = self.body.never_null(form[1])[0]
+        return self.pop(self.push_given(form[2:], [never and at == 2 for at in range(count)]))
+
     def _array_set(self, form: Form) -> None:
-        ref, index, value = self.values(form[2:])
+        ref, index, value = self._stored(form, 3)
         self._fill(ref, index.number & U32, value, 1)
 
     def _array_fill(self, form: Form) -> None:
-        ref, start, value, count = self.values(form[2:])
+        ref, start, value, count = self._stored(form, 4)
         self._fill(ref, start.number & U32, value, count.number & U32)
 
     def _fill(self, ref: int, start: int, value: WasmValue, count: int) -> None:
@@ -137,8 +141,11 @@ class Arrays(Objects):
                 at = source.ref + source.layout.size_for_len(start + offset)
                 found: int = origin.codec.unpack_from(self.heap.data, at)[0]
                 value: Any = found
-                if not isinstance(origin.type.element_type, RefType):
-                    value = Val(origin.type.element_type, found)
+                kind = origin.type.element_type
+                if not isinstance(kind, RefType):
+                    value = Val(kind, found)
+                elif kind.heap_type in FUNCTIONS:
+                    value = FunctionRef.of(found)
                 elif found:
                     self._root(found)
                 self.write(target.ref, element, target.layout.size_for_len(to + offset), value)

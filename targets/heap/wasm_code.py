@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twinheap.model.body import CACHED, parse
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.targets.heap.types import Storage
-from twinheap.targets.heap.values import Val
+from twinheap.model.declared import Types, types_of
+from twinheap.targets.heap.type_groups import Named, declared_types, function_type
+from twinheap.targets.heap.types import HeapObjectType, RefType, Storage
+from twinheap.targets.heap.values import FunctionRef, Val
 from twinheap.targets.heap.wasm_frames import WasmValue
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Function(NamedTuple):
     """What a function does: its locals at first, its statements, and the expression at its end, if it has a result.
 
     `far`: it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
-    `strict_result`: nor is its result.
+    `strict_result`: nor is its result. `type`: of a helper.
     """
 
     locals: tuple[WasmValue, ...]
@@ -34,6 +36,7 @@ class Function(NamedTuple):
     far: bool = False
     strict: frozenset[int] = frozenset()
     strict_result: bool = False
+    type: HeapObjectType | None = None
 
 
 class PrivateTable(NamedTuple):
@@ -41,6 +44,7 @@ class PrivateTable(NamedTuple):
 
     type: str
     strict: bool
+    of_functions: bool
     minimum: int
     maximum: int
     value: Form
@@ -61,14 +65,21 @@ class Active(NamedTuple):
 
 
 class Body(NamedTuple):
-    """All of a body. `globals`: the expressions of what private ones are at first."""
+    """All of a body. `types`: by name. `globals`: the expressions of what private ones are at first."""
 
+    types: Named
+    declared: Types
     tables: tuple[PrivateTable, ...]
     globals: tuple[Form, ...]
     active: tuple[Active, ...]
     segments: tuple[Segment, ...]
     helpers: tuple[Function, ...]
     main: Function
+
+    def never_null(self, name: str) -> list[bool]:
+        """For each field of a struct type, or for the elements of an array type: whether it holds no null."""
+        kinds = [field.element_type for field in self.types[name].fields]
+        return [isinstance(kind, RefType) and not kind.nullable for kind in kinds]
 
 
 @lru_cache(maxsize=CACHED)
@@ -80,13 +91,17 @@ def body_of(text: str) -> Body:
     ((('gc',),), ('get', 0), 0)
     """
     forms: list[Form] = [form for form in parse(text)[1:] if isinstance(form, tuple)]
+    types = types_of(form for form in forms if form[0] == "rec")
+    known = declared_types(types.groups)
     return Body(
-        tuple(_table(form) for form in forms if form[0] in ("table", "table64")),
+        known,
+        types,
+        tuple(_table(form, types) for form in forms if form[0] in ("table", "table64")),
         tuple(form[2] for form in forms if form[0] in ("global", "const")),
         tuple(Active(form[1], form[2], form[4:]) for form in forms if form[0] == "active"),
         tuple(Segment(form[2:]) for form in forms if form[0] == "segment"),
-        tuple(_function(form, False) for form in forms if form[0] == "func"),
-        next(_function(form, True) for form in forms if form[0] == "main"),
+        tuple(_function(form, types, known) for form in forms if form[0] == "func"),
+        next(_function(form, types, known) for form in forms if form[0] == "main"),
     )
 
 
@@ -98,20 +113,35 @@ def forget_modules(store: "Store") -> None:
         store.verify()
 
 
-def _table(form: Form) -> PrivateTable:
-    _, name, minimum, maximum, value = form
-    return PrivateTable(name.removeprefix(NON_NULL_PREFIX), name.startswith(NON_NULL_PREFIX), minimum, maximum, value)
+def _table(form: Form, types: Types) -> PrivateTable:
+    _, word, minimum, maximum, value = form
+    name = word.removeprefix(NON_NULL_PREFIX)
+    return PrivateTable(name, name != word, types.top_of(name) == "func", minimum, maximum, value)
 
 
-def _function(form: Form, is_main: bool) -> Function:
-    heads = {"far", "param", "result", "local"}
+def first_of(name: str, types: Types) -> WasmValue:
+    """What a variable of a type is at first."""
+    if name in NUMBERS:
+        return NUMBERS[name]
+    return NO_FUNCTION if types.top_of(name.removeprefix(NON_NULL_PREFIX)) == "func" else 0
+
+
+NO_FUNCTION: Final = FunctionRef.of(0)
+
+
+def _function(form: Form, types: Types, known: Named) -> Function:
+    is_main = form[0] == "main"
+    heads = {"far", "type", "param", "result", "local"}
     declared = {name: [word for part in form[1:] if part[0] == name for word in part[1:]] for name in heads}
     parts = tuple(part for part in form[1:] if part[0] not in heads)
-    variables = tuple(NUMBERS.get(name, 0) for name in declared["local"])
+    variables = tuple(first_of(name, types) for name in declared["local"])
+    of = next((known[name] for name in declared["type"]), None)
+    if of is None and not is_main:
+        of = function_type(declared["param"], next(iter(declared["result"]), None), known)
     far = ("far",) in form
     names = [*([""] * MAIN_PARAMS if is_main else declared["param"]), *declared["local"]]
     strict = frozenset(at for at, name in enumerate(names) if name.startswith(NON_NULL_PREFIX))
     strict_result = any(name.startswith(NON_NULL_PREFIX) for name in declared["result"])
     if is_main or declared["result"]:
-        return Function(variables, parts[:-1], parts[-1], far, strict, strict_result)
-    return Function(variables, parts, None, far, strict)
+        return Function(variables, parts[:-1], parts[-1], far, strict, strict_result, of)
+    return Function(variables, parts, None, far, strict, type=of)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from twinheap.model.body_env import MAX_INVOKED
 from twinheap.targets.heap.types import Storage
-from twinheap.targets.heap.values import Val
+from twinheap.targets.heap.values import FunctionRef, Val
 from twinheap.targets.heap.wasm_code import NUMBERS, Body, Form, Function
 from twinheap.targets.heap.wasm_frames import (
     NULL_REF,
@@ -16,6 +17,7 @@ from twinheap.targets.heap.wasm_frames import (
     Own,
     Returned,
     TailCall,
+    Target,
     Trap,
     WasmValue,
 )
@@ -84,6 +86,15 @@ class Core:
             raise Trap(NULL_REF)
         return value
 
+    def push_given(self, forms: tuple[Form, ...], strict: Sequence[bool]) -> int:
+        """As `push`; traps on null where that cannot be."""
+        if not any(strict):  # mutant y02: if True:
+            return self.push(forms)
+        depth = len(self.frame.refs)
+        for form, never in zip(forms, strict, strict=True):
+            self.frame.push(self.given(form, never))
+        return depth
+
     def arguments(self, form: Form) -> list[Any]:
         """The arguments of a call."""
         strict = self.body.helpers[form[1]].strict
@@ -104,9 +115,13 @@ class Core:
 
     # --- functions
 
-    def invoke(self, function: Function, arguments: list[WasmValue]) -> WasmValue | None:
-        """Run a function, and those that are called in its place, each in a frame of its own."""
+    def invoke(self, function: Function, arguments: list[WasmValue], target: Target | None = None) -> WasmValue | None:
+        """Run a function, or what a reference means, and those that are called in its place, each in its own frame."""
         while True:
+            outside = self.body, self.home, self.own
+            if target is not None:
+                self.body, self.home, self.own = target[:3]
+                function = self.body.helpers[target.helper]
             caller = self.frame, self.instance, self.strict
             self.strict = function.strict
             self.frame = Frame((*arguments, *function.locals))
@@ -114,6 +129,8 @@ class Core:
             self.store.frames.append(self.frame.refs)  # mutant w20: self.store.frames.append(self.frame.refs[:])
             try:
                 self.point()
+                if function is self.body.main:
+                    self.own.invoked = 0
                 self.run_all(function.statements)
                 return None if function.result is None else self.given(function.result, function.strict_result)
             except Returned as left:
@@ -121,10 +138,11 @@ class Core:
                     raise Trap(NULL_REF) from None
                 return left.value
             except TailCall as left:
-                function, arguments = self.body.helpers[left.function], left.arguments
+                target, arguments = left.function, left.arguments
             finally:
                 self.store.frames.pop()  # mutant w21: pass
                 self.frame, self.instance, self.strict = caller
+                self.body, self.home, self.own = outside
 
     def point(self) -> None:
         """A check point: here a run ends that has used up what its store may use."""
@@ -139,7 +157,33 @@ class Core:
     _call_ref = _call_indirect = _call
 
     def _tail(self, form: Form) -> None:
-        raise TailCall(form[1], self.arguments(form))
+        arguments = self.arguments(form)
+        raise TailCall(self.target(form[1]), arguments)
+
+    def target(self, helper: int) -> Target:
+        """A helper of the body whose code runs."""
+        return Target(self.body, self.home, self.own, helper)
+
+    def _ref_func(self, form: Form) -> FunctionRef:
+        known, target = self.store.functions, self.target(form[1])
+        if target not in known:
+            known.append(target)
+        return FunctionRef.of(known.index(target) + 1)
+
+    def _referred(self, form: Form) -> tuple[Target, list[Any]]:
+        """The function and the arguments of a call by reference."""
+        self.own.invoked += 1
+        if self.own.invoked > MAX_INVOKED:
+            raise Trap(UNREACHABLE)
+        *arguments, of = self.values(form[2:])
+        return self.store.functions[self.not_null(of).number - 1], arguments
+
+    def _invoke(self, form: Form) -> WasmValue | None:
+        target, arguments = self._referred(form)
+        return self.invoke(self.body.main, arguments, target)
+
+    def _tail_invoke(self, form: Form) -> None:
+        raise TailCall(*self._referred(form))
 
     _tail_ref = _tail_indirect = _tail
 
@@ -260,7 +304,7 @@ class Core:
     def _i31_get_u(self, form: Form) -> Val:
         return Val.i32(self.not_null(self.eval(form[1])) >> 1)
 
-    def not_null(self, ref: int) -> int:
+    def not_null(self, ref: Any) -> Any:
         """The reference. Traps on null."""
         if not ref:
             raise Trap(NULL_REF)

@@ -5,13 +5,13 @@ as compiled code has them through its stack maps, except that a variable counts 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twinheap.targets.heap.errors import HeapError
 from twinheap.targets.heap.values import Val
 
 if TYPE_CHECKING:
-    from twinheap.targets.heap.table import Table
+    pass
 
 WasmValue = int | Val
 """A raw reference (0 is null), or a number."""
@@ -47,27 +47,38 @@ class Returned(Exception):
         self.value = value
 
 
-class TailCall(Exception):
-    """On its way to the function's end, and then into another one: its number, and the arguments."""
-
-    def __init__(self, function: int, arguments: list[WasmValue]) -> None:
-        self.function = function
-        self.arguments = arguments
-
-
 class Own:
     """What an instance of a body has of its own: the cells of its private globals, and its passive segments.
 
-    The list of a segment is empty once it was dropped. `points`: how many check points its runs have passed.
+    The list of a segment is empty once it was dropped. `points`: how many check points its runs have passed;
+    `invoked`: how many functions its code called by reference since its last run began.
     """
 
-    __slots__ = ("globals", "points", "segments", "tables")
+    __slots__ = ("globals", "invoked", "points", "segments", "tables")
 
     def __init__(self) -> None:
         self.points = 0
+        self.invoked = 0
         self.globals: list[list[int]] = []
         self.segments: list[list[int]] = []
-        self.tables: list[Table[Any]] = []
+        self.tables: list[Any] = []  # of objects, or of functions
+
+
+class Target(NamedTuple):
+    """What a reference to a function means: a helper, of a body in an instance of the kit, and what it has there."""
+
+    body: Any
+    home: Any
+    own: Own
+    helper: int
+
+
+class TailCall(Exception):
+    """On its way to the function's end, and then into another one, with the arguments."""
+
+    def __init__(self, function: Target, arguments: list[WasmValue]) -> None:
+        self.function = function
+        self.arguments = arguments
 
 
 class Frame:

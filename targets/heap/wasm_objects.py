@@ -5,12 +5,11 @@ from __future__ import annotations
 from twinheap.targets.heap import objects, space
 from twinheap.targets.heap.errors import AllocationTooLarge
 from twinheap.targets.heap.future import run_to_end
-from twinheap.targets.heap.kit_types import STRUCT_TYPES
 from twinheap.targets.heap.null import NullHeap
 from twinheap.targets.heap.object_layout import FieldLayout, ObjectLayout, StructLayout
-from twinheap.targets.heap.types import Storage
-from twinheap.targets.heap.values import Val
-from twinheap.targets.heap.wasm_code import NUMBERS, Form
+from twinheap.targets.heap.types import FUNCTIONS, Storage
+from twinheap.targets.heap.values import FunctionRef, Val
+from twinheap.targets.heap.wasm_code import NO_FUNCTION, NUMBERS, Form
 from twinheap.targets.heap.wasm_frames import TOO_LARGE, Trap, WasmValue
 from twinheap.targets.heap.wasm_slots import Slots
 
@@ -50,7 +49,10 @@ class Objects(Slots):
         """What an object holds at an offset, on its way into the frame."""
         of = field.type.element_type
         found: int = field.codec.unpack_from(self.heap.data, ref + offset)[0]
-        return Val.from_storage(of, found) if isinstance(of, Storage) else self.barrier(found)
+        if isinstance(of, Storage):
+            return Val.from_storage(of, found)
+        # mutant y05 below: return self.barrier(found)
+        return FunctionRef.of(found) if of.heap_type in FUNCTIONS else self.barrier(found)
 
     def write(self, ref: int, field: FieldLayout, offset: int, value: WasmValue) -> None:
         """Replace what an object holds at an offset."""
@@ -68,12 +70,12 @@ class Objects(Slots):
     # --- structs
 
     def _struct_layout(self, name: str) -> StructLayout:
-        layout = self.heap.layout(STRUCT_TYPES[name])
+        layout = self.heap.layout(self.body.types[name])
         assert isinstance(layout, StructLayout)
         return layout
 
     def _struct_new(self, form: Form) -> int:
-        depth = self.push(form[2:])
+        depth = self.push_given(form[2:], self.body.never_null(form[1]))
         layout = self._struct_layout(form[1])
         ref = self.allocate(layout, layout.size)
         return self._filled(ref, layout, self.pop(depth))
@@ -97,7 +99,7 @@ class Objects(Slots):
         return signed(self._struct_layout(form[1]).fields[form[2]], self._struct_get(form))
 
     def _struct_set(self, form: Form) -> None:
-        ref, value = self.values(form[3:])
+        ref, value = self.pop(self.push_given(form[3:], (False, self.body.never_null(form[1])[form[2]])))
         field = self._struct_layout(form[1]).fields[form[2]]
         self.write(self.not_null(ref), field, field.offset, value)
 
@@ -112,4 +114,6 @@ def signed(field: FieldLayout, value: WasmValue) -> Val:
 def first_value(field: FieldLayout) -> WasmValue:
     """What a field is at first."""
     of = field.type.element_type
-    return NUMBERS[of.unpacked.value] if isinstance(of, Storage) else 0
+    if isinstance(of, Storage):
+        return NUMBERS[of.unpacked.value]
+    return NO_FUNCTION if of.heap_type in FUNCTIONS else 0

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twinheap.targets.heap.anyref import AnyRef
 from twinheap.targets.heap.errors import OutOfBounds
 from twinheap.targets.heap.externref import ExternRef
-from twinheap.targets.heap.kit_types import ARRAY_TYPES, STRUCT_TYPES
 from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT
 from twinheap.targets.heap.table import Table
-from twinheap.targets.heap.types import HeapObjectType
-from twinheap.targets.heap.values import Val
-from twinheap.targets.heap.wasm_code import Active, Form
+from twinheap.targets.heap.values import FunctionRef, Val
+from twinheap.targets.heap.wasm_code import Active, Form, first_of
 from twinheap.targets.heap.wasm_core import U32, Core
-from twinheap.targets.heap.wasm_frames import CAST, TABLE_OOB, Frame, Trap
+from twinheap.targets.heap.wasm_frames import CAST, TABLE_OOB, Frame, Trap, WasmValue
+
+if TYPE_CHECKING:
+    from twinheap.targets.heap.store import Store
 
 TOPS: Final = frozenset({"extern", "any", "exn"})
 KINDS: Final = {"eq": EQ, "struct": STRUCT, "array": ARRAY}
-CONCRETE: Final[dict[str, HeapObjectType]] = {**STRUCT_TYPES, **ARRAY_TYPES}
+BOTTOMS: Final = frozenset({"none", "noextern", "noexn", "nofunc"})
 
 
 class Slots(Core):
@@ -32,8 +33,8 @@ class Slots(Core):
 
     # --- references
 
-    def _null(self, form: Form) -> int:
-        return 0
+    def _null(self, form: Form) -> WasmValue:
+        return first_of(form[1], self.body.declared)
 
     def _is_null(self, form: Form) -> Val:
         return Val.i32(not self.eval(form[1]))
@@ -42,22 +43,33 @@ class Slots(Core):
         left, right = self.values(form[1:])
         return Val.i32(left == right)
 
-    def is_a(self, ref: int, name: str) -> bool:
+    def is_a(self, ref: Any, name: str) -> bool:
         """Is a reference that is not null of a type below `name`?"""
+        if isinstance(ref, FunctionRef):
+            return self._is_function(ref, name)
         if name in TOPS:
             return True
+        if name in BOTTOMS:
+            return False  # mutant y04: return True
         if ref & 1:
             return name in ("eq", "i31")
         if name in KINDS:
             return self.heap.is_any(ref, KINDS[name])
         if name == "i31" or self.heap.kind(ref) in (EXTERN, EXN):
             return False
-        # mutant w06 below: return self.heap.layout_at(ref).type == CONCRETE[name]
-        return self.heap.layout_at(ref).type.is_subtype(CONCRETE[name])
+        # mutant w06 below: return self.heap.layout_at(ref).type == self.body.types[name]
+        return self.heap.layout_at(ref).type.is_subtype(self.body.types[name])
+
+    def _is_function(self, ref: FunctionRef, name: str) -> bool:
+        if name not in self.body.types:
+            return name == "func"
+        target = self.store.functions[ref.number - 1]
+        of: object = target.body.helpers[target.helper].type
+        return of == self.body.types[name]
 
     def _test(self, form: Form) -> Val:
         ref = self.eval(form[2])
-        return Val.i32(ref != 0 and self.is_a(ref, form[1]))
+        return Val.i32(bool(ref) and self.is_a(ref, form[1]))
 
     def _cast(self, form: Form) -> int:
         ref: int = self.eval(form[2])
@@ -67,7 +79,7 @@ class Slots(Core):
 
     def _test_null(self, form: Form) -> Val:
         ref = self.eval(form[2])
-        return Val.i32(ref == 0 or self.is_a(ref, form[1]))
+        return Val.i32(not ref or self.is_a(ref, form[1]))
 
     def _cast_non_null(self, form: Form) -> int:
         ref: int = self.eval(form[2])
@@ -97,7 +109,7 @@ class Slots(Core):
         ref: int = self.eval(form[1]) or self.eval(form[2])
         return ref
 
-    def _as_non_null(self, form: Form) -> int:
+    def _as_non_null(self, form: Form) -> Any:
         return self.not_null(self.eval(form[1]))
 
     def _to_any(self, form: Form) -> Any:
@@ -123,7 +135,7 @@ class Slots(Core):
 
     # --- tables
 
-    def _table(self, number: int) -> Table[Any]:
+    def _table(self, number: int) -> Any:
         shared = self.instance.tables
         return shared[number] if number < len(shared) else self.own.tables[number - len(shared)]
 
@@ -140,14 +152,17 @@ class Slots(Core):
         elements, index = self._table(form[1]).elements, self.number(form[2]) & U32
         if index >= len(elements):
             raise Trap(TABLE_OOB)
-        return self.barrier(elements[index])
+        return self.barrier(elements[index]) if isinstance(elements[index], int) else elements[index]
 
     def _table_set(self, form: Form) -> None:
         index, ref = self._elements(form, 1)
         elements = self._table(form[1]).elements
         if index.number & U32 >= len(elements):
             raise Trap(TABLE_OOB)
-        self.heap.write_ref(elements, index.number & U32, ref)
+        if isinstance(ref, FunctionRef):
+            elements[index.number & U32] = ref
+        else:
+            self.heap.write_ref(elements, index.number & U32, ref)
 
     def _table_size(self, form: Form) -> Val:
         return Val.i32(len(self._table(form[1]).elements))
@@ -164,8 +179,14 @@ class Slots(Core):
 
     def _table_copy(self, form: Form) -> None:
         to, start, count = (value.number & U32 for value in self.values(form[3:]))
+        target, source = self._table(form[1]), self._table(form[2])
+        if isinstance(target, FunctionTable):
+            check_range(start, count, len(source.elements), TABLE_OOB)
+            check_range(to, count, len(target.elements), TABLE_OOB)
+            target.elements[to : to + count] = source.elements[start : start + count]
+            return
         try:
-            Table.copy(self.store, self._table(form[1]), to, self._table(form[2]), start, count)
+            Table.copy(self.store, target, to, source, start, count)
         except OutOfBounds:
             raise Trap(TABLE_OOB) from None
 
@@ -219,7 +240,10 @@ class Slots(Core):
 
     def _make_tables(self) -> None:
         for declared in self.body.tables:
-            ref: int = self.eval(declared.value)
+            ref: Any = self.eval(declared.value)
+            if declared.of_functions:
+                self.own.tables.append(FunctionTable([ref] * declared.minimum, declared.maximum))
+                continue
             of = ExternRef if declared.type == "extern" else AnyRef
             made: Table[Any] = Table(self.store, of, declared.minimum, maximum=declared.maximum)
             self.own.tables.append(made)
@@ -241,6 +265,28 @@ class Slots(Core):
         for at, item in enumerate(items):
             self.heap.write_ref(segment, at, self.eval(item))
         return segment
+
+
+class FunctionTable:
+    """A private table of references to functions, which are no roots."""
+
+    __slots__ = ("elements", "maximum")
+
+    def __init__(self, elements: list[FunctionRef], maximum: int) -> None:
+        self.elements = elements
+        self.maximum = maximum
+
+    def write(self, store: Store, places: range, refs: list[FunctionRef]) -> None:
+        """Puts references there, which exist."""
+        self.elements[places.start : places.stop] = refs
+
+    def grow_by(self, store: Store, delta: int, ref: FunctionRef) -> int:
+        """More elements: how many there were, or -1 if there would be too many."""
+        length = len(self.elements)
+        if length + delta > self.maximum:
+            return -1
+        self.elements += [ref] * delta
+        return length
 
 
 def check_range(start: int, count: int, length: int, code: str) -> None:

@@ -54,12 +54,12 @@ def build(
     sources = cache.crate()
     digest = cache.digest(sources)
     if path is None and cache.is_fresh(flavour, digest):
-        return cache.binary_of(flavour)
+        return cache.binary_of(flavour, digest)
     tool = cargo()
-    with cache.locked():
+    with cache.locked(tell=progress):
         # Somebody else may have built it while this process waited.
         if path is None and cache.is_fresh(flavour, digest):
-            return cache.binary_of(flavour)
+            return cache.binary_of(flavour, digest)
         try:
             return _build(tool, flavour, sources, digest, progress)
         except OSError as error:
@@ -121,7 +121,7 @@ def _is_locked(flavour: Flavour) -> bool:
 
 
 def _environment(flavour: Flavour, target: Path, digest: str) -> dict[str, str]:
-    words = ["zeal"] * flavour.zeal + ["assertions"] * flavour.assertions + [f"executor-{digest[:8]}"]
+    words = ["zeal"] * flavour.zeal + ["assertions"] * flavour.assertions + [f"executor-{digest[: cache.SHOWN]}"]
     changed = {
         **os.environ,
         "CARGO_TARGET_DIR": str(target),
@@ -201,7 +201,7 @@ def resolve(spec: str) -> list[str]:
 
 
 def _newest(major: int) -> str:
-    built = [entry.flavour for entry in cache.entries() if entry.flavour.path is None]
+    built = [entry.flavour for entry in cache.entries().values() if entry.flavour.path is None]
     found = [flavour.release for flavour in built if flavour.major == major]
     if found:
         return max(found, key=lambda release: tuple(map(int, release.split("."))))

@@ -1,17 +1,21 @@
-"""Executors on the disk: ``rust/NAME/twinheap-executor`` in the cache, whole or not at all.
+"""Executors on the disk: ``rust/NAME-SOURCES/twinheap-executor`` in the cache, whole or not at all.
 
-An entry appears by one rename, with a record of what it was built from; an entry built from other sources than those
-that are installed counts as absent. Builders wait for each other on a lock file.
+An entry appears by one rename, with a record of what it was built from. The hash of the sources is part of its name:
+two checkouts of TwinHeap share the cache, and what one builds must not take the place of what a run of the other starts
+again after every crash. Builders wait for each other on a lock file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +34,12 @@ SOURCES: Final = (".rs", ".wat")
 RECORD: Final = "record.json"
 """What an entry was built from."""
 
+SHOWN: Final = 8
+"""Characters of the hash of sources that names and handshakes say."""
+FORGOTTEN: Final = 7 * 86400.0
+"""Seconds after which an executor of other sources that nobody asked for goes: no run takes as long."""
+_SOURCES: Final = re.compile(f"-[0-9a-f]{{{SHOWN}}}")
+
 
 class Entry(msgspec.Struct, frozen=True):
     """What was built: its flavour, the sources it was built from, how long it took, and its size in bytes."""
@@ -45,9 +55,14 @@ def root() -> Path:
     return cache_dir() / "rust"
 
 
-def binary_of(flavour: Flavour) -> Path:
+def folder_of(name: str, sources: str) -> Path:
+    """Return where the entry of an executor built from `sources`, a hash, is or will be."""
+    return root() / f"{name}-{sources[:SHOWN]}"
+
+
+def binary_of(flavour: Flavour, sources: str) -> Path:
     """Return where the executor of a flavour is, or will be."""
-    return root() / flavour.name / BINARY
+    return folder_of(flavour.name, sources) / BINARY
 
 
 def crate(name: str = "crate", heads: tuple[str, ...] = (MANIFEST, LOCK, "build.rs")) -> dict[str, bytes]:
@@ -82,21 +97,31 @@ def digest(sources: dict[str, bytes]) -> str:
     return whole.hexdigest()
 
 
-def entries() -> list[Entry]:
-    """What was built, by name. Raises RustError if the cache folder cannot be read."""
+def entries() -> dict[Path, Entry]:
+    """What was built, by folder. Raises RustError if the cache folder cannot be read."""
     try:
-        names = sorted(path.name for path in root().iterdir())
+        folders = sorted(root().iterdir())
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
         raise unusable(error) from None
-    return [entry for name in names if (entry := _read(root() / name)) is not None]
+    return {folder: entry for folder in folders if (entry := _read(folder)) is not None}
 
 
 def is_fresh(flavour: Flavour, sources: str) -> bool:
-    """Whether the executor of a flavour is there, built from these sources."""
-    entry = _read(root() / flavour.name)
-    return entry is not None and entry.flavour == flavour and entry.sources == sources
+    """Whether the executor of a flavour is there, built from these sources; it counts as asked for."""
+    folder = folder_of(flavour.name, sources)
+    entry = _read(folder)
+    fresh = entry is not None and entry.flavour == flavour and entry.sources == sources
+    if fresh:
+        touch(folder)
+    return fresh
+
+
+def touch(folder: Path) -> None:
+    """Notes that an entry was asked for."""
+    with contextlib.suppress(OSError):  # somebody else's cache, or a disk that is read only
+        os.utime(folder)
 
 
 def _read(folder: Path) -> Entry | None:
@@ -111,11 +136,15 @@ def _read(folder: Path) -> Entry | None:
 
 def install(entry: Entry, built: Path) -> Path:
     """Puts an executor that cargo built into its place, in one step. The caller holds the lock."""
-    return put(entry.flavour.name, built, {RECORD: msgspec.json.encode(entry)})
+    return put(entry.flavour.name, entry.sources, built, {RECORD: msgspec.json.encode(entry)})
 
 
-def put(name: str, built: Path, beside: Mapping[str, bytes]) -> Path:
-    """Makes an entry of an executor and the files beside it, in one step. The caller holds the lock."""
+def put(name: str, sources: str, built: Path, beside: Mapping[str, bytes]) -> Path:
+    """Makes an entry of an executor and the files beside it, in one step. The caller holds the lock.
+
+    What was built from other sources is removed once it is forgotten.
+    """
+    _forget(name)
     part = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".part", dir=root()))
     try:
         fresh = part / "entry"
@@ -123,7 +152,7 @@ def put(name: str, built: Path, beside: Mapping[str, bytes]) -> Path:
         shutil.copy2(built, fresh / BINARY)
         for file, content in beside.items():
             (fresh / file).write_bytes(content)
-        place = root() / name
+        place = folder_of(name, sources)
         if place.exists():
             place.rename(part / "old")  # executors that run it keep it open
         fresh.rename(place)
@@ -132,16 +161,31 @@ def put(name: str, built: Path, beside: Mapping[str, bytes]) -> Path:
     return place / BINARY
 
 
+def _forget(name: str) -> None:
+    for folder in root().iterdir():
+        own = folder.name.startswith(name) and _SOURCES.fullmatch(folder.name, len(name))
+        if own and time.time() - folder.stat().st_mtime > FORGOTTEN:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
-def locked(name: str = ".lock") -> Iterator[None]:
-    """Hold the lock of the builders in one folder; the kernel frees it when its holder dies. Raises RustError."""
+def locked(name: str = ".lock", tell: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lock of the builders in one folder; the kernel frees it when its holder dies. Raises RustError.
+
+    `tell` is told if another builder has it, which may take minutes.
+    """
     try:
         root().mkdir(parents=True, exist_ok=True)
         handle = os.open(root() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise unusable(error) from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if tell is not None:
+                tell("another process builds; waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -31,7 +31,6 @@ _FACTS: Final = "facts"
 # A target folder of its own, so that it waits for no build of Wasmtime: those take minutes.
 _TARGET: Final = "target-capi"
 _LOCK: Final = ".lock-capi"
-_SHOWN: Final = 8  # characters of the digest that the handshake says
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -52,7 +51,7 @@ class Native(msgspec.Struct, frozen=True):
     def command(self, library: str, release: str) -> tuple[str, ...]:
         """What to start for a library of that release."""
         beside = str(self.binary.parent / _FACTS)
-        build = f"executor-{self.entry.sources[:_SHOWN]}"
+        build = f"executor-{self.entry.sources[: cache.SHOWN]}"
         return (str(self.binary), "--library", library, "--release", release, "--facts", beside, "--build", build)
 
     @property
@@ -80,10 +79,11 @@ def built() -> Native | None:
 
 
 def _found(wanted: str) -> Native | None:
-    folder = cache.root() / NAME
+    folder = cache.folder_of(NAME, wanted)
     try:
         entry = msgspec.json.decode((folder / cache.RECORD).read_bytes(), type=Entry)
         if entry.sources == wanted and (folder / cache.BINARY).stat().st_size == entry.size:
+            cache.touch(folder)
             return Native(folder / cache.BINARY, entry)
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         pass
@@ -99,7 +99,7 @@ def build(progress: Progress | None = None) -> Native:
     if there := _found(wanted):
         return there
     tool = cargo()
-    with cache.locked(_LOCK):
+    with cache.locked(_LOCK, progress):
         # Somebody else may have built it while this process waited.
         if there := _found(wanted):
             return there
@@ -120,4 +120,4 @@ def _build(tool: str, found: dict[str, bytes], wanted: str, progress: Progress |
     made = target / "release" / _BUILT
     listed = subprocess.run([made, "--ops"], capture_output=True, text=True, check=True)
     entry = Entry(wanted, round(time.monotonic() - started, 1), made.stat().st_size, tuple(listed.stdout.split()))
-    return Native(cache.put(NAME, made, {cache.RECORD: msgspec.json.encode(entry), _FACTS: facts()}), entry)
+    return Native(cache.put(NAME, wanted, made, {cache.RECORD: msgspec.json.encode(entry), _FACTS: facts()}), entry)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -249,7 +250,10 @@ def test_explain_targets_corpus_and_wheels(tmp_path: Path, twinheap) -> None:  #
     assert "TH201: finalized while live" in twinheap("explain", "TH201").out
     assert "K1: " in twinheap("explain", "k1").out
     assert "see docs/spec/semantics.md 7." in twinheap("explain", "K1").out
-    assert "see docs/findings.md." in twinheap("explain", "K14").out
+    defect = twinheap("explain", "K14").out
+    assert "(from 29.0.0 on, fixed in 37.0.0)" in defect
+    assert "see docs/findings.md." in defect
+    assert "A program that fails so on capi@" in defect
     assert len(twinheap("explain").out.splitlines()) > 20
     targets = twinheap("targets", "heap")
     assert targets.code == 0
@@ -307,6 +311,36 @@ def test_bisect_is_stored_and_shown(tmp_path: Path, require: Callable[[str], Non
     assert "bisected: capi: first bad none, first good none\n" in (tmp_path / "a.twin").read_text()
     shown = twinheap("show", "a.twin").out.splitlines()
     assert shown[1] == "bisected: capi: first bad none, first good none"
+
+
+def test_targets_counts_what_runs_met(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]
+    reports = []
+    for name, words in (("a", ["heap", "--seed", "1"]), ("b", ["heap", "--seed", "2"]), ("two", ["heap", "capi"])):
+        assert twinheap("run", *words, "--programs", "40", "--json", name).code == 0
+        reports.append(json.loads((tmp_path / name).read_text()))
+    shown = twinheap("targets", "--runs", "a", "b", "--json", "c.json")
+    assert shown.code == 0
+    [counted] = json.loads((tmp_path / "c.json").read_text())["targets"]
+    assert (counted["name"], counted["programs"]) == ("heap", 80)
+    for op in ("ext_new_owned", "throw", "table_copy"):
+        both: Counter[str] = Counter()
+        for report in reports[:2]:
+            both.update(report["outcomes"][op])
+        counts = counted["counts"][op]
+        assert counts["executed"] == both.total() - both["skip"] > 0
+        assert (counts["ok"], counts["failed"]) == (both["ok"], counts["executed"] - both["ok"])
+        assert 0 <= counts["failures_met"] <= counts["failures"]
+        words = next(line.split() for line in shown.out.splitlines() if line.startswith(op + " "))
+        assert words[1:4] == [str(counts[key]) for key in ("executed", "ok", "failed")]
+    missed = [set(report["behaviours"]["missed"]) for report in reports[:2]]
+    assert set(counted["missed"]) == missed[0] & missed[1] < missed[0]
+    assert f"{len(counted['missed'])} of {counted['ways']} ways were not met" in shown.out
+    together = twinheap("targets", "--runs", "two")
+    assert together == (2, "", "twinheap: error: two: the counts of several targets are one in it: run each alone\n")
+    assert "not what twinheap run --json writes" in twinheap("targets", "--runs", "c.json").err
+    live = twinheap("targets", "heap,collector=null", "--count", "1s", "--workers", "1", "--json", "-")
+    assert json.loads(live.out)["targets"][0]["counts"]["store_new"]["executed"] > 0
+    assert "1: heap,collector=null  heap 42.0.2, null: " in live.err
 
 
 def test_add_makes_the_folder_that_is_named_last(tmp_path: Path, twinheap) -> None:  # type: ignore[no-untyped-def]

@@ -54,6 +54,7 @@ CASES = {
     "a folder as program": (["show", "empty"], "empty: Is a directory"),
     "no such form": (["show", "good.twin", "--as", "pascal"], "invalid choice: 'pascal'"),
     "not for C": (["show", "scoped.twin", "--as", "python"], "the C API cannot express"),
+    "two engines": (["show", "engines.twin", "--as", "python"], "a script has one engine, and store_new_in needs"),
     "unknown code": (["explain", "TH999"], "unknown code 'TH999'"),
     "nothing to add": (["corpus", "add"], "name the programs to add"),
     "no corpus": (["corpus", "min"], "there is no folder corpus here"),
@@ -75,6 +76,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "foreign.twin").write_text("twinheap program 9\n")
     (tmp_path / "binary.twin").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "scoped.twin").write_text("twinheap program 1\nL1 = ext_new S0 v0\nL2 = typed_call S0 nonnull L1\n")
+    (tmp_path / "engines.twin").write_text("twinheap program 1\nS1 = store_new_in moving none plain\n")
     return tmp_path
 
 
@@ -164,6 +166,7 @@ def test_a_full_disk_is_one_line(words: list[str], folder: Path) -> None:
             command, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("twinheap: error: ")
-    assert len(done.stderr.splitlines()) == 1
+    *lines, error = done.stderr.splitlines()
+    assert error.startswith("twinheap: error: ")
+    assert lines == (["FIXED   good.twin  on heap"] if words[1:] == ["-"] else [])  # told beside the JSON
     assert "No space left on device" in done.stderr

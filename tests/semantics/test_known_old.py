@@ -434,6 +434,22 @@ call I1 0 v0 null null null 0:
         assert judge(program, [OK, broken], profile_for("wasmtime", release, "drc", exact=False))[0].known == name
 
 
+def test_debug_assertions_say_that_a_cast_shares_a_root() -> None:
+    """Of K11."""
+    said = Observation("panic:assertion failed: inner.index.is_lifo()")
+    assert known("48", "O1 = i31_new_owned S0 0\nL2 = cast O1 eq\n", said) == "K11"
+    assert known("48", "L1 = i31_new S0 0\nL2 = cast L1 eq\n", said) is None
+
+
+def test_a_field_of_another_object_is_read() -> None:
+    """Of K11: the root that the cast shares is gone, and another object took its entry."""
+    text = (
+        "O1 = struct_new S0 pair 0 null null null null owned\nL2 = cast O1 struct\n{}L3 = struct_get L2 0 extern lifo\n"
+    )
+    absent = Observation("ok", ("absent",))
+    assert known("48", text.format("odrop O1\n"), SOME, OK, absent) == "K11"
+
+
 THROWER = "(func (gc) (throw nothing))"
 
 

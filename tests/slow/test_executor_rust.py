@@ -24,7 +24,7 @@ from twinheap.model.view import view
 from twinheap.targets.check import check_executor
 from twinheap.targets.executor import Executor
 from twinheap.targets.registry import Target, parse
-from twinheap.targets.rust.cache import binary_of
+from twinheap.targets.rust import cache
 from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
 from twinheap.targets.wire import OP_NAMES, WIRE_VERSION, ParentHello, Request, batch_frame, frame
 
@@ -43,7 +43,8 @@ FULL = Config(limit=0)
 
 @pytest.fixture(scope="module")
 def target(require: Callable[[str], None]) -> Target:
-    if not binary_of(Flavour(DEFAULT_RELEASE)).exists() and "rust" not in os.environ.get("TWINHEAP_REQUIRE", ""):
+    there = any(entry.flavour == Flavour(DEFAULT_RELEASE) for entry in cache.entries().values())
+    if not there and "rust" not in os.environ.get("TWINHEAP_REQUIRE", ""):
         pytest.skip("not built: `twinheap rust build` takes minutes")
     require("rust")
     return parse("rust", print)

@@ -53,6 +53,7 @@ def test_a_defect_shows_by_the_exit_code(
         ("linked-instances", " = link "),
         ("epoch-ends-callback", "trap:interrupt"),
         ("fuel-ends-everywhere", "trap:fuel"),
+        ("engine-fibers", "arg"),
         ("inst-drop", "inst_drop I2"),
         ("modules-drop", "modules_drop S0"),
         ("churn-ways", "churn S0 call"),
@@ -61,7 +62,7 @@ def test_a_defect_shows_by_the_exit_code(
 def test_limits_and_links_are_as_specified(
     tmp_path: Path, require: Callable[[str], None], name: str, shown: str
 ) -> None:
-    """Fuel, epochs, linked instances and far helpers; what a stopped run did is not asked for."""
+    """Fuel, epochs, fibers, linked instances, far helpers; what a stopped run did is not asked for."""
     require("network")
     one = load(next((ROOT / "corpus" / "seeds").glob(f"{name}-*.twin")))
     path = tmp_path / "a.py"

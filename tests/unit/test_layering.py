@@ -42,6 +42,7 @@ VOCABULARY = frozenset(
         "body_types",
         "builder",
         "bytecode",
+        "declared",
         "engines",
         "kit",
         "observation",

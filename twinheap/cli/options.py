@@ -114,7 +114,7 @@ def _searched(arguments: argparse.Namespace, default_seconds: float | None) -> S
     from twinheap.reporters.terminal import TerminalReporter
 
     check_json(arguments.json)
-    run, warnings = _run_of(settings_of(arguments), default_seconds)
+    run, warnings = run_of(settings_of(arguments), default_seconds)
     if run.folder is not None:
         check_folder(run.folder)
     listener: Listener = TerminalReporter(quiet=arguments.json == "-")
@@ -124,7 +124,11 @@ def _searched(arguments: argparse.Namespace, default_seconds: float | None) -> S
         return Engine(run, opener_for(run.setup.expect), listener).run()
 
 
-def _run_of(settings: dict[str, Any], default_seconds: float | None) -> tuple[Run, list[str]]:
+def run_of(settings: dict[str, Any], default_seconds: float | None) -> tuple[Run, list[str]]:
+    """The engine's run that settings ask for, and warnings. Raises UserError or TargetError.
+
+    `default_seconds`: without a budget.
+    """
     from pathlib import Path
 
     from twinheap.cli import UserError
@@ -151,6 +155,6 @@ def _run_of(settings: dict[str, Any], default_seconds: float | None) -> tuple[Ru
         seconds=seconds,
         workers=settings["workers"] or default_workers(),
         strict=settings["strict"],
-        folder=Path(settings["findings"]),
+        folder=None if settings["findings"] is None else Path(settings["findings"]),
     )
     return run, warnings

@@ -66,7 +66,7 @@ def _ls() -> int:
     if there := native.built():
         print(f"{native.TITLE}  {there.binary}  {there.entry.size / 1e6:.1f} MB")
     current = cache.digest(cache.crate())
-    for entry in cache.entries():
-        age = "" if entry.sources == current else "  (of an older TwinHeap: will be built again)"
-        print(f"{entry.flavour.title}  {cache.binary_of(entry.flavour)}  {entry.size / 1e6:.1f} MB{age}")
+    for folder, entry in cache.entries().items():
+        age = "" if entry.sources == current else "  (of another TwinHeap)"
+        print(f"{entry.flavour.title}  {folder / cache.BINARY}  {entry.size / 1e6:.1f} MB{age}")
     return EXIT_OK

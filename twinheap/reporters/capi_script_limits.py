@@ -1,4 +1,7 @@
-"""Limits on runs in stand-alone scripts, fuel and epochs (docs/bodies.md); copied as `capi_script_ops.py` is."""
+"""How runs in stand-alone scripts are limited, by fuel and epochs (docs/bodies.md), and where they have their stack.
+
+Copied as `capi_script_ops.py` is.
+"""
 
 # ruff: noqa: D102 -- each method is one op; docs/bodies.md says what it does
 from __future__ import annotations
@@ -72,3 +75,17 @@ class LimitedApi(ObjectApi):
         self._set_fuel(context, left.value)
         self._set_deadline(context, deadline)
         return made
+
+
+class FiberApi(ObjectApi):
+    """What is run has a stack of its own, and is polled to its end."""
+
+    def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        if name not in ("wasmtime_func_call", "wasmtime_linker_instantiate"):
+            return super().call(name, result, *arguments)
+        error = PTR()
+        future = super().call(f"{name}_async", PTR, *arguments, ctypes.byref(error))
+        while not super().call("wasmtime_call_future_poll", ctypes.c_bool, PTR(future)):
+            pass
+        super().call("wasmtime_call_future_delete", None, PTR(future))
+        return error.value

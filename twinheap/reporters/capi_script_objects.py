@@ -10,6 +10,7 @@ from twinheap.reporters.capi_script import ANY, EXN, EXTERN, KINDS, PTR, U32, By
 from twinheap.reporters.capi_script_ops import bytes_in_use
 from twinheap.reporters.capi_script_wasm import WasmApi
 
+FUNC = 5  # WASMTIME_FUNCREF
 NUMBERS: dict[int, Any] = {0: ctypes.c_int32, 1: ctypes.c_int64, 2: ctypes.c_float, 3: ctypes.c_double}
 
 
@@ -210,7 +211,7 @@ class ObjectApi(WasmApi):
         error, value = self._read(function, handle, index)
         if error:
             self.say(self.failed(error))
-        elif value[0][0] in KINDS:
+        elif value[0][0] in (FUNC, *KINDS):
             self._let_go(handle.store, value)
             self.say("ok(absent)")
         else:
@@ -230,9 +231,12 @@ class ObjectApi(WasmApi):
             self._let_go(handle.store, before)
         made = value if isinstance(value, Handle) else self._handle(handle.store, EXTERN if kind == KINDS[0] else ANY)
         if isinstance(value, int):
-            kind = 0 if kind in KINDS else kind
+            kind = 0 if kind in (FUNC, *KINDS) else kind
             number = value << 32 | value if kind == 1 else value & 0xFFFFFF if kind == 2 else value
             self._write(made.val, kind, number)
+        elif value is None and kind == FUNC:
+            ctypes.memset(made.val, 0, self.val_size)
+            ctypes.c_uint8.from_address(made.val).value = kind
         place = U32(index) if "array" in write else ctypes.c_size_t(index)
         context, at = PTR(handle.store.context), PTR(handle.at)
         self.say(self.failed(self.call(f"wasmtime_{write}", PTR, context, at, place, PTR(made.val))))

@@ -51,7 +51,13 @@ def run_report(summary: Summary) -> dict[str, Any]:
         "profile": summary.profile,
         "targets": list(summary.targets),
         "handshakes": {
-            name: {"runtime": h.runtime, "release": h.release, "collector": h.collector, "exact": h.exact}
+            name: {
+                "runtime": h.runtime,
+                "release": h.release,
+                "collector": h.collector,
+                "exact": h.exact,
+                "supported": sorted(h.supported),
+            }
             for name, h in summary.targets.items()
         },
         "findings": [finding_entry(made) for made in summary.findings],

@@ -18,18 +18,15 @@ from twinheap.model.observation import Observation
 from twinheap.model.program import Program
 from twinheap.model.view import ALL_OPS, view
 from twinheap.model.wat import far_module, kit_module, module, types_module
-from twinheap.reporters.capi_script_limits import LimitedApi
+from twinheap.reporters.capi_script_limits import FiberApi, LimitedApi
 from twinheap.reporters.script_main import RENAMED, Main, churns_objects, method_of, shares_in
 from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
 _WASM = ("inst", "run", "call_back", "modules_drop", "churn_calls")
 _OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain|churn_(objects|reads)")
-_ENGINES = frozenset(
-    feature(number)
-    for number, engine in enumerate(ENGINES)
-    if not engine.fibers  # of the C API they need calls of another kind
-)
+_ENGINES = frozenset(map(feature, range(len(ENGINES))))
+_ONE_ENGINE = "store_new_in"
 _IMPORTS = """from __future__ import annotations
 
 import ctypes
@@ -53,8 +50,11 @@ def script(program: Program, meta: Mapping[str, str]) -> str:
     """The script that does what `program` does, op by op. Raises ScriptError."""
     methods = {name for name in dir(LimitedApi) if name in ALL_OPS}
     supported = frozenset(methods | RENAMED.keys() | {"end"}) | _ENGINES
-    if missing := inexpressible(program, supported):
-        raise ScriptError(f"the C API cannot express {', '.join(missing)}")
+    missing = inexpressible(program, supported)
+    if only_rust := [name for name in missing if name != _ONE_ENGINE]:
+        raise ScriptError(f"the C API cannot express {', '.join(only_rust)}: only an executor can run this program")
+    if missing:
+        raise ScriptError(f"a script has one engine, and {_ONE_ENGINE} needs another: only executors run this program")
     asked = view(program, supported)
     names = {method_of(op) for op in asked.all_ops}
     if any(map(churns_objects, asked.ops)):
@@ -67,6 +67,9 @@ def script(program: Program, meta: Mapping[str, str]) -> str:
     base = "ObjectApi" if objects else "WasmApi" if wasm else "Api"
     if ENGINES[asked.config.engine].limits_runs:
         base = LimitedApi.__name__
+    if ENGINES[asked.config.engine].fibers:
+        base = FiberApi.__name__
+        used.add(".call")
     used.add(base)
     code = [_docstring(meta), _IMPORTS, parts(used)]
     code += _texts(names, bodies, fars, shares_in(asked))

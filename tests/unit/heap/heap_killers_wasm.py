@@ -159,3 +159,18 @@ def waiting(type_, operand, look):
 
 w31 = waiting("extern", "(select (new) (null extern) (i32 1))", "(see (get 4))")
 w32 = waiting("bytes", "(array.new_data bytes (i32 0) (i32 9))", "(note (array.get bytes (get 4) (i32 8)))")
+
+PAIRS = "(rec (struct t0 i32) (struct t1 i64)) (rec (struct t2 i64) (struct t3 i32))"
+
+y01 = running(f"{PAIRS} (main (note (test t3 (struct.new t0 (i32 1)))) (null extern))")
+y02 = running("(rec (struct t0 ref.extern)) (main (drop (struct.new t0 (null extern))) (null extern))")
+y03 = running(
+    "(rec (struct t0 (open) i32) (struct t1 (sub t0) i32 extern))"
+    " (main (global.set 5 (struct.new t1 (i32 1) (new))) (gc) (drop (new)) (gc)"
+    " (see (struct.get t1 1 (cast t1 (global.get 5)))) (global.set 5 (null struct)) (gc) (null extern))"
+)
+y04 = running("(main (note (test none (struct.new_default box))) (null extern))")
+y05 = running(
+    "(rec (struct t0 func)) (func (gc)) (main (drop (new))"
+    " (note (test func (struct.get t0 0 (struct.new t0 (ref.func 0))))) (null extern))"
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_a_release_is_built_once(calls: Path) -> None:
     assert "minutes" in told[0]
     assert building.build("45.0.0") == binary
     assert count(calls) == 1
-    assert [entry.flavour for entry in cache.entries()] == [Flavour("45.0.0")]
+    assert [entry.flavour for entry in cache.entries().values()] == [Flavour("45.0.0")]
 
 
 def test_only_the_default_release_has_its_dependencies_locked(calls: Path) -> None:
@@ -92,22 +93,42 @@ def test_the_build_script_of_one_release_does_not_answer_for_another(
     monkeypatch.setattr(cache, "crate", lambda: {**sources, "src/more.rs": b"// more\n"})
     assert not again()
     building.build("45.0.0")
-    monkeypatch.setattr(cache, "crate", lambda: sources)
+    monkeypatch.setattr(cache, "crate", lambda: {**sources, "src/more.rs": b"// yet more\n"})
     assert again()
     assert count(calls) == 4
 
 
-def test_other_sources_are_built_again(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    building.build()
+def test_other_sources_are_built_beside(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two checkouts share a cache: what one builds takes nothing away from a run of the other."""
+    first = building.build()
     sources = cache.crate()
     monkeypatch.setattr(cache, "crate", lambda: {**sources, "src/more.rs": b"// more\n"})
-    binary = building.build()
+    changed = building.build()
     assert count(calls) == 2
-    laid_out = cache.root() / "build" / "42.0.2" / "src"
-    assert (laid_out / "more.rs").exists()
+    assert (cache.root() / "build" / "42.0.2" / "src" / "more.rs").exists()
     monkeypatch.setattr(cache, "crate", lambda: sources)
-    assert building.build() == binary
-    assert not (laid_out / "more.rs").exists()
+    assert building.build() == first != changed
+    assert changed.exists()
+    assert count(calls) == 2
+
+
+def test_what_nobody_asked_for_in_a_week_is_removed(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = cache.crate()
+    old, zeal = building.build("48.0.2"), building.build("48.0.2", zeal=True)
+
+    def change(text: bytes) -> None:
+        monkeypatch.setattr(cache, "crate", lambda: {**sources, "src/more.rs": text})
+        building.build("48.0.2")
+
+    for binary in (old, zeal):
+        os.utime(binary.parent, (0, 0))
+    assert building.build("48.0.2") == old  # asked for: it stays
+    change(b"// more")
+    assert old.exists()
+    os.utime(old.parent, (0, 0))
+    change(b"// yet more")
+    assert not old.exists()
+    assert zeal.exists()  # another flavour's business
 
 
 def test_two_builders_at_once_build_once(calls: Path) -> None:
@@ -119,11 +140,29 @@ def test_two_builders_at_once_build_once(calls: Path) -> None:
     assert count(calls) == 1
 
 
+def test_who_waits_for_another_builder_is_told(calls: Path) -> None:
+    told: list[str] = []
+    waiting = threading.Event()
+
+    def tell(line: str) -> None:
+        told.append(line)
+        waiting.set()
+
+    with cache.locked():
+        thread = threading.Thread(target=building.build, args=("46.0.0",), kwargs={"progress": tell})
+        thread.start()
+        assert waiting.wait(30)
+        assert told == ["another process builds; waiting for it"]
+        assert count(calls) == 0
+    thread.join()
+    assert count(calls) == 1
+
+
 def test_a_failure_says_what_cargo_says_and_leaves_no_entry(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BREAK", "1")
     with pytest.raises(RustError, match=r"for Wasmtime 45\.0\.0: no such crate; see .*cargo\.log"):
         building.build("45.0.0")
-    assert cache.entries() == []
+    assert cache.entries() == {}
     monkeypatch.delenv("BREAK")
     building.build("45.0.0")
     assert count(calls) == 2
@@ -175,7 +214,7 @@ def test_without_cargo_one_clear_line(
 
 def test_the_command_line_builds_and_lists(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rust", "build", "45.0.0", "--zeal"]) == 0
-    assert "45.0.0-zeal/twinheap-executor" in capsys.readouterr().out
+    assert re.search("/45.0.0-zeal-[0-9a-f]{8}/twinheap-executor", capsys.readouterr().out)
     assert main(["rust", "ls"]) == 0
     assert "Wasmtime 45.0.0, zeal" in capsys.readouterr().out
     assert count(calls) == 1

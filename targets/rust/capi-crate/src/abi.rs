@@ -14,6 +14,7 @@ pub const KIND_I32: u8 = 0;
 pub const KIND_I64: u8 = 1;
 pub const KIND_F32: u8 = 2;
 pub const KIND_F64: u8 = 3;
+pub const KIND_FUNCREF: u8 = 5;
 pub const KIND_EXTERNREF: u8 = 6;
 pub const KIND_ANYREF: u8 = 7;
 pub const KIND_EXNREF: u8 = 8;
@@ -185,6 +186,14 @@ impl ByteVec {
 pub struct Limits {
     pub min: u32,
     pub max: u32,
+}
+
+/// `wasmtime_field_type_t`: whether it can be set, what kind of storage it is, and the type of one that is not packed.
+#[repr(C)]
+pub struct FieldType {
+    pub mutable: u64,
+    pub kind: u8,
+    pub valtype: Ptr,
 }
 
 /// `wasmtime_valtype_t`, as far as it is needed: what kind of type, whether nullable, which heap type, and its pointer.

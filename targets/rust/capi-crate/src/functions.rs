@@ -51,7 +51,6 @@ functions! {
         wasm_tabletype_new(Ptr, Ptr) -> Ptr;
         wasm_tabletype_delete(Ptr);
         wasm_valtype_copy(Ptr) -> Ptr;
-        wasm_valtype_delete(Ptr);
         wasmtime_externref_new(Ptr, Ptr, Ptr, Ptr) -> bool;
         wasmtime_externref_data(Ptr, Ptr) -> Ptr;
         wasmtime_externref_to_raw(Ptr, Ptr) -> u32;
@@ -60,6 +59,7 @@ functions! {
         wasmtime_anyref_from_raw(Ptr, u32, Ptr);
         wasmtime_anyref_from_i31(Ptr, u32, Ptr);
         wasmtime_anyref_i31_get_u(Ptr, Ptr, Ptr) -> bool;
+        wasmtime_anyref_i31_get_s(Ptr, Ptr, Ptr) -> bool;
         wasmtime_global_new(Ptr, Ptr, Ptr, Ptr) -> Ptr;
         wasmtime_global_get(Ptr, Ptr, Ptr);
         wasmtime_global_set(Ptr, Ptr, Ptr) -> Ptr;
@@ -70,6 +70,7 @@ functions! {
         wasmtime_table_grow(Ptr, Ptr, u64, Ptr, Ptr) -> Ptr;
         wasm_valtype_new(u8) -> Ptr;
         wasm_valtype_vec_new(Ptr, usize, Ptr);
+        wasm_valtype_delete(Ptr);
         wasm_functype_new(Ptr, Ptr) -> Ptr;
         wasm_functype_delete(Ptr);
         wasm_trap_message(Ptr, Ptr);
@@ -102,6 +103,8 @@ functions! {
         wasmtime_externref_unroot(Ptr, Ptr);
         wasmtime_anyref_clone(Ptr, Ptr, Ptr);
         wasmtime_anyref_unroot(Ptr, Ptr);
+        wasmtime_val_clone(Ptr, Ptr, Ptr);
+        wasmtime_val_unroot(Ptr, Ptr);
     }
 }
 
@@ -112,6 +115,8 @@ functions! {
         wasmtime_externref_unroot(Ptr);
         wasmtime_anyref_clone(Ptr, Ptr);
         wasmtime_anyref_unroot(Ptr);
+        wasmtime_val_clone(Ptr, Ptr);
+        wasmtime_val_unroot(Ptr);
     }
 }
 
@@ -154,11 +159,12 @@ functions! {
         wasm_tagtype_delete(Ptr);
         wasmtime_tag_new(Ptr, Ptr, Ptr) -> Ptr;
         wasmtime_valtype_new(Ptr, Ptr);
-        wasmtime_valtype_to_wasm(Ptr, Ptr) -> Ptr;
-        wasmtime_wasm_valtype_equal(Ptr, Ptr) -> bool;
+        wasmtime_valtype_delete(Ptr);
+        wasmtime_field_type_delete(Ptr);
         wasmtime_struct_ref_pre_new(Ptr, Ptr) -> Ptr;
         wasmtime_struct_ref_pre_delete(Ptr);
         wasmtime_struct_type_delete(Ptr);
+        wasmtime_struct_type_field(Ptr, usize, Ptr) -> bool;
         wasmtime_structref_new(Ptr, Ptr, Ptr, usize, Ptr) -> Ptr;
         wasmtime_structref_field(Ptr, Ptr, usize, Ptr) -> Ptr;
         wasmtime_structref_set_field(Ptr, Ptr, usize, Ptr) -> Ptr;
@@ -166,6 +172,7 @@ functions! {
         wasmtime_array_ref_pre_new(Ptr, Ptr) -> Ptr;
         wasmtime_array_ref_pre_delete(Ptr);
         wasmtime_array_type_delete(Ptr);
+        wasmtime_array_type_element(Ptr, Ptr);
         wasmtime_arrayref_new(Ptr, Ptr, Ptr, u32, Ptr) -> Ptr;
         wasmtime_arrayref_get(Ptr, Ptr, u32, Ptr) -> Ptr;
         wasmtime_arrayref_set(Ptr, Ptr, u32, Ptr) -> Ptr;

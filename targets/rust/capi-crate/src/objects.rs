@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::ptr::{from_mut, null_mut};
 
-use crate::abi::{Hierarchy, Item, Ptr, Val, ValType, Vals, KIND_F32, KIND_F64, KIND_I32, KIND_I64};
+use crate::abi::{FieldType, Hierarchy, Item, Ptr, Val, ValType, Vals, KIND_F32, KIND_F64, KIND_I32, KIND_I64};
 use crate::api::{Api, Context};
 use crate::functions::ObjectFunctions;
 use crate::outcome::Stop;
@@ -18,10 +18,14 @@ use crate::wasm::type_vector;
 /// Fields of the largest struct, and more: a row of values is made for any object.
 pub const MAX_FIELDS: usize = 8;
 
-// Of `wasmtime_valtype_t` and its heap types: a reference, to a struct or to an array.
-const REF: u64 = 5;
-const HEAP_STRUCT: u64 = 12;
-const HEAP_ARRAY: u64 = 10;
+/// The packed storage types by number, and the numeric types: what is beyond them is a reference.
+const PACKED: [&str; 2] = ["i8", "i16"];
+const NUMBERS: [&str; 4] = ["i32", "i64", "f32", "f64"];
+/// The hierarchy of each heap type, by its kind.
+const HEAP_KINDS: [&str; 16] = [
+    "extern", "extern", "func", "func", "func", "any", "any", "any", "any", "any", "any", "any", "any", "exn", "exn",
+    "exn",
+];
 
 /// What has fields or elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -240,39 +244,65 @@ impl Objects {
         unsafe { (self.c.wasmtime_context_has_exception)(context.0) }
     }
 
-    /// The storage types of an object's fields, or of an array's elements.
-    pub fn fields(&self, api: &Api, context: Context, kind: Kind, of: &Val) -> Result<&'static [&'static str], Stop> {
-        let facts = api.facts;
+    /// What a field of an object holds, or the elements of an array: a numeric storage type, or a hierarchy. None if
+    /// there is no such field.
+    pub fn storage(
+        &self,
+        api: &Api,
+        context: Context,
+        kind: Kind,
+        (of, index): (&Val, i64),
+    ) -> Result<Option<&'static str>, Stop> {
         if kind == Kind::Exn {
             // SAFETY: as api.rs says. The tags of the kit differ in how many fields they have.
             let count = unsafe { (self.c.wasmtime_exnref_field_count)(context.0, of.handle()) };
-            let found = facts.tags.iter().find(|tag| tag.len() == count);
-            return found
-                .map(Vec::as_slice)
-                .ok_or_else(|| Stop::misuse("an exception has a tag that is not the kit's"));
+            let found = api.facts.tags.iter().find(|tag| tag.len() == count);
+            let tag = found.ok_or_else(|| Stop::misuse("an exception has a tag that is not the kit's"))?;
+            return Ok(tag.get(index as usize).copied());
         }
-        // SAFETY: as api.rs says; the type is ours to free, and so is its form for comparisons.
-        let same = unsafe {
-            let (pointer, heap_kind, known) = match kind {
-                Kind::Array => ((self.c.wasmtime_arrayref_type)(context.0, of.handle()), HEAP_ARRAY, &self.arrays),
-                _ => ((self.c.wasmtime_structref_type)(context.0, of.handle()), HEAP_STRUCT, &self.structs),
+        let mut field = FieldType { mutable: 0, kind: 0, valtype: null_mut() };
+        let out = from_mut(&mut field).cast();
+        // SAFETY: as api.rs says; the object's type is ours to free, and its field's, once it was written.
+        unsafe {
+            let there = match kind {
+                Kind::Array => {
+                    let ty = (self.c.wasmtime_arrayref_type)(context.0, of.handle());
+                    (self.c.wasmtime_array_type_element)(ty, out);
+                    (self.c.wasmtime_array_type_delete)(ty);
+                    true
+                }
+                _ => {
+                    let ty = (self.c.wasmtime_structref_type)(context.0, of.handle());
+                    let there = (self.c.wasmtime_struct_type_field)(ty, index as usize, out);
+                    (self.c.wasmtime_struct_type_delete)(ty);
+                    there
+                }
             };
-            let mut opened = ValType { kind: REF, nullable: 1, heap_kind, pointer };
-            let made = (self.c.wasmtime_valtype_to_wasm)(api.engine, from_mut(&mut opened).cast());
-            let same = known.iter().map(|known| (self.c.wasmtime_wasm_valtype_equal)(made, known.valtype));
-            let same: Vec<bool> = same.collect();
-            (api.c.wasm_valtype_delete)(made);
-            match kind {
-                Kind::Array => (self.c.wasmtime_array_type_delete)(pointer),
-                _ => (self.c.wasmtime_struct_type_delete)(pointer),
-            }
-            same
-        };
-        let types = if kind == Kind::Array { &facts.arrays } else { &facts.structs };
-        let mut found = types.iter().zip(same).filter(|(_, same)| *same);
-        match (found.next(), found.next()) {
-            (Some((of, _)), None) => Ok(of),
-            _ => Err(Stop::misuse("an object has a type that is not the kit's")),
+            Ok(there.then(|| self.storage_of(&mut field)))
+        }
+    }
+
+    /// What a field's type says, which is freed.
+    ///
+    /// # Safety
+    ///
+    /// The library wrote it, and nobody freed it.
+    unsafe fn storage_of(&self, field: &mut FieldType) -> &'static str {
+        if let Some(packed) = PACKED.get(usize::from(field.kind)) {
+            return packed;
+        }
+        let mut opened = ValType { kind: 0, nullable: 0, heap_kind: 0, pointer: null_mut() };
+        let out: Ptr = from_mut(&mut opened).cast();
+        // SAFETY: a field that is not packed has a value type, which is written in its opened form here.
+        unsafe {
+            (self.c.wasmtime_valtype_new)(field.valtype, out);
+            (self.c.wasmtime_valtype_delete)(out);
+            (self.c.wasmtime_field_type_delete)(from_mut(field).cast());
+        }
+        // Both are bytes, with nothing said of what is behind them.
+        match NUMBERS.get(usize::from(opened.kind as u8)) {
+            Some(number) => number,
+            None => HEAP_KINDS[usize::from(opened.heap_kind as u8)],
         }
     }
 }

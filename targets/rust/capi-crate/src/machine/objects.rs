@@ -2,9 +2,9 @@
 //!
 //! What a handle's object lacks is an observation of its own, `absent`: nothing is read or rooted then.
 
-use super::operands::{hierarchy, Slot};
+use super::operands::{hierarchy, Slot, NULL};
 use super::Machine;
-use crate::abi::{Hierarchy, Val, Vals};
+use crate::abi::{Hierarchy, Val, Vals, KIND_FUNCREF};
 use crate::api::{Api, Context};
 use crate::objects::{hierarchy_of, number_for, Kind, Objects, MAX_FIELDS};
 use crate::outcome::{Observation, Reply, Stop};
@@ -74,6 +74,21 @@ impl Machine {
         self.made(made, store, result)
     }
 
+    /// An array of numbers that no heap can hold.
+    pub(super) fn array_new_huge(&mut self, at: i64, length: i64) -> Reply {
+        let store = self.store(at)?;
+        let longs = self.api.facts.arrays.iter().position(|fields| fields[..] == ["i64"]);
+        let longs = longs.ok_or_else(|| Stop::misuse("the kit has no such type"))?;
+        let (context, objects, api) = self.within(store)?;
+        match objects.array_new(api, (store, context), longs, (&number_for("i64", 1), length as u32)) {
+            Ok(made) => {
+                api.roots.unroot(context, made);
+                Ok(Observation::DONE)
+            }
+            Err(text) => Err(self.failure(text)),
+        }
+    }
+
     pub(super) fn exn_new(&mut self, at: i64, tag: i64, slots: &[i64], result: i64) -> Reply {
         let row = self.row(known(&self.api.facts.tags, tag)?, 0, slots)?;
         let store = self.store(at)?;
@@ -111,8 +126,7 @@ impl Machine {
     /// The storage type of the field, or of the elements wherever they end; None if there is no such field.
     fn field(&mut self, kind: Kind, (store, of): (usize, &Val), index: i64) -> Result<Option<&'static str>, Stop> {
         let (context, objects, api) = self.within(store)?;
-        let fields = objects.fields(api, context, kind, of)?;
-        Ok(fields.get(if kind == Kind::Array { 0 } else { index as usize }).copied())
+        objects.storage(api, context, kind, (of, index))
     }
 
     /// Whether a field holds references of a hierarchy, or numbers; also if it does not exist at all.
@@ -130,7 +144,8 @@ impl Machine {
                 return Ok(true);
             }
         }
-        Ok(hierarchy_of(storage) == wanted)
+        // References to functions are neither: nothing is read there.
+        Ok(storage != "func" && hierarchy_of(storage) == wanted)
     }
 
     /// Reads a reference of a hierarchy into a slot.
@@ -161,7 +176,10 @@ impl Machine {
         let (store, handle) = self.handle(at)?;
         // Nobody looks at a null's hierarchy but the field's type: it is the field's own.
         let field = self.field(kind, (store, &handle), index)?;
-        let value = self.value(source, field.and_then(hierarchy_of).unwrap_or(Hierarchy::Extern))?;
+        let value = match field {
+            Some("func") if source == NULL => Val::number(KIND_FUNCREF, 0),
+            _ => self.value(source, field.and_then(hierarchy_of).unwrap_or(Hierarchy::Extern))?,
+        };
         self.write(kind, (store, &handle), index, &value)
     }
 
