@@ -443,11 +443,14 @@ def test_debug_assertions_say_that_a_cast_shares_a_root() -> None:
 
 def test_a_field_of_another_object_is_read() -> None:
     """Of K11: the root that the cast shares is gone, and another object took its entry."""
-    text = (
-        "O1 = struct_new S0 pair 0 null null null null owned\nL2 = cast O1 struct\n{}L3 = struct_get L2 0 extern lifo\n"
-    )
-    absent = Observation("ok", ("absent",))
-    assert known("48", text.format("odrop O1\n"), SOME, OK, absent) == "K11"
+    text = """O1 = struct_new S0 box 0 null null null null owned
+O2 = struct_new S0 pair 0 null O1 null null owned
+O3 = struct_get O2 1 any owned
+L4 = cast O3 struct
+odrop O3
+L5 = struct_get L4 0 extern lifo
+"""
+    assert known("48", text, SOME, SOME, OK, Observation("ok", ("absent",))) == "K11"
 
 
 THROWER = "(func (gc) (throw nothing))"
