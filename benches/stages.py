@@ -1,6 +1,6 @@
 """Where the time of a worker goes: CPU time of each stage between a seed and a verdict, on one target.
 
-    python benches/stages.py [--target heap] [--functions 12]
+    python benches/stages.py [--target heap] [--profile host] [--functions 12]
 
 Each stage is run for all programs before the next one begins, so that its time stands alone; `execute` is the CPU time
 of the executor, which runs beside the others. `--functions` shows the hottest functions of each stage under a profiler,
@@ -20,6 +20,8 @@ from typing import Final, TypeVar
 from twinheap.fuzz.budget import BLOCK
 from twinheap.fuzz.generate import generate
 from twinheap.fuzz.opening import opener_for
+from twinheap.fuzz.profiles import profile_named
+from twinheap.fuzz.worker import collect_rarely
 from twinheap.model.judge import judge
 from twinheap.model.program import Program
 from twinheap.model.view import view
@@ -72,8 +74,10 @@ def measure(options: argparse.Namespace) -> None:
     executor = differ.runner
     assert isinstance(executor, Executor)
     supported, count = differ.supported, options.programs
+    profile = profile_named(options.profile)
+    collect_rarely()
     stages = Stages(options.functions)
-    programs = stages.run("generate", lambda: [generate(1, n, supported=supported) for n in range(count)])
+    programs = stages.run("generate", lambda: [generate(1, n, profile, supported) for n in range(count)])
     views = stages.run("view", lambda: [view(program, supported) for program in programs])
     stages.run("encode", lambda: [program_frame(program, n) for n, program in enumerate(views)])
     ran, stages.seconds["execute"] = executed(executor, views)
@@ -99,6 +103,7 @@ def main() -> None:
     """Reads the options, measures."""
     parser = argparse.ArgumentParser(description="CPU time of each stage of the pipeline.")
     parser.add_argument("--target", default="heap,collector=drc", help="one target (default: heap,collector=drc)")
+    parser.add_argument("--profile", default="default", help="what programs are made of (default: default)")
     parser.add_argument("--programs", type=int, default=3000, help="how many programs (default: 3000)")
     parser.add_argument("--functions", type=int, default=0, metavar="N", help="show the N hottest functions of each")
     measure(parser.parse_args())

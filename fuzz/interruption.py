@@ -16,9 +16,10 @@ _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 def ended_by_term() -> Iterator[None]:
     """Inside, SIGTERM is as Ctrl-C: `timeout`, a service manager or a batch system ends a search with its summary.
 
-    Outside of the main thread, where Python hears no signals, it does nothing.
+    Outside of the main thread, where Python hears no signals, it does nothing, and where SIGTERM is ignored neither.
     """
-    if threading.current_thread() is not threading.main_thread():
+    on_main = threading.current_thread() is threading.main_thread()
+    if not on_main or signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
         yield
         return
     before = signal.signal(signal.SIGTERM, _interrupt)

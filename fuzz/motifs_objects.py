@@ -8,7 +8,7 @@ from typing import Final
 from twinheap.fuzz.draft import Draft
 from twinheap.fuzz.motif_table import NUMBERS, Registered, motif, read
 from twinheap.model.kit import ARRAYS, STRUCTS, Field
-from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, MAX_LENGTH, NULL, STRUCT
+from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, INT_KINDS, MAX_LENGTH, NULL, STRUCT
 
 OBJECTS: Final[list[Registered]] = []
 """The motifs of this module."""
@@ -34,6 +34,9 @@ ARRAY_SET, ARRAY_GET_NUMBER = CODE["array_set"], CODE["array_get_number"]
 ARRAY_SET_NUMBER, ARRAY_LEN = CODE["array_set_number"], CODE["array_len"]
 
 
+ARRAY_NEW_HUGE: Final = CODE["array_new_huge"]
+HUGE: Final = INT_KINDS["huge"].edges
+HUGE_SHARE: Final = 40  # of 256: how often one is asked for when its turn comes, since old releases take seconds (K10)
 LONGS: Final = ARRAY_NUMBER["longs"]
 LEAST_FREE: Final = 64  # bytes that are not worth an array
 
@@ -194,6 +197,16 @@ def write_array(g: Draft) -> None:
     else:
         g.add(ARRAY_SET_NUMBER, (handle, g.upto(4), NUMBERS[g.upto(3)]))
     get_element(g, handle)
+
+
+@motif(OBJECTS, "arrays", 0.05, "array_new_huge")
+def array_too_large(g: Draft) -> None:
+    """An array that no heap can hold; then what is there is looked at."""
+    if g.byte() > HUGE_SHARE:
+        return
+    g.add(ARRAY_NEW_HUGE, (g.place.slot, HUGE[g.upto(len(HUGE))]))
+    g.place.allocated = g.place.allocated or not g.place.limiter
+    read(g, g.handle())
 
 
 @motif(OBJECTS, "structs", 0.6, "struct_new")

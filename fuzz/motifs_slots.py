@@ -7,7 +7,7 @@ from typing import Final
 
 from twinheap.fuzz.draft import GC, SYNC, Draft
 from twinheap.fuzz.motif_table import Registered, motif, read
-from twinheap.model.ops import ANY, CODE, EXTERN, NULL, UNLIMITED
+from twinheap.model.ops import ANY, CODE, EXTERN, INT_KINDS, NULL, UNLIMITED
 
 CONTAINERS: Final[list[Registered]] = []
 """The motifs on globals, tables and typed calls."""
@@ -15,6 +15,8 @@ CONTAINERS: Final[list[Registered]] = []
 FEW: Final = 3  # containers a store: more would not be met twice
 
 GLOBAL_NEW, GLOBAL_GET, GLOBAL_GET_OWNED = CODE["global_new"], CODE["global_get"], CODE["global_get_owned"]
+TABLE_NEW64, TABLE_GROW_HUGE = CODE["table_new64"], CODE["table_grow_huge"]
+BEYOND: Final = INT_KINDS["beyond"].edges
 GLOBAL_SET, TABLE_NEW, TABLE_GET = CODE["global_set"], CODE["table_new"], CODE["table_get"]
 TABLE_GET_OWNED, TABLE_SET, TABLE_GROW = CODE["table_get_owned"], CODE["table_set"], CODE["table_grow"]
 TABLE_FILL, TABLE_COPY, TABLE_SIZE = CODE["table_fill"], CODE["table_copy"], CODE["table_size"]
@@ -135,6 +137,20 @@ def grow_table(g: Draft) -> None:
     g.add(TABLE_GROW, (slot, g.upto(5), global_value(g, slot)))
     if g.byte() & 1:
         g.add(TABLE_SIZE, (slot,))
+
+
+@motif(CONTAINERS, "tables", 0.1, "table_grow_huge")
+def grow_table_too_far(g: Draft) -> None:
+    """Over the maximum, or over what indexes reach; what is there stays as it was."""
+    slot = table_slot(g)
+    if g.byte() < 100:
+        type_ = _type(g)
+        made = g.add(TABLE_NEW64, (g.place.slot, type_, g.upto(4), (UNLIMITED, 4, 8)[g.upto(3)], g.value(type_)))
+        g.place.tables += made or ()
+        slot = made[0] if made else slot
+    g.add(TABLE_GROW_HUGE, (slot, BEYOND[g.upto(len(BEYOND))], global_value(g, slot)))
+    g.add(TABLE_SIZE, (slot,))
+    read(g, g.made(TABLE_GET, (slot, _index(g)), False))
 
 
 @motif(CONTAINERS, "tables", 1.5, "table_fill")

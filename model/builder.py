@@ -31,7 +31,7 @@ class Slot:
         self.type = type_  # static reference type of handles, globals and tables
         self.alive = True  # not dropped, consumed or closed
         self.epoch = epoch  # of a raw value: the collection epoch of its store when it was made
-        self.value = value  # of an error: the host value in it; of a store: its limiter mode
+        self.value = value  # of an error: the host value in it; of a table: whether nothing bounds it
 
 
 class StoreState:

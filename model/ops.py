@@ -49,6 +49,14 @@ MAX_BODIES: Final = 8  # Wasm bodies in one program: compiling them takes most o
 MAX_LENGTH: Final = 20_000  # elements of an array: passes a page under every collector and storage type
 MAX_FUEL: Final = 100_000  # units: what a few runs use up
 MAX_TICKS: Final = 64  # calls of host functions: more than most runs make
+UNADDRESSABLE: Final = 2**61
+"""Elements of a table that no host can have, whatever bounds the table; fewer might be tried, and use up the memory."""
+NULL_USES: Final = (
+    *("extern_clone", "extern_unroot", "extern_data", "extern_to_raw"),
+    *("any_clone", "any_unroot", "any_to_raw", "i31_get_u", "i31_get_s"),
+    *("val_clone", "val_unroot", "unroot_nothing"),
+)
+"""What `null_use` does with a null handle, or in the end with no handle at all (capi.md 5.1)."""
 RUN_VALUES: Final = 8  # host values that are set aside for what one run of a body allocates
 UNLIMITED: Final = -1
 CHURNED_OBJECTS: Final = {"struct": "struct_new", "array": "array_new", "exn": "exn_new"}
@@ -89,6 +97,11 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     "index": IntKind(0, MAX_TABLE * 2, (), (0, 1, 2, 3)),
     "count": IntKind(0, MAX_TABLE, (), (0, 1, 2, 3)),
     "maximum": IntKind(UNLIMITED, MAX_TABLE, (), (UNLIMITED, 0, 4, 8)),
+    # Over what 32 bits can index; from 2**61 on the elements' bytes are more than a host can address.
+    "beyond": IntKind(2**32, 2**63 - 1, (), (2**32, 2**33, 2**48, UNADDRESSABLE, 2**62, 2**63 - 1)),
+    # Elements of 8 bytes: the size of such an array, as a number of 32 bits, begins anew from 0.
+    "huge": IntKind(2**29, 2**29 + 2**16, (), (2**29, 2**29 + 1, 2**29 + 2, 2**29 + 1000)),
+    "null_use": _enum(*NULL_USES),
     "many": IntKind(1, MAX_FILL, (), (7, 8, 9, 16, 17, 1023, 2047, 4095)),
     "pattern": _enum("all", "odd", "first", "last"),
     "nullable": _enum("nonnull", "nullable"),
@@ -271,6 +284,10 @@ convert  matches          handle:H type:wasm_type                               
 structs  fields           handle:H                                                  ->
 wasm     inst_drop        inst:I                                                    ->
 wasm     modules_drop     store:S                                                   ->
+tables   table_new64      store:S type:type minimum:count maximum:maximum value:H?  -> table:T
+tables   table_grow_huge  table:T delta:beyond value:H?                             ->
+arrays   array_new_huge   store:S length:huge                                       ->
+owned    null_use         store:S use:null_use                                      ->
 """
 
 

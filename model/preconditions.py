@@ -156,6 +156,11 @@ def odrop(b: Builder, owned: int) -> Outs | None:
     return ()
 
 
+@precondition
+def null_use(b: Builder, store: int, use: int) -> Outs | None:
+    return () if b.ready(store) else None
+
+
 TABLE["owned_drop_thread"] = odrop
 
 

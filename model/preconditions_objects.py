@@ -104,6 +104,11 @@ def array_new_fixed(
     return _made(b, store, ARRAY, form)
 
 
+@precondition
+def array_new_huge(b: Builder, store: int, length: int) -> Outs | None:
+    return () if b.ready(store) else None
+
+
 TABLE["array_get"] = lambda b, handle, index, type_, form: _read(b, handle, ARRAY, type_, form)
 TABLE["array_get_number"] = lambda b, handle, index: () if _object(b, handle, ARRAY) else None
 TABLE["array_set"] = lambda b, handle, index, value: _write(b, handle, ARRAY, value)

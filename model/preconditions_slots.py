@@ -7,14 +7,16 @@ As `preconditions`, which adds to the same table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from twinheap.model.ops import ANY, EXTERN, INT_KINDS, NULL
+from twinheap.model.ops import ANY, EXTERN, INT_KINDS, NULL, UNADDRESSABLE
 
 if TYPE_CHECKING:
     from twinheap.model.builder import Builder, Outs
 
 Precondition = Callable[..., "Outs | None"]
+UNBOUNDED: Final = 1
+"""The value of a slot with a table that has neither a maximum nor 32-bit indexes."""
 TABLE: dict[str, Precondition] = {}
 """The precondition of each op name, those of `preconditions` included."""
 
@@ -58,6 +60,22 @@ def table_new(b: Builder, store: int, type_: int, minimum: int, maximum: int, va
     if not b.ready(store) or not _value_of(b, store, value) or (maximum != NULL and minimum > maximum):
         return None
     return (b.new("T", store, type_),)
+
+
+@precondition
+def table_new64(b: Builder, store: int, type_: int, minimum: int, maximum: int, value: int) -> Outs | None:
+    made = table_new(b, store, type_, minimum, maximum, value)
+    if made and maximum == NULL:
+        b.slots[made[0]].value = UNBOUNDED
+    return made
+
+
+@precondition
+def table_grow_huge(b: Builder, table: int, delta: int, value: int) -> Outs | None:
+    slot = b.usable(table, "T")
+    if not slot or (slot.value == UNBOUNDED and delta < UNADDRESSABLE):
+        return None
+    return _write(b, table, "T", value)
 
 
 TABLE["table_get"] = lambda b, table, index: _read(b, table, "T", "L")

@@ -61,6 +61,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K7", "a first allocation just under some pages fails once", OLDEST, None, ("TH301",)),
         KnownDefect("K8", "owned roots are not trimmed in a store without heap", 37, None, ("TH501",)),
         KnownDefect("K9", "a host throw keeps an uncounted reference pending", OLDEST, 46, UNCOUNTED_CODES),
+        KnownDefect("K10", "the size of a host array wraps around at 32 bits", OLDEST, 45, ("TH401", "TH403")),
         KnownDefect("K11", "a cast through an owned root shares it without a token", OLDEST, None, CAST_CODES),
         KnownDefect("K12", "a failed initialization keeps the counts of its fields", OLDEST, None, LEAK_CODES),
         KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", 33, 50, ("TH401",)),
@@ -87,6 +88,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K34", "the value before of a variable is missing from stack maps", 32, 46, FRAME_CODES),
         KnownDefect("K35", "a variable that several branches write is missing from stack maps", 29, 32, FRAME_CODES),
         KnownDefect("K36", "what Wasm makes is not freed before the store", 29, 31, ("TH301",)),
+        KnownDefect("K45", "growing a 64-bit table by more than a host can address panics", OLDEST, 45, ("TH401",)),
         KnownDefect("K37", "an array that a limit stops half-made is traced", 37, 48, FRAME_CODES),
     )
 }

@@ -173,6 +173,18 @@ def array_new(
     _array(w, obs, slot, Request("array", type_, (field,) if length else (), values, length), number, *rest)
 
 
+@rule("array_new_huge", "err:other/first err:other/heap err:other/no-heap err:other/async-limiter")
+def array_new_huge(w: World, obs: Observation, slot: int, length: int) -> None:
+    """So many numbers of 8 bytes that 32 bits cannot say their size: an error, once there is a heap (1.3, 1.5; K10)."""
+    store = store_at(w, slot)
+    if not synchronous(w, obs, store):
+        return
+    case = "heap" if store.heap else "first"
+    if has_heap(w, obs, store):
+        w.case = case
+        w.require(obs, OTHER, f"there is no heap for {length} elements")
+
+
 @rule("array_new_fixed", MADE)
 def array_new_fixed(
     w: World, obs: Observation, slot: int, type_: int, number: int, v0: int, v1: int, v2: int, *rest: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from twinheap.model.contents import Cell, Table
 from twinheap.model.entities import Obj, Ref
@@ -14,6 +15,10 @@ from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.state import LIMIT
 from twinheap.model.world import World, rule
 
+INDEXED: Final = 2**32 - 1
+"""Elements of the largest table without a maximum."""
+
+_REFUSED_WRITE = "err:type/mismatch err:unrooted/stale err:grow/maximum err:grow/limiter err:other/limiter skip/empty"
 _WRITE = "ok/object ok/i31 ok/null err:type/mismatch err:unrooted/stale skip/empty"
 
 
@@ -99,6 +104,17 @@ def table_new(
     table = Table(store, type_, maximum, [])
     _append(table, ref, minimum)
     w.slots[result] = table
+
+
+@rule("table_new64", _WRITE + " err:other/async-limiter err:other/limiter")
+def table_new64(
+    w: World, obs: Observation, slot: int, type_: int, minimum: int, maximum: int, value: int, result: int
+) -> None:
+    """The same with indexes of 64 bits."""
+    table_new(w, obs, slot, type_, minimum, maximum, value, result)
+    made = w.slots[result]
+    if isinstance(made, Table):
+        made.wide = True
 
 
 def _refused(w: World, obs: Observation, outcome: str) -> None:
@@ -190,12 +206,12 @@ def table_fill(w: World, obs: Observation, target: int, index: int, value: int, 
 
 @rule("table_grow", _WRITE + " err:grow/maximum err:grow/limiter err:other/limiter")
 def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) -> None:
-    """Gives the previous size; delta 0 always succeeds."""
+    """Gives the previous size; delta 0 always succeeds. Without a maximum, what indexes can reach is the bound."""
     if w.empty(obs, target, value):
         return
     table = _table(w, target)
     size = len(table.refs)
-    over = table.maximum != UNLIMITED and size + delta > table.maximum
+    over = size + delta > (table.maximum if table.maximum != UNLIMITED else INDEXED)
     refused = bool(delta) and table.store.answer != LIMIT
     ref = w.value(obs, value, table.type) if _is_read(w, value, table.type, 0 if over or refused else delta) else None
     if isinstance(ref, Stale):
@@ -206,10 +222,14 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
         return
     if over:
         w.case = "maximum"
-        w.require(obs, GROW, f"the maximum is {table.maximum}")
+        if obs.outcome != OTHER or not table.wide or table.maximum != UNLIMITED:  # else for want of memory
+            w.require(obs, GROW, f"the maximum is {table.maximum if table.maximum != UNLIMITED else INDEXED}")
         return
     w.require_values(obs, (size,), "TH109")
     _append(table, ref, delta)
+
+
+rule("table_grow_huge", _REFUSED_WRITE)(table_grow)
 
 
 @rule("table_copy", "ok/up ok/down ok/same ok/other ok/nothing err:type/mismatch err:oob/bounds skip/empty")

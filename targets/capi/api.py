@@ -102,6 +102,9 @@ class CApi:
         """(context, handle); the handle's memory is not cleared."""
         self.anyref_clone = self._contextual("wasmtime_anyref_clone", 2)
         self.anyref_unroot = self._contextual("wasmtime_anyref_unroot", 1)
+        self.val_clone = self._contextual("wasmtime_val_clone", 2)
+        """As above, of wasmtime_val_t's."""
+        self.val_unroot = self._contextual("wasmtime_val_unroot", 1)
         self._i31_u, self._i31_s = bound("wasmtime_anyref_i31_get_u"), bound("wasmtime_anyref_i31_get_s")
         self._unsigned, self._signed = ctypes.c_uint32(), ctypes.c_int32()
         self._unsigned_at = ctypes.addressof(self._unsigned)

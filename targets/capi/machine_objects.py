@@ -27,6 +27,7 @@ _GROUPS: Final = frozenset({"structs", "arrays", "exceptions"})
 _NOT_THERE: Final[Raw] = ("ok", (ABSENT,))
 _STRUCT, _ARRAY, _EXN = range(3)  # as `Objects` numbers what has fields
 _NODE: Final = next(at for at, made in enumerate(STRUCTS) if made.name == "node")
+_LONGS: Final = next(at for at, made in enumerate(ARRAYS) if made.name == "longs")
 _TAG_OF_COUNT: Final = {len(tag.fields): tag for tag in TAGS}
 _MOST: Final = max(len(made.fields) for made in (*STRUCTS, *TAGS))
 
@@ -104,6 +105,17 @@ class ObjectOps(WasmOps):
         store = self.slots[at]
         failed = self._objects(store).array_new(store, store.context, array, values, length, self._out(1, result))
         return self._made(failed, store, _ARRAY, result)
+
+    def op_array_new_huge(self, op: Op) -> Raw:
+        _, at, length = op
+        store, out = self.slots[at], self._api.memory.take_any()
+        values = self._fields(ARRAYS[_LONGS].fields, 1, ())
+        assert values is not None
+        failed = self._objects(store).array_new(store, store.context, _LONGS, values, length, out)
+        if failed is None:
+            self._api.anyref_unroot(store.context, out)
+        self._api.memory.give_any(out)
+        return DONE if failed is None else failure_of(failed)
 
     def op_exn_new(self, op: Op) -> Raw:
         _, at, tag, a, b, _, result = op

@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.model.ops import Op
+from twinheap.model.ops import NULL_USES, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_objects import ObjectOps
+from twinheap.targets.capi.memory import is_null
+from twinheap.targets.capi.shapes import VAL_HANDLE
 from twinheap.targets.capi.valtypes import RefType
-from twinheap.targets.machine import DONE, NONE, SKIPPED, Raw
+from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
 
 _EXTERN: Final[Raw] = ("ok", ("extern",))
 _STRUCT: Final[Raw] = ("ok", ("struct",))
@@ -63,6 +65,38 @@ class ReadOps(ObjectOps):
         finally:
             self._api.memory.give_item(item)
         return fits
+
+    def op_null_use(self, op: Op) -> Raw:
+        _, at, use = op
+        api, context, spare = self._api, self.slots[at].context, self._api.memory.take_extern()
+        null, any_null = self._nulls
+        clones = {"extern_clone": api.externref_clone, "any_clone": api.anyref_clone}
+        unroots = {"extern_unroot": api.externref_unroot, "any_unroot": api.anyref_unroot}
+        raws = {"extern_to_raw": api.externref_to_raw, "any_to_raw": api.anyref_to_raw}
+        payloads = {"i31_get_u": api.i31_get_u, "i31_get_s": api.i31_get_s}
+        name, seen = NULL_USES[use], DONE
+        source = null if name.startswith("extern") else any_null
+        if name in clones:
+            clones[name](context, source, spare)
+            seen = NULL_REF if is_null(spare) else NONNULL
+        elif name in unroots:
+            unroots[name](context, source)
+        elif name in raws:
+            seen = NONNULL if raws[name](context, source) else NULL_REF
+        elif name in payloads:
+            seen = ("ok", (payloads[name](context, source) is not None,))
+        elif name == "extern_data":
+            seen = NONE if api.externref_data(context, source) is None else NONNULL
+        elif name == "val_clone":
+            api.val_clone(context, source - VAL_HANDLE, spare - VAL_HANDLE)
+            seen = NULL_REF if is_null(spare) else NONNULL
+        elif name == "val_unroot":
+            api.val_unroot(context, source - VAL_HANDLE)
+        else:
+            api.externref_unroot(context, 0)
+            api.anyref_unroot(context, 0)
+        api.memory.give_extern(spare)
+        return seen
 
     def op_data(self, op: Op) -> Raw:
         held = self.slots[op[1]]

@@ -278,6 +278,8 @@ class SlotOps(PythonMachine):
         grown = self._api.table_grow(held[0].context, held[1], delta, value)
         return failure_of(grown) if isinstance(grown, str) else ("ok", (grown,))
 
+    op_table_grow_huge = op_table_grow
+
     def op_table_size(self, op: Op) -> Raw:
         held = self.slots[op[1]]
         if held is None:

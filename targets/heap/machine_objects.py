@@ -134,6 +134,11 @@ class ObjectOps(TypedOps):
         store = self.slots[at]
         return self._made(store, lambda: ArrayRef.new(store, ARRAY_TYPES[ty.name], values[0], length), form, result)
 
+    def op_array_new_huge(self, op: Op) -> Raw:
+        _, at, length = op
+        ArrayRef.new(self.slots[at], ARRAY_TYPES["longs"], number_value("i64", 1), length)
+        return DONE
+
     def op_array_new_fixed(self, op: Op) -> Raw:
         _, at, array, number, a, b, c, form, result = op
         ty = ARRAYS[array]

@@ -98,6 +98,8 @@ class SlotOps(MemoryOps):
         self.slots[result] = store, Table(store, TYPES[of], minimum, value, maximum=most)
         return DONE
 
+    op_table_new64 = op_table_new  # indexes are Python's own
+
     def op_table_get(self, op: Op) -> Raw:
         _, at, index, result = op
         held = self.slots[at]
@@ -136,6 +138,8 @@ class SlotOps(MemoryOps):
         if held is None or value is MISSING:
             return SKIPPED
         return ("ok", (held[1].grow(held[0], delta, value),))
+
+    op_table_grow_huge = op_table_grow
 
     def op_table_fill(self, op: Op) -> Raw:
         _, at, index, source, count = op

@@ -250,7 +250,10 @@ def test_explain_targets_corpus_and_wheels(tmp_path: Path, twinheap) -> None:  #
     assert "TH201: finalized while live" in twinheap("explain", "TH201").out
     assert "K1: " in twinheap("explain", "k1").out
     assert "see docs/spec/semantics.md 7." in twinheap("explain", "K1").out
-    assert "see docs/findings.md." in twinheap("explain", "K14").out
+    defect = twinheap("explain", "K14").out
+    assert "(from 29.0.0 on, fixed in 37.0.0)" in defect
+    assert "see docs/findings.md." in defect
+    assert "A program that fails so on capi@" in defect
     assert len(twinheap("explain").out.splitlines()) > 20
     targets = twinheap("targets", "heap")
     assert targets.code == 0

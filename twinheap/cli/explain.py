@@ -44,12 +44,14 @@ def _explained(name: str) -> str:
         lines = [f"{code.code}: {code.title}", "", code.meaning, f"Specification: docs/spec, {code.spec}."]
         if known:
             lines.append(f"Known defects that show so: {', '.join(known)}.")
-        return "\n".join([*lines, *_example(key)])
+        return "\n".join([*lines, *_example("code", key)])
     if key in KNOWN_DEFECTS:
         defect = KNOWN_DEFECTS[key]
         fixed = f"fixed in {defect.fixed}.0.0" if defect.fixed is not None else "still open"
         where = "docs/spec/semantics.md 7" if key in _SPECIFIED else "docs/findings.md"
-        return f"{defect.name}: {defect.title} ({fixed})\n\nShows as {', '.join(defect.codes)}; see {where}."
+        lines = [f"{defect.name}: {defect.title} (from {defect.since}.0.0 on, {fixed})", ""]
+        lines.append(f"Shows as {', '.join(defect.codes)}; see {where}.")
+        return "\n".join([*lines, *_example("known", key)])
     if key in _SPECIFIED:
         raise UserError(f"{key}: known in docs/spec/semantics.md 7, not reachable by the ops of this version")
     near = get_close_matches(key, [*CODES, *KNOWN_DEFECTS], n=3)
@@ -57,8 +59,8 @@ def _explained(name: str) -> str:
     raise UserError(f"unknown code {name!r}: {hint}")
 
 
-def _example(code: str) -> list[str]:
-    """The shortest stored program that a target fails with this code."""
+def _example(line: str, name: str) -> list[str]:
+    """The shortest stored program whose header says `name` in a line: one that a target fails so."""
     from importlib.resources import files
 
     from twinheap.model.text import SUFFIX, FormatError, dumps, loads
@@ -73,7 +75,7 @@ def _example(code: str) -> list[str]:
                 parsed = loads(entry.read_text(encoding="utf-8"))
             except (FormatError, UnicodeDecodeError):  # `corpus ls` reports it
                 continue
-            if parsed.meta.get("code") == code:
+            if parsed.meta.get(line) == name:
                 candidate = (len(parsed.program), parsed.meta.get("targets", ""), dumps(parsed.program))
                 best = min(best or candidate, candidate)
     if best is None:

@@ -59,6 +59,7 @@ functions! {
         wasmtime_anyref_from_raw(Ptr, u32, Ptr);
         wasmtime_anyref_from_i31(Ptr, u32, Ptr);
         wasmtime_anyref_i31_get_u(Ptr, Ptr, Ptr) -> bool;
+        wasmtime_anyref_i31_get_s(Ptr, Ptr, Ptr) -> bool;
         wasmtime_global_new(Ptr, Ptr, Ptr, Ptr) -> Ptr;
         wasmtime_global_get(Ptr, Ptr, Ptr);
         wasmtime_global_set(Ptr, Ptr, Ptr) -> Ptr;
@@ -102,6 +103,8 @@ functions! {
         wasmtime_externref_unroot(Ptr, Ptr);
         wasmtime_anyref_clone(Ptr, Ptr, Ptr);
         wasmtime_anyref_unroot(Ptr, Ptr);
+        wasmtime_val_clone(Ptr, Ptr, Ptr);
+        wasmtime_val_unroot(Ptr, Ptr);
     }
 }
 
@@ -112,6 +115,8 @@ functions! {
         wasmtime_externref_unroot(Ptr);
         wasmtime_anyref_clone(Ptr, Ptr);
         wasmtime_anyref_unroot(Ptr);
+        wasmtime_val_clone(Ptr, Ptr);
+        wasmtime_val_unroot(Ptr);
     }
 }
 

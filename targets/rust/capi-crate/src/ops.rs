@@ -102,6 +102,9 @@ op_kinds! {
     Link "link" 3,
     InstDrop "inst_drop" 1,
     ModulesDrop "modules_drop" 1,
+    TableGrowHuge "table_grow_huge" 3,
+    ArrayNewHuge "array_new_huge" 2,
+    NullUse "null_use" 2,
 }
 
 impl OpKind {
@@ -126,6 +129,7 @@ impl OpKind {
                 | StructSet
                 | StructSetNumber
                 | ArrayNew
+                | ArrayNewHuge
                 | ArrayGet
                 | ArrayGetNumber
                 | ArraySet

@@ -71,6 +71,15 @@ impl Api {
         found.then_some(payload)
     }
 
+    /// The payload of an i31, sign-extended; None for anything else.
+    pub fn i31_get_s(&self, context: Context, of: &Val) -> Option<i32> {
+        let mut payload = 0_i32;
+        let at = std::ptr::from_mut(&mut payload).cast();
+        // SAFETY: as above.
+        let found = unsafe { (self.c.wasmtime_anyref_i31_get_s)(context.0, of.handle(), at) };
+        found.then_some(payload)
+    }
+
     /// Whether a struct or array is an array, if the release can say that.
     pub fn is_array(&self, context: Context, of: &Val) -> Option<bool> {
         // SAFETY: as api.rs says.

@@ -1,6 +1,8 @@
 //! Copies and ends of roots: functions whose shape differs most over the releases (docs/spec/capi.md 5.4). They can be
 //! taken to another thread. What every call relies on is said in `api.rs`.
 
+use std::ptr::null_mut;
+
 use crate::abi::{Hierarchy, Ptr, Val};
 use crate::api::Context;
 use crate::facts::Shape;
@@ -48,6 +50,47 @@ impl Roots {
             }
         }
         made
+    }
+
+    /// A copy of a value as a whole, as `clone_of` makes one of a reference.
+    pub fn clone_of_value(&self, context: Context, of: &Val) -> Val {
+        let mut made = Val::null(of.hierarchy());
+        // SAFETY: as api.rs says.
+        unsafe {
+            match &self.release {
+                Release::Contextual(c) => (c.wasmtime_val_clone)(context.0, of.val(), made.val_mut()),
+                Release::Free(c) => (c.wasmtime_val_clone)(of.val(), made.val_mut()),
+            }
+        }
+        made
+    }
+
+    /// Ends a value as a whole, of which the caller keeps no copy.
+    pub fn unroot_value(&self, context: Context, mut root: Val) {
+        // SAFETY: as api.rs says.
+        unsafe {
+            match &self.release {
+                Release::Contextual(c) => (c.wasmtime_val_unroot)(context.0, root.val_mut()),
+                Release::Free(c) => (c.wasmtime_val_unroot)(root.val_mut()),
+            }
+        }
+    }
+
+    /// Ends no root at all: the pointers to the references are NULL.
+    pub fn unroot_nothing(&self, context: Context) {
+        // SAFETY: the functions take such pointers (docs/spec/capi.md 5.1).
+        unsafe {
+            match &self.release {
+                Release::Contextual(c) => {
+                    (c.wasmtime_externref_unroot)(context.0, null_mut());
+                    (c.wasmtime_anyref_unroot)(context.0, null_mut());
+                }
+                Release::Free(c) => {
+                    (c.wasmtime_externref_unroot)(null_mut());
+                    (c.wasmtime_anyref_unroot)(null_mut());
+                }
+            }
+        }
     }
 
     /// Ends a root, of which the caller keeps no copy that is used again. The context means nothing to releases whose

@@ -67,6 +67,9 @@ pub const PAIR: usize = 2;
 pub const EXTERNS: usize = 0;
 pub const ONE: usize = 0;
 
+/// The array type with the largest elements.
+pub const LONGS: usize = 4;
+
 /// The static types of an instance's globals and tables.
 pub const GLOBALS: [i64; 7] = [EXTERN, EXTERN, ANY, ANY, EQ, STRUCT, ARRAY];
 pub const TABLES: [i64; 2] = [EXTERN, ANY];

@@ -139,6 +139,9 @@ op_kinds! {
     Churn "churn" 3,
     InstDrop "inst_drop" 1,
     ModulesDrop "modules_drop" 1,
+    TableNew64 "table_new64" 6,
+    TableGrowHuge "table_grow_huge" 3,
+    ArrayNewHuge "array_new_huge" 2,
 }
 
 impl OpKind {

@@ -74,6 +74,21 @@ impl Machine {
         self.made(made, store, result)
     }
 
+    /// An array of numbers that no heap can hold.
+    pub(super) fn array_new_huge(&mut self, at: i64, length: i64) -> Reply {
+        let store = self.store(at)?;
+        let longs = self.api.facts.arrays.iter().position(|fields| fields[..] == ["i64"]);
+        let longs = longs.ok_or_else(|| Stop::misuse("the kit has no such type"))?;
+        let (context, objects, api) = self.within(store)?;
+        match objects.array_new(api, (store, context), longs, (&number_for("i64", 1), length as u32)) {
+            Ok(made) => {
+                api.roots.unroot(context, made);
+                Ok(Observation::DONE)
+            }
+            Err(text) => Err(self.failure(text)),
+        }
+    }
+
     pub(super) fn exn_new(&mut self, at: i64, tag: i64, slots: &[i64], result: i64) -> Reply {
         let row = self.row(known(&self.api.facts.tags, tag)?, 0, slots)?;
         let store = self.store(at)?;

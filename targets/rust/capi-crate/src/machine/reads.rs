@@ -5,6 +5,22 @@ use crate::abi::{Hierarchy, Val};
 use crate::api::Context;
 use crate::outcome::{Observation, Reply, Stop, Value, Values};
 
+/// Uses of null handles, as the op table numbers them: `NULL_USES` of model/ops.py.
+const NULL_USES: [&str; 12] = [
+    "extern_clone",
+    "extern_unroot",
+    "extern_data",
+    "extern_to_raw",
+    "any_clone",
+    "any_unroot",
+    "any_to_raw",
+    "i31_get_u",
+    "i31_get_s",
+    "val_clone",
+    "val_unroot",
+    "unroot_nothing",
+];
+
 impl Machine {
     pub(super) fn kind(&mut self, at: i64) -> Reply {
         let (context, handle) = self.held(at)?;
@@ -39,6 +55,35 @@ impl Machine {
             self.api.global_set(context, &global, &null);
         }
         Ok(fits)
+    }
+
+    /// What a function makes of a null handle, or of none at all; `use` as the op table numbers it.
+    pub(super) fn null_use(&mut self, at: i64, number: i64) -> Reply {
+        let context = self.context(self.store(at)?)?;
+        let (api, roots) = (&self.api, &self.api.roots);
+        let (external, any) = (Val::null(Hierarchy::Extern), Val::null(Hierarchy::Any));
+        let given = |null: bool| Ok(if null { Observation::NULL } else { Observation::NONNULL });
+        let known = usize::try_from(number).ok().and_then(|number| NULL_USES.get(number));
+        match *known.ok_or_else(|| Stop::misuse(format!("there is no use {number} of a null")))? {
+            "extern_clone" => given(roots.clone_of(context, &external).is_null()),
+            "any_clone" => given(roots.clone_of(context, &any).is_null()),
+            "val_clone" => given(roots.clone_of_value(context, &any).is_null()),
+            "extern_to_raw" => given(api.to_raw(context, &external) == 0),
+            "any_to_raw" => given(api.to_raw(context, &any) == 0),
+            "i31_get_u" => Ok(Observation::bool(api.i31_get_u(context, &any).is_some())),
+            "i31_get_s" => Ok(Observation::bool(api.i31_get_s(context, &any).is_some())),
+            "extern_data" if api.data(context, &external).is_none() => Ok(Observation::NONE),
+            "extern_data" => given(false),
+            way => {
+                match way {
+                    "extern_unroot" => roots.unroot(context, external),
+                    "any_unroot" => roots.unroot(context, any),
+                    "val_unroot" => roots.unroot_value(context, any),
+                    _ => roots.unroot_nothing(context),
+                }
+                Ok(Observation::DONE)
+            }
+        }
     }
 
     pub(super) fn data(&mut self, at: i64) -> Reply {

@@ -79,6 +79,17 @@ impl Machine {
         Ok(Reply::Done)
     }
 
+    /// An array of numbers that no heap can hold.
+    pub(super) fn array_new_huge(&mut self, slot: i64, length: i64) -> Outcome {
+        let store = self.store(slot)?;
+        let compiled = self.run.stores.environment(store)?.compiled()?;
+        let makers = self.run.stores.makers(store)?;
+        let maker = makers.arrays(self.run.stores.context(store)?, &compiled.types, kit::LONGS);
+        let mut scope = RootScope::new(self.run.stores.context(store)?);
+        ArrayRef::new(&mut scope, maker, &Val::I64(1), length as u32).map_err(refused)?;
+        Ok(Reply::Done)
+    }
+
     pub(super) fn array_new_fixed(
         &mut self,
         slot: i64,

@@ -76,9 +76,18 @@ impl Machine {
     }
 
     pub(super) fn table_new(&mut self, slot: i64, of: i64, bounds: (i64, i64), ends: (i64, i64)) -> Outcome {
-        let (source, result) = ends;
-        let store = self.store(slot)?;
         let ty = TableType::new(ref_type(of), bounds.0 as u32, u32::try_from(bounds.1).ok());
+        self.table_of(slot, of, ty, ends)
+    }
+
+    /// The same with indexes of 64 bits.
+    pub(super) fn table_new64(&mut self, slot: i64, of: i64, bounds: (i64, i64), ends: (i64, i64)) -> Outcome {
+        let ty = TableType::new64(ref_type(of), bounds.0 as u64, u64::try_from(bounds.1).ok());
+        self.table_of(slot, of, ty, ends)
+    }
+
+    fn table_of(&mut self, slot: i64, of: i64, ty: TableType, (source, result): (i64, i64)) -> Outcome {
+        let store = self.store(slot)?;
         let table = self.with_ref(store, of, source, |scope, value| Table::new(scope, ty, value))?;
         self.put(result, Slot::Table(store, of, table))?;
         Ok(Reply::Done)
