@@ -43,6 +43,7 @@ SMALL: Final = 64 << 10  # bytes: four arrays of those that bodies make
 FEWEST_TRIMMED: Final = 9  # owned handles that make a trim run (semantics 2.3)
 MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, otherwise than programs
 
+INST_DROP, MODULES_DROP = CODE["inst_drop"], CODE["modules_drop"]
 INST, INST_GLOBAL, INST_TABLE, LINK = CODE["inst"], CODE["inst_global"], CODE["inst_table"], CODE["link"]
 RUN, RUN_EXN = CODE["run"], CODE["run_exn"]
 CALL, CALL_EXN, RESULT = CODE["call"], CODE["call_exn"], CODE["result"]
@@ -192,6 +193,8 @@ def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: 
     _race(g, before_fills)
     if len(place.instances) > before_instances:  # perhaps
         g.add(LINK, (place.instances[-1], g.upto(len(SHARES))))
+        if g.byte() < 60:
+            g.add(INST_DROP, (place.instances.pop(),))
     return back
 
 
@@ -295,6 +298,8 @@ def _scoped(g: Draft) -> None:
 
 
 def _collect(g: Draft) -> None:
+    if g.byte() < 8:  # all is compiled anew
+        g.add(MODULES_DROP, (g.place.slot,))
     g.add(GC, (g.place.slot,))
 
 

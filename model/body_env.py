@@ -173,7 +173,11 @@ def wrong(form: object, why: str) -> NoReturn:
 @lru_cache(maxsize=CACHED)
 def env_of(text: str) -> Env:
     """What a text declares. Raises BodyError if it is no body; the forms inside functions are not looked at."""
-    tree = parse(text)
+    return declared_in(parse(text))
+
+
+def declared_in(tree: Tree) -> Env:
+    """What a tree declares; forms are the same objects. Raises BodyError as `env_of`."""
     parts = [part for part in tree[1:] if isinstance(part, tuple)]
     heads = [part[0] for part in parts]
     ranks = [_ORDER.get(str(head), -1) for head in heads]

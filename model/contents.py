@@ -25,12 +25,13 @@ class Cell:
 
 
 class Table:
-    """A table; `maximum` -1 is none."""
+    """A table; `maximum` -1 is none. `wide`: its indexes have 64 bits."""
 
-    __slots__ = ("maximum", "refs", "store", "type")
+    __slots__ = ("maximum", "refs", "store", "type", "wide")
 
     def __init__(self, store: Store, type_: int, maximum: int, refs: list[Ref]) -> None:
         self.store, self.type, self.maximum, self.refs = store, type_, maximum, refs
+        self.wide = False
 
 
 class Raw:

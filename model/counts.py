@@ -6,10 +6,10 @@ of memory. The portable rules do not need it, and it knows nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
-from twinheap.model.entities import BYTES_NEEDED, FIRST_INDEX, Obj, Ref, growth
+from twinheap.model.entities import BYTES_NEEDED, FIRST_INDEX, Obj, Ref, Stored, growth
 from twinheap.model.layout import block, needed
 from twinheap.model.ops import UNLIMITED
 from twinheap.model.roots import FIRST_MARK, OwnedRoot
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 class Exact:
     """The exact bookkeeping of one store under DRC or NULL as 42.0.2 does it.
 
-    `defects`: K1 (repeated exposure leaks one count), K7 (an empty heap grows too little), K8 (no trim without a
-    heap) and K12 (a failed initialization leaks counts) as predictions, for targets that have them.
+    `defects`: K1 (repeated exposure leaks one count), K2 (so does a caught exception), K7 (an empty heap grows too
+    little), K8 (no trim without a heap) and K12 (a failed initialization leaks counts) as predictions, for targets that
+    have them.
     """
 
     def __init__(self, store: Store, collector: str, defects: Collection[str]) -> None:
         self.store = store
         self.collector = collector
         self.counting = collector == "drc"
-        self.k1, self.k7, self.k8, self.k12 = (name in defects for name in ("K1", "K7", "K8", "K12"))
+        self.k1, self.k2, self.k7, self.k8, self.k12 = (name in defects for name in ("K1", "K2", "K7", "K8", "K12"))
         self.space: FirstFit | Bump = FirstFit() if self.counting else Bump()
         self.owned: list[OwnedRoot] = []  # the liveness list, in creation order
         self.mark = FIRST_MARK
-        self.listed: list[Obj] = []  # the OASR list
+        self.listed: dict[Obj, None] = {}  # the OASR list, most recently inserted last
+        self.frames: list[Callable[[], list[Stored]]] = []  # for each run under way: what its frames need
         self.finalized: list[int] = []
         self.calls: list[tuple[int, int]] = []
 
@@ -71,17 +73,37 @@ class Exact:
             return
         if ref not in self.listed:
             ref.count += 1
-            self.listed.append(ref)
+            self.listed[ref] = None
         elif self.k1:
             ref.count += 1
 
+    def read(self, ref: Stored) -> None:
+        """The read barrier of compiled code: as `expose`, but it leaks nothing."""
+        if type(ref) is Obj and self.counting and ref not in self.listed:
+            ref.count += 1
+            self.listed[ref] = None
+
+    def born(self, obj: Obj, listed: bool = True) -> None:
+        """An object was made: its first count is the list's, or a root's, and its cells hold what is in them."""
+        if self.counting:
+            obj.count = 1
+            if listed:
+                self.listed[obj] = None
+            for child in obj.children():
+                child.count += 1
+
     def sweep(self) -> None:
-        """A full collection without Wasm on the stack: the list gives back its counts, most recently listed first."""
-        members, self.listed = self.listed, []
+        """A full collection: the list gives back the counts of what no frame needs, most recently listed first."""
+        needed = {ref for frames in self.frames for ref in frames() if type(ref) is Obj}
+        members, self.listed = self.listed, {}
         if self.store.pending is None:  # else it counts once it is done: a cancelled one may not have come so far
             self.store.swept()
+        for obj in members:
+            if obj in needed:
+                self.listed[obj] = None
         for obj in reversed(members):
-            self.dec(obj)
+            if obj not in needed:
+                self.dec(obj)
 
     # --- 2.3 owned roots
 
@@ -115,11 +137,26 @@ class Exact:
         size = block(self.collector, obj)
         obj.address = self.space.place(size)
         if not obj.address:
-            self.trim(eager=True)
-            if not self.grow(needed(self.collector, obj)):
-                self.collect()
+            self._make_room(needed(self.collector, obj))
             obj.address = self.space.place(size)
         return bool(obj.address)
+
+    def alloc_inline(self, obj: Obj) -> bool:
+        """The same by compiled code. Under NULL that asks for what is missing, and counts what is reserved (1.5)."""
+        if isinstance(self.space, FirstFit):
+            return self.alloc(obj)
+        size = block(self.collector, obj)
+        obj.address = self.space.place(size)
+        if not obj.address:
+            self._make_room(self.space.finger + size - self.space.size, reserved=0)
+            obj.address = self.space.place(size)
+        return bool(obj.address)
+
+    def _make_room(self, size: int, reserved: int | None = None) -> None:
+        """Step D."""
+        self.trim(eager=True)
+        if not self.grow(size, reserved):
+            self.collect()
 
     def give_back(self, obj: Obj, fields: Iterable[Ref]) -> None:
         """The initialization of a fresh object failed after `fields`, whose counts go with it, or stay (3.2, K12)."""
@@ -129,14 +166,15 @@ class Exact:
                 for ref in fields:
                     self.inc(ref)
 
-    def grow(self, size: int) -> bool:
+    def grow(self, size: int, reserved: int | None = None) -> bool:
         """Step D2: whether the limiter let the heap grow for a request of `size` bytes.
 
-        An empty heap grows by the reserved bytes too: without them a first request may not fit (K7).
+        An empty heap grows by the reserved bytes too: without them a first request may not fit (K7). `reserved`: these
+        bytes, if they are counted already.
         """
         current = self.space.size
         if not current and not self.k7:
-            size += FIRST_INDEX[self.collector]
+            size += FIRST_INDEX[self.collector] if reserved is None else reserved
         desired = current + growth(current, size)
         self.calls.append((current, desired))
         if self.store.allowed != UNLIMITED and desired > self.store.allowed:
@@ -147,6 +185,8 @@ class Exact:
     def collect(self) -> None:
         """A full collection: eager trim, then the sweep. Without a heap nothing happens."""
         if self.store.heap:
+            if self.frames:
+                self.store.collected()  # those who watch runs; outside of them `World.collects` tells them
             self.trim(eager=True)
             self.sweep()
 

@@ -13,12 +13,14 @@ from typing import Final
 from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
 from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
+from twinheap.model.body_live import CALLS, lives_of
 from twinheap.model.contents import Instance
 from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import KIT_GLOBALS, hierarchy
 from twinheap.model.known_bodies import may_hurt, reached_by, unmapped, unsafe_in
 from twinheap.model.known_waiting import overtaken, rewritten, tried
+from twinheap.model.predictable import predictable
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
@@ -32,11 +34,12 @@ _WRITES: Final = frozenset({"set", "tee", "set2"})
 class _Frame:
     """What is known of a frame beside its values."""
 
-    __slots__ = ("forgotten", "looped", "operands", "reads", "risky", "tried", "tries", "variables")
+    __slots__ = ("bare", "forgotten", "looped", "operands", "reads", "risky", "tried", "tries", "variables")
 
     def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
         self.variables = variables
         self.operands = operands
+        self.bare: set[int] = set()  # the operands that no stack map shows (K3, K4)
         self.forgotten: set[int] = set()  # variables whose values of now no stack map knows (K34)
         self.tried: list[Tree] = []  # each `try` that it is in
         self.risky: set[int] = set()  # objects in variables that these write, at a collection (K51)
@@ -51,7 +54,8 @@ class Watched(Machine):
     def __init__(self, env: Env, instance: Instance, heap: Heap) -> None:
         super().__init__(env, instance, heap)
         self.store = heap.store
-        self.waiting: list[tuple[Collection[str], Obj]] = []  # operands that stack maps lack, with the defects
+        self.waiting: list[tuple[Collection[str], Obj, bool]] = []
+        """Operands that stack maps may lack, with the defects, and whether they certainly do."""
         self.unlisted: dict[int, tuple[frozenset[str], bool]] = {}
         """What a collection passed by that no stack map showed: why, and whether nothing held it then."""
         self.collections = 0
@@ -69,13 +73,14 @@ class Watched(Machine):
         self.collections += 1
         if self.declaring and self.moves:  # an item of a segment may wait for later ones
             self.store.harm("K50")
-        for names, obj in self.waiting:
-            self._unlist(obj, names)
+        for names, obj, certain in self.waiting:
+            self._unlist(obj, names, certain)
         for frame in self.under:
             lost = (*frame.operands, *frame.variables) if frame.tries else frame.variables if self.merging else ()
             for held in lost:
                 if type(held) is Obj:
-                    self._unlist(held, [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])])
+                    names = [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])]
+                    self._unlist(held, names, not self.merging)
             for at in {at for form in frame.tried for at in tried(form)}:
                 held = frame.variables[at]
                 if type(held) is Obj and (self.moves or not (held.held or held in self.heap.args)):
@@ -83,16 +88,30 @@ class Watched(Machine):
             for at in frame.forgotten:
                 held = frame.variables[at]
                 if type(held) is Obj:
-                    self._unlist(held, ["K34"])
+                    self._unlist(held, ["K34"], False)
 
-    def _unlist(self, obj: Obj, names: Collection[str]) -> None:
+    def needed(self) -> list[Stored]:
+        """As `Machine.needed`, without what no stack map shows: a call inside a `try` has none at all (K28)."""
+        if not self.live or not self.under:
+            return super().needed()
+        frame = self.under[-1]
+        if frame.tries and "K28" in self.store.profile.defects and self.at[0] in CALLS - {"throw"}:
+            return []
+        places = self.live.behind[id(self.at)]
+        first, held = len(self.variables), [*self.variables, *self.operands]
+        return [held[place] for place in places if place < len(held) and place - first not in frame.bare]
+
+    def _unlist(self, obj: Obj, names: Collection[str], certain: bool) -> None:
         """The object lives as long as it has a holder; the arguments' are those of the call, which lasts.
 
-        An object that moves is lost in any case: the frame has its old place.
+        An object that moves is lost in any case: the frame has its old place. `certain`: it is gone from the list for
+        sure, unless something else shows it.
         """
         if names and (self.moves or obj not in self.heap.args):
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
             self.unlisted[obj.value] = before.union(names), lost or self.moves or not obj.held
+        if not certain:
+            self.store.forget_exactness()
 
     def _used(self, obj: Obj) -> None:
         """A frame uses an object that it may have lost."""
@@ -103,11 +122,11 @@ class Watched(Machine):
 
     # --- evaluation
 
-    def call(self, helper: int | None, args: tuple[Stored, ...], of: Func | None = None) -> Stored:
-        """As `Machine.call`, with a frame beside its values."""
+    def perform(self, helper: int | None, args: tuple[Stored, ...], of: Func | None, waiting: list[Stored]) -> Stored:
+        """As `Machine.perform`, with a frame beside its values."""
         self.under.append(_Frame([], []))
         try:
-            return super().call(helper, args, of)
+            return super().perform(helper, args, of, waiting)
         finally:
             self.under.pop()
 
@@ -121,6 +140,7 @@ class Watched(Machine):
 
     def value(self, tree: Tree) -> Stored:
         """Evaluates a form."""
+        self.at = tree
         waiting = len(self.waiting)
         frame = self.under[-1] if self.under else None
         if frame is not None and frame.variables is not self.variables:
@@ -152,15 +172,23 @@ class Watched(Machine):
         """The values of a form's parts; those that no stack map would hold wait under watch."""
         mark = len(self.operands)
         late = overtaken(tree)
+        bare = self.under[-1].bare if self.under else set()
         for at, part in enumerate(tree[start:], start):
             value = given(self.value(part), at - start in strict)  # type: ignore[arg-type]
             self.operands.append(value)
             if type(value) is Obj:
+                lacks = _is_bare(part) and bool(unmapped(part) & self.store.profile.defects)  # type: ignore[arg-type]
+                if lacks:
+                    bare.add(len(self.operands) - 1)
                 names = unmapped(part) | (late.get(at) or frozenset())
                 if names:
-                    self.waiting.append((names, value))
+                    self.waiting.append((names, value, lacks and at not in late))
         values = self.operands[mark:]
+        shown = {value for at, value in enumerate(values, mark) if at not in bare}
+        self.heap.moments.unshown = {value for value in values if type(value) is Obj and value not in shown}
+        bare.difference_update(range(mark, len(self.operands)))
         del self.operands[mark:]
+        self.at = tree
         if tree[0] in BULK:
             self.heap.limits.bulk(tree, self.env.types)
         for value in values if self.unlisted else ():
@@ -190,6 +218,7 @@ class Watched(Machine):
             if type(held) is Obj and held.value in frame.risky:
                 names, _ = self.unlisted.get(held.value, (frozenset(), False))
                 self.unlisted[held.value] = names | {"K51"}, True
+                self.store.forget_exactness()
 
     # --- loops and constants (K31, K32)
 
@@ -244,6 +273,16 @@ class Watched(Machine):
             self.store.harm("K26")
 
 
+_BARE: Final = frozenset({"select", "array.new_elem", "array.new_data"})
+
+
+def _is_bare(form: Tree) -> bool:
+    """Whether a form gives just the value that the compiler forgot to mark as a reference (K3, K4)."""
+    while form[0] in ("to_any", "to_extern"):
+        form = form[1]  # type: ignore[assignment]
+    return form[0] in _BARE
+
+
 def _defined(form: Tree) -> list[int]:
     """The variables that a form itself defines."""
     if form[0] in ("set", "tee"):
@@ -259,10 +298,18 @@ def _defined(form: Tree) -> list[int]:
 
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
-    env = env_of(text)
+    env, lives = env_of(text), None
+    if heap.store.counts and not predictable(text, heap.w.profile):
+        heap.store.forget_exactness()
+    if heap.store.counts:
+        lives = lives_of(text)
+        env = lives.env
     reached = reached_by(text, heap.w.bodies)
     if not any(may_hurt(each, heap.w.profile) for each in reached):
-        return Machine(env, instance, heap)
+        machine = Machine(env, instance, heap)
+        machine.lives = lives
+        return machine
     machine = Watched(env, instance, heap)
+    machine.lives = lives
     machine.merging = any("K35" in unsafe_in(each) & heap.w.profile.defects for each in reached)
     return machine

@@ -11,8 +11,9 @@ from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from twinheap.model.body import Tree, forms
-from twinheap.model.body_env import MAX_INVOKED, Active, Env, Global, PrivateTable
+from twinheap.model.body_env import MAX_INVOKED, Active, Env, Global, PrivateTable, Segment
 from twinheap.model.body_forms import ALLOCATES, CATCHES, NUMBER_TYPES, TAG_TYPES
+from twinheap.model.body_live import Live, Lives
 from twinheap.model.body_types import type_of
 from twinheap.model.contents import BodyState, Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Func, Obj, Ref, Stored
@@ -20,6 +21,7 @@ from twinheap.model.objects import is_a
 from twinheap.model.objects import type_of as object_type
 from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import BULK
+from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.world import Lost
 
 MAX_STEPS: Final = 200_000
@@ -74,11 +76,23 @@ class Machine:
         self.function = env.main  # the one on top
         self.steps = 0
         heap.on_top = lambda: [*self.variables, *self.operands]
+        self.at: Tree = ()  # the form that is performed, whose operands are there
+        self.lives: Lives | None = None  # exact mode: what frames need behind each form
+        self.live: Live | None = None  # that of the function on top
+        heap.moments.top = self.needed
+
+    def needed(self) -> list[Stored]:
+        """Exact mode: the values that the function on top still needs behind the form that is performed."""
+        if self.live is None:
+            return self.operands  # of constant expressions
+        frame = [*self.variables, *self.operands]
+        return [frame[place] for place in self.live.behind[id(self.at)] if place < len(frame)]
 
     def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
         """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
         try:
             self.instantiate(body)
+            self.enter(args)
             self.heap.limits.begin(self.own, self.heap.show)
             result = self.call(None, args)
             self.heap.limits.over()
@@ -87,6 +101,11 @@ class Machine:
         self.heap.use(result)
         return result
 
+    def enter(self, args: tuple[Stored, ...]) -> None:
+        """The host calls `main`: its references are exposed in turn (3.3)."""
+        for ref in args[:-1]:
+            self.heap.store.expose(ref)
+
     def instantiate(self, body: int) -> None:
         """Private globals, passive segments, active ones (once for each instance, K5). Raises as `run` does."""
         found = self.instance.bodies.get(body)
@@ -94,44 +113,63 @@ class Machine:
             self.own = found
             return
         self.instance.bodies[body] = self.own
+        self.heap.constant = True
         try:
-            for each in self.env.globals:
-                self._own_global(each)
-            for declared in self.env.tables:
-                self._own_table(declared)
-            for segment in self.env.segments:
-                state = SegmentState([])
-                self.own.segments.append(state)
-                self.heap.pretending = self.heap.w.profile.segments_late
-                for item in segment.items:
-                    state.refs.append(self.value(item))
-                    self.heap.store.hold(state.refs[-1])
-                self.heap.pretending = False
-                if self.heap.w.profile.segments_late and any(type(ref) is Obj for ref in state.refs):
-                    self.heap.store.unmade = True
-            for active in self.env.active:
-                self._write(active)
-        except Trap:
+            with self.heap.moments.rooting(()):
+                for each in self.env.globals:
+                    self._own_global(each)
+            with self.heap.moments.rooting(()):
+                for declared in self.env.tables:
+                    self._own_table(declared)
+                for segment in self.env.segments:
+                    with self.heap.moments.rooting(()):
+                        self._own_segment(segment)
+                for active in self.env.active:
+                    with self.heap.moments.rooting(()):
+                        self._write(active)
+        except (Trap, OutOfMemory):
             self._abandon(body)
             raise
+        finally:
+            self.heap.constant = False
         self.unsure = bool(self.heap.candidates)
 
     def _own_global(self, declared: Global) -> None:
         ref = self.value(declared.value)
         self.own.globals.append(Cell(self.heap.store, 0, declared.mutable, ref))
-        self.heap.store.hold(ref)
+        self.heap.store.write(None, ref)
 
     def _own_table(self, declared: PrivateTable) -> None:
         ref = self.value(declared.value)
         self.own.tables.append(Table(self.heap.store, 0, declared.maximum, [ref] * declared.minimum))
         for _ in range(declared.minimum):
-            self.heap.store.hold(ref)
+            self.heap.store.write(None, ref)
+
+    def _own_segment(self, segment: Segment) -> None:
+        """What a passive segment holds, or will hold once it is used: then only the model does until then (K5)."""
+        late = self.heap.w.profile.segments_late
+        state = SegmentState([])
+        self.own.segments.append(state)
+        self.heap.pretending = late
+        for item in segment.items:
+            ref = self.value(item)
+            state.refs.append(ref)
+            if late:
+                self.heap.store.hold(ref)
+            else:
+                self.heap.store.write(None, ref)
+        self.heap.pretending = False
+        if late and any(type(ref) is Obj for ref in state.refs):
+            self.heap.store.unmade = True
 
     def _write(self, active: Active) -> None:
-        """Items are made and written one by one, or all are made first: which, shows only out of memory."""
+        """Items are made and written one by one, or all are made first: which, shows only out of memory.
+
+        In exact mode one by one, and none if they do not fit, as 42.0.2 does it.
+        """
         table = self.instance.tables[active.table]
         if active.index + len(active.items) > len(table.refs):
-            for item in active.items:
+            for item in () if self.heap.store.counts else active.items:
                 self.value(item)
             raise Trap("table_oob")
         for at, item in enumerate(active.items, active.index):
@@ -165,6 +203,11 @@ class Machine:
 
     def call(self, helper: int | None, args: tuple[Stored, ...], of: Func | None = None) -> Stored:
         """Runs a helper or `main`, or the function of a reference, and those that it calls in its place."""
+        return self.perform(helper, args, of, self.needed() if self.live else [])
+
+    def perform(self, helper: int | None, args: tuple[Stored, ...], of: Func | None, waiting: list[Stored]) -> Stored:
+        """As `call`. `waiting`: exact mode: what its caller needs behind it."""
+        live = self.live
         while True:
             before = self.variables, self.operands, self.scope, self.instance, self.function
             outside = self.env, self.home, self.own
@@ -173,6 +216,9 @@ class Machine:
             function = self.env.main if helper is None else self.env.functions[helper]
             self.instance = self.home.source if function.far else self.home
             self.heap.frames.append([*self.variables, *self.operands])
+            if self.lives:
+                self.heap.moments.below.append(waiting)
+                self.live = self.lives.main if helper is None else self.lives.helpers[helper]
             zeros = [0 if name in NUMBER_TYPES else None for name in function.locals]
             self.variables, self.operands, self.scope = [*args, *zeros], [], self.env.scope(helper)
             self.function = function
@@ -192,6 +238,9 @@ class Machine:
                 self.variables, self.operands, self.scope, self.instance, self.function = before
                 self.env, self.home, self.own = outside
                 self.heap.frames.pop()
+                self.live = live
+                if self.lives:
+                    self.heap.moments.below.pop()
 
     def reference(self, helper: int) -> Func:
         """A reference to a helper of the body whose code runs."""
@@ -215,6 +264,7 @@ class Machine:
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise Lost
+        self.at = tree
         return FORMS[tree[0]](self, tree)  # type: ignore[index]  # the first part of a form is its name
 
     def operands_of(self, tree: Tree, start: int = 1, strict: Container[int] = ()) -> list[Stored]:
@@ -226,6 +276,7 @@ class Machine:
             waiting.append(given(value, at in strict) if strict else value)
         values = waiting[mark:]
         del waiting[mark:]
+        self.at = tree
         if tree[0] in BULK:
             self.heap.limits.bulk(tree, self.env.types)
         return values

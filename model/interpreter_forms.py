@@ -230,7 +230,7 @@ def _hosted(ref: Ref) -> Ref:
 def _see(m: Machine, tree: Tree) -> None:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.show()
-    m.heap.trace.marks()
+    m.heap.moments.point()
     m.heap.use(ref)
     _hosted(ref)
     entry, at_hand = seen(ref), m.heap.trace.next_entry
@@ -244,13 +244,17 @@ def _note(m: Machine, tree: Tree) -> None:
     operand: Tree = tree[1]  # type: ignore[assignment]
     number = m.value(operand)
     m.heap.show()
-    m.heap.trace.marks()
+    m.heap.moments.point()
     m.heap.trace.expect(f"n:{number}", _NOTED.get(str(operand[0]), "TH109"))
 
 
 @form("gc")
 def _gc(m: Machine, _tree: Tree) -> None:
-    m.heap.store.collected()
+    m.heap.moments.silent_point()
+    if m.heap.store.counts:
+        m.heap.store.counts.collect()
+    else:
+        m.heap.store.collected()
     m.heap.store.trimmed()
 
 
@@ -262,6 +266,7 @@ def _clear(m: Machine, _tree: Tree) -> None:
 
 @form("new")
 def _new(m: Machine, _tree: Tree) -> Stored:
+    m.heap.moments.silent_point()
     return _hosted(m.heap.new())
 
 
@@ -269,7 +274,7 @@ def _new(m: Machine, _tree: Tree) -> Stored:
 def _cb(m: Machine, tree: Tree) -> Stored:
     ref: Ref = m.operands_of(tree)[0]
     m.heap.show()
-    m.heap.trace.marks()
+    m.heap.moments.point()
     m.heap.use(ref)
     m.heap.trace.expect(CALLED, "TH106")
     _hosted(ref)

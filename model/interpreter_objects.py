@@ -202,7 +202,11 @@ def _array_copy(m: Machine, tree: Tree) -> None:
     first = unsigned(start)
     cells = source.cells[first : first + number]
     m.rerooted(cells, _element(m, tree))
-    _fill(m, target, unsigned(at), cells)
+    with m.heap.moments.rooting((target, source)) as root:
+        steps = range(number) if first > unsigned(at) else reversed(range(number))
+        for step in steps:  # an element that is overwritten dies there, unless it was read before
+            root(cells[step])
+            _write(m, target, unsigned(at) + step, cells[step])
 
 
 # --- segments
@@ -236,13 +240,13 @@ def _array_new_elem(m: Machine, tree: Tree) -> Stored:
     items = _items(m, _int(tree, 2), start, count)
     _make(m, tree, start, count)
     m.rerooted(items, _element(m, tree), kept=True)
-    return m.heap.alloc("array", _made(m, tree), items)
+    return m.heap.alloc("array", _made(m, tree), items, by_host=True)
 
 
 @form("array.new_data")
 def _array_new_data(m: Machine, tree: Tree) -> Stored:
     start, count = map(unsigned, m.operands_of(tree, 2))
-    return m.heap.alloc("array", _made(m, tree), _data(_element(m, tree), start, count))
+    return m.heap.alloc("array", _made(m, tree), _data(_element(m, tree), start, count), by_host=True)
 
 
 @form("array.init_elem")
@@ -340,7 +344,12 @@ def _table_copy(m: Machine, tree: Tree) -> None:
     at, start, count = map(unsigned, m.operands_of(tree, 3))
     _within(at, count, len(into.refs), "table_oob")
     _within(start, count, len(from_.refs), "table_oob")
-    _replace(m, into, at, from_.refs[start : start + count])
+    if into is from_ and at == start:
+        return  # nothing at all happens (6.2)
+    refs = from_.refs[start : start + count]
+    backwards = into is from_ and at > start
+    for step in reversed(range(count)) if backwards else range(count):
+        m.heap.set_element(into, at + step, refs[step])
 
 
 @form("table.init")

@@ -83,7 +83,7 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
             return "K7"
         if "K30" in w.profile.defects and _half_counted(w, w.acting, broken.obj):
             return "K30"
-        return _full_of_leaks(w, w.acting, broken.obj) or _full_of_garbage(w, w.acting, broken.obj)
+        return _full_of_leaks(w, w.acting, broken.obj, broken.live) or _full_of_garbage(w, w.acting, broken.obj)
     return None
 
 
@@ -125,11 +125,11 @@ def _uses_dropped_cast(w: World, op: Op) -> bool:
     return any(isinstance(holder, CastHandle) and not holder.root.tokens for holder in holders)
 
 
-def _full_of_leaks(w: World, store: Store, obj: Obj) -> str | None:
+def _full_of_leaks(w: World, store: Store, obj: Obj, live: Load | None) -> str | None:
     """Leaked objects make a heap full too early: if with them, and not without, `obj` does not fit."""
     kept = [(known_leak(w, leak), store.block(leak)) for leak in (*store.dead.values(), *store.leaked.values())]
     leaks = [(name, size) for name, size in kept if name is not None]
-    live = store.most_live
+    live = live or store.most_live
     load = Load(live.objects + len(leaks), live.bytes + sum(size for _, size in leaks))
     return min(leaks, key=lambda leak: int(leak[0][1:]))[0] if leaks and not store.must_fit(obj, load) else None
 

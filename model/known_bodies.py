@@ -11,7 +11,7 @@ from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
 from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried
 from twinheap.model.observation import DEAD
-from twinheap.model.ops import CALLS, OPS, Op
+from twinheap.model.ops import CALLS, END, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
@@ -54,6 +54,9 @@ variables share a slot is not known."""
 
 SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
+
+_MAKES: Final = frozenset({"struct.new", "array.new", "array.new_fixed", "throw"})
+"""Forms that make room for an object while what will be in it waits."""
 
 _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
@@ -102,7 +105,7 @@ def unsafe_in(text: str) -> frozenset[str]:
         if form[0] in SEQUENCES:
             continue
         for at, part in enumerate(parts):
-            if any(_may_collect(later) for later in parts[at + 1 :]):
+            if form[0] in _MAKES or any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
     found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
@@ -178,8 +181,10 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
 
 
 def _stores(w: World, op: Op) -> list[Store]:
-    """The stores that an op touches."""
-    touched = (w.slots[slot] for _, slot in slots_of(op))
+    """The stores that an op touches: by its slots, or as the end of a scope."""
+    touched: list[object] = [w.slots[slot] for _, slot in slots_of(op)]
+    if op[0] == END and w.brackets:
+        touched.append(w.brackets[-1])
     found = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
     return [store for store in found if isinstance(store, Store)]
 

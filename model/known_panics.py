@@ -32,6 +32,9 @@ NO_FIT: Final = (
 )
 """In the panic texts of K27: a segment, global or table makes an object with null fields, or with ones of type eq."""
 
+NO_CAPACITY: Final = "capacity overflow"
+"""The panic text of K45."""
+
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""
 
@@ -74,6 +77,8 @@ def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
     name = OPS[op[0]].name
     if name == "array_new_huge":
         return "K10"
+    if name == "table_grow_huge" and NO_CAPACITY in obs.outcome:
+        return "K45"
     if name == "gc_for" and NO_HEAP in obs.outcome:
         store = w.slots[op[1]]
         return "K13" if isinstance(store, Store) and not store.heap else None

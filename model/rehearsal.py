@@ -16,8 +16,9 @@ from twinheap.model.observation import NONNULL, OK, Observation, Value
 from twinheap.model.ops import CALLS, NULL, OPS, Op
 from twinheap.model.program import closing, slots_of
 from twinheap.model.roots import Stale
-from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import Stopped
+from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store
 from twinheap.model.world import Broken, Lost, World
@@ -44,6 +45,7 @@ def rehearse(w: World, op: Op) -> None:
         held = w.slots[slot]
         store = held if isinstance(held, Store) else getattr(held, "store", None)
         if isinstance(store, Store):
+            store.forget_exactness()  # a trace would have to agree to moments
             store.collected()
     if OPS[op[0]].name in RUNS:
         _run(w, op)

@@ -11,12 +11,12 @@ from typing import Final
 from twinheap.model.contents import Callback
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.observation import OK, SKIP, TRAP, Observation
-from twinheap.model.ops import EXTERN, NULL
+from twinheap.model.ops import EXTERN, NULL, OPS
 from twinheap.model.program import closing
-from twinheap.model.roots import Stale
-from twinheap.model.rules_objects import rooted
+from twinheap.model.roots import Handle, OwnedRoot, Stale
 from twinheap.model.rules_wasm import Error, instance_at, performed
 from twinheap.model.run_heap import Thrown, Trap
+from twinheap.model.state import Store
 from twinheap.model.world import Broken, World, rule
 
 HOST: Final = "host"
@@ -39,7 +39,6 @@ class _Call:
         """The callback: its ops, then what it returns. Raises Trap."""
         w, store = self.w, self.w.acting
         self.reached = True
-        store.hold(arg)
         store.enter()
         callback = Callback(store, arg)
         w.brackets.append(callback)
@@ -47,12 +46,12 @@ class _Call:
         w.nested(self.at + 1, self.end + 1)
         w.at, w.next, w.acting = self.at, self.end + 1, store
         w.collects(store)
-        store.let_go(arg)
         given: Ref = None
         if callback.returns:
             found = callback.returns.ref()
             assert not isinstance(found, Stale)
             given = found
+            store.root(given)  # in the host function's scope
             store.drop_token(callback.returns)
         if callback.ending == TRAPS:
             raise Trap(HOST)
@@ -66,6 +65,7 @@ class _Call:
         if callback.exn:
             found = callback.exn.ref()
             assert not isinstance(found, Stale)
+            store.root(found)
             store.throw(found)
             store.drop_token(callback.exn)
         if isinstance(store.exception, Obj):
@@ -90,12 +90,35 @@ def _call(
     call = _Call(w)
     w.returned = None
     if not w.empty(obs, source, a, b, c):
-        instance = instance_at(w, source)
-        ended = performed(w, obs, instance, body, value, (a, b, c), selector, call.called_back)
-        w.returned = None if isinstance(ended, Error) else (instance.store, ended)
+        store = instance_at(w, source).store
+        store.enter()
+        for slot in (a, b, c):  # a handle of theirs may be dropped in the callback
+            handle = w.slots[slot] if slot != NULL else None
+            if isinstance(handle, OwnedRoot):
+                store.root(handle.ref())  # type: ignore[arg-type]  # an owned root is never stale
+        ended = performed(w, obs, instance_at(w, source), body, value, (a, b, c), selector, call.called_back)
+        w.returned = None if isinstance(ended, Error) else (store, _kept(store, ended))
+        store.exit()
     case = w.case
     call.close()
     w.case = case
+    if call.end + 1 >= len(w.ops) or OPS[w.ops[call.end + 1][0]].name != "result":
+        _take_returned(w)
+
+
+def _kept(store: Store, ref: Ref) -> OwnedRoot | None:
+    """What a call gives is rooted in its scope, and then owned until the next op."""
+    if ref is None:
+        return None
+    store.root(ref)
+    return store.own(ref)
+
+
+def _take_returned(w: World) -> None:
+    """No op takes what the call gave."""
+    given, w.returned = w.returned, None
+    if given and given[1]:
+        given[0].drop_token(given[1])
 
 
 # Which trap ended a call is the business of `run`: but for the host's own, they count as one behaviour (`lumped`).
@@ -108,9 +131,27 @@ for _name in ("call", "call_exn"):  # a callback may throw also where the body h
 def arg(w: World, obs: Observation, form: int, result: int) -> None:
     """A further root of the argument, which the callback's own scope holds."""
     callback = w.callbacks[-1]
-    w.acting = callback.store
+    store = w.acting = callback.store
     if w.kind_of_null(obs, callback.arg):
-        w.put(result, rooted(callback.store, callback.arg, form), EXTERN)
+        w.put(result, _again(store.own(callback.arg), form), EXTERN)
+
+
+def _again(owned: OwnedRoot, form: int) -> Handle:
+    """A fresh owned root in the wanted form: of a LIFO one it is only the source, and waits for a trim (2.3)."""
+    if form:
+        return owned
+    rooted = owned.store.root(owned.ref())  # type: ignore[arg-type]  # an owned root is never stale
+    owned.store.drop_token(owned)
+    return rooted
+
+
+def _another(w: World, slot: int, store: Store, ref: Ref) -> OwnedRoot | None:
+    """An owned root for an operand: another handle of its own, if it is one."""
+    handle = w.slots[slot] if slot != NULL else None
+    if isinstance(handle, OwnedRoot):
+        handle.tokens += 1
+        return handle
+    return store.own(ref) if handle else None
 
 
 @rule("ret", "ok/object ok/i31 ok/null err:unrooted/stale skip/empty")
@@ -125,7 +166,7 @@ def ret(w: World, obs: Observation, value: int) -> None:
         return
     w.require(obs, OK, "the handle is rooted")
     w.case = "null" if ref is None else "i31" if not isinstance(ref, Obj) else "object"
-    before, callback.returns = callback.returns, None if value == NULL else store.own(ref)
+    before, callback.returns = callback.returns, _another(w, value, store, ref)
     if before:
         store.drop_token(before)
 
@@ -138,10 +179,10 @@ def raise_(w: World, obs: Observation, _how: int) -> None:
     _ends(w, TRAPS)
 
 
-def _ends(w: World, ending: str, exn: Ref = None) -> None:
+def _ends(w: World, ending: str, exn: OwnedRoot | None = None) -> None:
     """How the callback will end, whatever was said before. An exception is rooted until then."""
     callback = w.callbacks[-1]
-    before, callback.exn = callback.exn, None if exn is None else callback.store.own(exn)
+    before, callback.exn = callback.exn, exn
     callback.ending = ending
     if before:
         callback.store.drop_token(before)
@@ -158,7 +199,7 @@ def raise_exn(w: World, obs: Observation, source: int) -> None:
         return
     w.require(obs, OK, "the handle is rooted")
     w.case = "pending" if source == NULL else "object"
-    _ends(w, THROWS, ref)
+    _ends(w, THROWS, _another(w, source, w.acting, ref))
 
 
 @rule("result", "ok/object ok/i31 ok/null skip/empty")
@@ -168,10 +209,9 @@ def result(w: World, obs: Observation, form: int, slot: int) -> None:
     if given is None:
         w.skip(obs)
         return
-    store, ref = given
-    w.acting = store
-    if w.kind_of_null(obs, ref):
-        w.put(slot, rooted(store, ref, form), EXTERN)
+    w.acting, owned = given
+    if w.kind_of_null(obs, owned and owned.ref()) and owned:  # type: ignore[arg-type]  # an owned root is never stale
+        w.put(slot, _again(owned, form), EXTERN)
 
 
 def lumped(name: str, outcome: str, case: str) -> tuple[str, str, str]:

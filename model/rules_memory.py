@@ -42,7 +42,7 @@ def must_fit(store: Store, fits: bool | None, obj: Obj, live: Load | None = None
     """
     live = live or store.most_live
     if fits or (fits is None and store.must_fit(obj, live)):
-        raise Broken("TH301", f"ok: {live.objects} objects are live, and one more fits", obj)
+        raise Broken("TH301", f"ok: {live.objects} objects are live, and one more fits", obj, live)
     store.refused(obj)
 
 

@@ -106,7 +106,15 @@ def table_new(
     w.slots[result] = table
 
 
-rule("table_new64", _WRITE + " err:other/async-limiter err:other/limiter")(table_new)
+@rule("table_new64", _WRITE + " err:other/async-limiter err:other/limiter")
+def table_new64(
+    w: World, obs: Observation, slot: int, type_: int, minimum: int, maximum: int, value: int, result: int
+) -> None:
+    """The same with indexes of 64 bits."""
+    table_new(w, obs, slot, type_, minimum, maximum, value, result)
+    made = w.slots[result]
+    if isinstance(made, Table):
+        made.wide = True
 
 
 def _refused(w: World, obs: Observation, outcome: str) -> None:
@@ -214,9 +222,8 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
         return
     if over:
         w.case = "maximum"
-        w.require(
-            obs, GROW, f"the maximum is {table.maximum}" if table.maximum != UNLIMITED else "no table is so large"
-        )
+        if obs.outcome != OTHER or not table.wide or table.maximum != UNLIMITED:  # else for want of memory
+            w.require(obs, GROW, f"the maximum is {table.maximum if table.maximum != UNLIMITED else INDEXED}")
         return
     w.require_values(obs, (size,), "TH109")
     _append(table, ref, delta)

@@ -15,10 +15,11 @@ from twinheap.model.observation import EXN, NONNULL, OK, STOPPED, TRAP, UNROOTED
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import STALE, Stale
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.run_heap import Heap, OutOfMemory, Thrown, Trap
+from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import Stopped
+from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.run_trace import Trace
-from twinheap.model.state import Budget, Store
+from twinheap.model.state import Budget
 from twinheap.model.world import Broken, World, rule, unsure
 
 FORMS_FROM: Final = (interpreter_forms, interpreter_objects)  # importing them registers the forms
@@ -26,13 +27,14 @@ FORMS_FROM: Final = (interpreter_forms, interpreter_objects)  # importing them r
 
 @rule("inst", "ok/first ok/heap")
 def inst(w: World, obs: Observation, slot: int, result: int) -> None:
-    """An instance: it makes the heap, and from here on moments are not predicted (1.1; program-ir.md 8.3 rule 3)."""
+    """An instance: it makes the heap (1.1)."""
     store = store_at(w, slot)
     w.collects(store)
     w.case = "heap" if store.heap else "first"
     w.require(obs, OK, "the kit can be instantiated")
+    if store.counts and not store.heap:
+        store.counts.create_heap()
     store.heap = True
-    store.forget_exactness()
     cells = [Cell(store, REF_TYPES.index(storage), True, None) for storage in KIT_GLOBALS]
     tables = [Table(store, REF_TYPES.index(name), TABLE_MAXIMUM, [None] * TABLE_MINIMUM) for name in KIT_TABLES]
     w.slots[result] = Instance(store, cells, tables)
@@ -91,14 +93,13 @@ def instance_at(w: World, slot: int) -> Instance:
     return instance
 
 
-def _arguments(w: World, obs: Observation, store: Store, slots: tuple[int, ...]) -> list[Ref] | None:
-    """The references that the handles denote, each exposed in turn; None if one is stale (3.3)."""
+def _arguments(w: World, obs: Observation, slots: tuple[int, ...]) -> list[Ref]:
+    """The references that the handles denote, up to the first that is stale (3.3)."""
     refs: list[Ref] = []
     for slot in slots:
         ref = None if slot == NULL else w.look(obs, w.handle(slot))
         if isinstance(ref, Stale):
-            return None
-        store.expose(ref)
+            break
         refs.append(ref)
     return refs
 
@@ -120,7 +121,8 @@ def _refused(w: World, obs: Observation, machine: Machine, body: int, handles: t
     except Trap as trap:
         ended = _failed(w, obs, machine, body, TRAP + trap.code)
     else:
-        _arguments(w, obs, heap.store, handles)
+        for ref in _arguments(w, obs, handles):
+            heap.store.expose(ref)
         ended = Error()
     heap.close()
     return ended
@@ -163,7 +165,7 @@ def performed(
     store = instance.store
     w.acting = store
     w.collects(store)
-    args = None if _is_stale(w, obs, handles) else _arguments(w, obs, store, handles)
+    args = None if _is_stale(w, obs, handles) else _arguments(w, obs, handles)
     if not store.runs:
         store.fresh.clear()
     trace = Trace(w, obs)

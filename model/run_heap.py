@@ -16,9 +16,10 @@ from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.kit import NUMBERS, ObjectType
 from twinheap.model.layout import object_bytes
 from twinheap.model.objects import NUMBER_OF, build
-from twinheap.model.observation import OOM
+from twinheap.model.observation import OOM, TRAP
 from twinheap.model.ops import REF_TYPES, RUN_VALUES
 from twinheap.model.run_limits import RunLimits
+from twinheap.model.run_moments import TOO_LARGE, Moments, OutOfMemory
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store, closure
 from twinheap.model.world import Broken, Lost, World
@@ -32,7 +33,6 @@ I31_AS_ANY: Final = 31
 MAX_NULL_BYTES: Final = 1 << 26  # NULL refuses larger objects (1.3)
 MAX_BYTES: Final = 1 << 32
 SLACK: Final = 64  # more than headers and rounding
-TOO_LARGE: Final = "too_large"
 
 
 class Trap(Exception):
@@ -51,10 +51,6 @@ class Thrown(Exception):
         self.obj = obj
 
 
-class OutOfMemory(Exception):
-    """The observed out of memory, which happened where it may."""
-
-
 class Heap:
     """The store of a run as its code sees it.
 
@@ -70,7 +66,7 @@ class Heap:
         self.frames: list[list[Stored]] = []
         self.on_top: Callable[[], list[Stored]] = list
         outcome = trace.obs.outcome
-        self.failing = outcome == OOM or (w.profile.collector == "null" and outcome == f"trap:{TOO_LARGE}")
+        self.failing = outcome == OOM or (w.profile.collector == "null" and outcome == TRAP + TOO_LARGE)
         self.undo: list[tuple[bool, Callable[[], object]]] | None = None
         self.excused = False  # an allocation that may have failed need not have fitted
         self.candidates: list[Obj] = []
@@ -79,14 +75,22 @@ class Heap:
         self.callback: Callable[[Ref], Ref] | None = None  # what the host does when it is called back first
         self.limits = RunLimits(self.store, trace)
         self.called = False  # it was: what frames know may be gone
+        self.moments = Moments(w, self.store, trace)
         self.pretending = False  # what is allocated is only made when it is used (K5)
+        self.constant = False  # a constant expression is evaluated: by the runtime, which has roots for all (2.2)
         self.store.runs.append(self.needed)
 
     # --- out of memory (1.5; program-ir.md 8.3 rule 4)
 
-    def _may_fail(self, obj: Obj) -> None:
-        """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed."""
+    def _may_fail(self, obj: Obj, by_host: bool) -> None:
+        """An allocation: it may collect; and if the run ended out of memory, it may be the one that failed.
+
+        `by_host`: not by compiled code, but by the runtime, as the host's are.
+        """
         if self.pretending:
+            return
+        if self.store.counts:
+            self.moments.place(obj, by_host)
             return
         if self.failing or self.store.fills(obj):
             self.store.collected()
@@ -167,7 +171,7 @@ class Heap:
 
     # --- allocation
 
-    def alloc(self, kind: str, of: str | ObjectType, cells: Sequence[Stored]) -> Obj:
+    def alloc(self, kind: str, of: str | ObjectType, cells: Sequence[Stored], by_host: bool = False) -> Obj:
         """A fresh struct, array or exception, which is listed at birth (1.6). `of`: as `Types.made` gives it."""
         if self.w.early or self.called:
             for cell in dict.fromkeys(cells):  # an array may have the same one many times
@@ -175,12 +179,20 @@ class Heap:
         obj = build(self.w, self.store, kind, _type(kind, of), cells)
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
-        self._may_fail(obj)
+        by_host = by_host or self.constant
+        with self.moments.making(() if by_host else cells):
+            self._may_fail(obj, by_host)
+        if self.store.counts and not self.pretending:
+            self.store.counts.born(obj, listed=not self.constant)
         self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever
         self.store.add(obj)
         made = self.store.wasm_made
         self.store.wasm_made = Load(made.objects + 1, made.bytes + self.store.block(obj))
-        self.read(obj)
+        if self.constant:
+            self.store.read_barrier(obj, counted=False)
+            self._root(obj, counted=True)
+        else:
+            self.read(obj)
         self.loose[obj.value] = obj
         return obj
 
@@ -204,33 +216,48 @@ class Heap:
         if value is None:
             return None
         obj = Obj(value, self.store.slot)
-        self._may_fail(obj)
+        self._may_fail(obj, by_host=True)
         self.w.objects[value] = obj
         self.store.add(obj)
         self.limits.changes += 1
         self._change(False, lambda: self._forget(obj))
-        self.store.expose(obj)
+        self.store.expose(obj)  # while its root has the first count, which is then given back: one is left
         return obj
 
     def call_back(self, ref: Ref) -> Ref:
         """The host function `cb`: the first one runs the callback, others give back what they get."""
         callback, self.callback = self.callback, None
-        if callback:
-            self.called = True
-            ref = callback(ref)
-        self.store.expose(ref)
+        store = self.store
+        store.enter()
+        try:
+            if ref is not None:
+                store.root(ref)
+            if callback:
+                self.called = True
+                self.moments.called_back()
+                ref = callback(ref)
+            store.expose(ref)
+        finally:
+            store.exit()
         return ref
 
     def _forget(self, obj: Obj) -> None:
         self.store.remove(obj)
         del self.w.objects[obj.value]
 
+    def _root(self, ref: Stored, counted: bool = False) -> None:
+        """Exact mode: a root in the current scope, for what a constant expression makes or reads."""
+        if self.store.counts and not self.pretending and ref is not None:
+            self.store.root(ref, counted)
+
     # --- uses
 
     def read(self, ref: Stored, storage: str = "exn") -> None:
         """A Wasm read barrier: the reference is listed, without taint (1.6). `storage`: the type of the slot."""
         self._count(ref, storage)
-        self.store.read_barrier(ref)
+        self.store.read_barrier(ref, counted=not self.constant)
+        if self.constant:
+            self._root(ref)
 
     def _count(self, ref: Stored, storage: str) -> None:
         """K24: where compiled code takes an i31 for an object, it counts in whatever lies at that index."""
@@ -251,6 +278,7 @@ class Heap:
         """The run is over, and what only its frames knew is dead: but not what a cycle of such objects holds (4.2)."""
         self.store.runs.remove(self.needed)
         self.on_top = list
+        self.moments.close()
         if self.watcher:
             self.store.watchers.remove(self.watcher)
         loose = [obj for obj in self.loose.values() if not obj.held]
@@ -299,6 +327,9 @@ class Heap:
             self._count(cell, obj.storages[at])
         self._change(obj.held or self._closes(obj, new), lambda: self.store.write_cell(obj, at, old))
         self.store.write_cell(obj, at, new)
+        if self.store.counts:
+            self.store.counts.inc(new)
+            self.store.counts.dec(old)
         if not obj.held:
             self.loose[obj.value] = obj
 
@@ -318,6 +349,8 @@ class Heap:
         refs, segment.refs = segment.refs, []
         for ref in refs:
             self.store.let_go(ref)
+            if self.store.counts and not self.w.profile.segments_late:
+                self.store.counts.dec(ref)
         self._change(bool(refs), lambda: self._refill(segment, refs))
 
     def _refill(self, segment: SegmentState, refs: list[Ref]) -> None:
@@ -333,13 +366,15 @@ class Heap:
     def caught(self, obj: Obj) -> None:
         """The pending slot is emptied: without its count on <= 45 (K2)."""
         obj.caught = True
+        if self.store.counts and not self.store.counts.k2:
+            self.store.counts.read(obj)  # it goes from the slot to the frame
         self._pend(None)
 
     def _pend(self, new: Ref) -> None:
-        old, self.store.exception = self.store.exception, new
+        old = self.store.exception
         if type(old) is Obj and new is not None:
             old.caught = True
-        self.store.write(old, new)
+        self.store.pend(new)
         self._change(True, lambda: self._pend(old))
 
 

@@ -78,6 +78,8 @@ class RunLimits:
 
     def bulk(self, tree: Tree, types: Types) -> None:
         """A form that may have been stopped inside begins: its operands are there. `types`: those of the body."""
+        if self._here:
+            self.store.forget_exactness()  # whether it is stopped in here, nothing tells
         makes = str(tree[0]).startswith("array.new") and types.objects[str(tree[1])].fields[0].is_reference
         self._half_made = self._half_made or makes
         if not self._doubted:

@@ -7,6 +7,7 @@ end of the op with all that was finalized in it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from twinheap.model.entities import Obj, Ref
@@ -64,6 +65,20 @@ class Trace:
         while not self.over and (value := _marked(self.entries[self.at])) is not None:
             self.w.finalized_early(value)
             self.at += 1
+
+    def marks_exactly(self, values: Sequence[int]) -> None:
+        """Exact mode: `values` were finalized since the marks before, and that is said here."""
+        for value in values:
+            entry = self.entries[self.at] if self.at < len(self.entries) else None
+            if _marked(entry) != value:
+                raise Broken("TH205", f"v{value} finalized at this point of the run, before {entry}")
+            self.w.finalized_early(value)
+            self.at += 1
+
+    def unmarked(self) -> None:
+        """Exact mode: nothing else was finalized since the marks before."""
+        if self.at < len(self.entries) and (value := _marked(self.entries[self.at])) is not None:
+            raise Broken("TH205", f"v{value} not finalized at this point of the run")
 
     def expect(self, entry: Value, code: str, obj: Obj | None = None) -> None:
         """The next entry must be `entry`."""

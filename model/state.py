@@ -392,13 +392,18 @@ class Store:
         if self.counts:
             self.counts.expose(ref)
 
-    def read_barrier(self, ref: Stored) -> None:
-        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already."""
+    def read_barrier(self, ref: Stored, counted: bool = True) -> None:
+        """Wasm reads `ref` out of a slot, or made it: listed, without harm if it is listed already.
+
+        `counted`: exact counts know of it, too.
+        """
         if type(ref) is Obj and ref.lost:
             self._hurt(ref)
         if type(ref) is Obj and not ref.listed:
             ref.listed = True
             self.listed.append(ref)
+        if counted and self.counts:
+            self.counts.read(ref)
 
     def hold_raw(self, ref: Ref) -> None:
         """A raw value is valid until the next point where a collection may run: until then it holds."""
@@ -423,6 +428,16 @@ class Store:
 
     # --- the pending exception (1.6)
 
+    def pend(self, new: Ref) -> None:
+        """Wasm throws or catches: the pending slot's count of what was there is lost on <= 45 (K2)."""
+        old, self.exception = self.exception, new
+        if self.counts and self.counts.k2:
+            self.counts.inc(new)
+            self.hold(new)
+            self.let_go(old)
+        else:
+            self.write(old, new)
+
     def throw(self, ref: Ref) -> None:
         """The host throws: exposed, and a holder like any slot. Where it is not counted, moments are lost (K9)."""
         old, self.exception = self.exception, ref
@@ -443,6 +458,7 @@ class Store:
         if name in self.profile.defects:
             self.unsafe.add(name)
             self.fresh.add(name)
+            self.forget_exactness()
 
     def uncount(self, ref: Ref, name: str, holders: int = 1) -> None:
         """A defect leaves out the counts of `holders` of an object. It does harm once no other holder is left."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from twinheap.model.bounds import Load
 from twinheap.model.codes import Verdict
 from twinheap.model.contents import EMPTY, Callback, Content
 from twinheap.model.entities import Obj, Ref
@@ -30,13 +31,17 @@ _HANDLE_CLASS: Final = {LifoHandle: "lifo", OwnedRoot: "owned", CastHandle: "cas
 
 
 class Broken(Exception):
-    """A rule is broken and judging cannot go on: `code`, what was allowed, the object that it is about."""
+    """A rule is broken and judging cannot go on: `code`, what was allowed, the object that it is about.
 
-    def __init__(self, code: str, allowed: str, obj: Obj | None = None) -> None:
+    `live`: what was alive beside an object that should have fitted, if not just what is alive now.
+    """
+
+    def __init__(self, code: str, allowed: str, obj: Obj | None = None, live: Load | None = None) -> None:
         super().__init__(code, allowed)
         self.code = code
         self.allowed = allowed
         self.obj = obj
+        self.live = live
 
 
 class Lost(Exception):
@@ -66,7 +71,7 @@ class World:
         self.early: set[int] = set()  # finalized in the current run, and judged already
         self.brackets: list[Store | Callback] = []  # the stores of the open scopes, and the callbacks that run
         self.callbacks: list[Callback] = []
-        self.returned: tuple[Store, Ref] | None = None  # of the call that was closed last, if it returned
+        self.returned: tuple[Store, OwnedRoot | None] | None = None  # what the call gave that was closed last
         self.ops = program.all_ops
         self.observed: Sequence[Observation] = ()
         self.nested: Callable[[int, int], None] = lambda _start, _stop: None
@@ -125,7 +130,7 @@ class World:
             code = "TH107"
         elif outcome == OK and got == UNROOTED:
             code = "TH108"
-        elif got == "err:oom":
+        elif got == "err:oom" and outcome != UNROOTED:  # else a stale handle was taken for a live one first
             code = "TH301"
         else:
             code = "TH106"

@@ -168,7 +168,7 @@ class DrcHeap(GcHeap):
             self.words[ref >> 2] &= ~MARK_BIT
         for frame in frames:  # mutant w19: for frame in frames[-1:]:
             for ref in frame:
-                if ref and not ref & 1:
+                if ref and not ref & 1 and self.words[ref >> 2] & IN_LIST_BIT:  # else roots hold it
                     self.words[ref >> 2] |= MARK_BIT
         yield
         self._sweep()

@@ -139,8 +139,9 @@ class WasmOps(ExceptionOps):
 
         def run() -> Raw:
             nonlocal kept
-            with RootScope(store):
-                rooted = self._code(instance, body, host, handles, selector)()
+            with RootScope(store):  # owned arguments need roots of the call's own: the callback may drop them
+                lent = [each.to_rooted(store) if isinstance(each, OwnedRooted) else each for each in handles]
+                rooted = self._code(instance, body, host, lent, selector)()
                 if rooted is None:
                     return NULL_REF
                 kept = rooted.to_owned_rooted(store)

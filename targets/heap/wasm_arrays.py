@@ -27,9 +27,9 @@ class Arrays(Objects):
         assert isinstance(layout, ArrayLayout)
         return layout
 
-    def _array(self, layout: ArrayLayout, length: int) -> int:
+    def _array(self, form: Form, layout: ArrayLayout, length: int, by_host: bool = False) -> int:
         """Room for an array of so many elements, none of them written."""
-        ref = self.allocate(layout, layout.size_for_len(length))
+        ref = self.allocate(form, layout, layout.size_for_len(length), by_host)
         self.heap.words[(ref + layout.length_offset) >> 2] = length
         return ref
 
@@ -42,13 +42,13 @@ class Arrays(Objects):
     def _array_new(self, form: Form) -> int:
         depth = self.push_given(form[2:], (self.body.never_null(form[1])[0], False))
         layout, length = self._array_layout(form[1]), self.frame.number_at(depth + 1) & U32
-        ref = self._array(layout, length)
+        ref = self._array(form, layout, length)
         value = self.pop(depth)[0]
         return self._repeated(ref, layout, value, length)
 
     def _array_new_default(self, form: Form) -> int:
         layout, length = self._array_layout(form[1]), self.number(form[2]) & U32
-        return self._repeated(self._array(layout, length), layout, first_value(layout.element), length)
+        return self._repeated(self._array(form, layout, length), layout, first_value(layout.element), length)
 
     def _repeated(self, ref: int, layout: ArrayLayout, value: WasmValue, length: int) -> int:
         element = layout.element
@@ -61,7 +61,7 @@ class Arrays(Objects):
     def _array_new_fixed(self, form: Form) -> int:
         depth = self.push_given(form[2:], self.body.never_null(form[1]) * (len(form) - 2))
         layout = self._array_layout(form[1])
-        ref = self._array(layout, len(form) - 2)
+        ref = self._array(form, layout, len(form) - 2)
         return self._write_elements(ref, layout, self.pop(depth))
 
     def _array_new_elem(self, form: Form) -> int:
@@ -69,7 +69,8 @@ class Arrays(Objects):
         segment, layout = self.segment(form[2]), self._array_layout(form[1])
         check_range(start, count, len(segment), TABLE_OOB)
         with RootScope(self.store):
-            ref = self._write_elements(self._array(layout, count), layout, list(segment[start : start + count]))
+            fresh = self._array(form, layout, count, by_host=True)
+            ref = self._write_elements(fresh, layout, list(segment[start : start + count]))
             self._root(ref)
         return ref
 
@@ -77,7 +78,7 @@ class Arrays(Objects):
         start, count = (value.number & U32 for value in self.values(form[2:]))
         layout = self._array_layout(form[1])
         check_range(start, count * layout.element_bytes, len(DATA), MEMORY_OOB)
-        ref = self._array(layout, count)
+        ref = self._array(form, layout, count, by_host=True)
         self._copy_data(ref + layout.base_size, start, count * layout.element_bytes)
         return self.adopted(ref)
 

@@ -3,9 +3,10 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from twinheap.model.body import CACHED, parse
+from twinheap.model.body import CACHED
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.declared import Types, types_of
+from twinheap.model.body_live import lives_of
+from twinheap.model.declared import Types
 from twinheap.targets.heap.type_groups import Named, declared_types, function_type
 from twinheap.targets.heap.types import HeapObjectType, RefType, Storage
 from twinheap.targets.heap.values import FunctionRef, Val
@@ -26,13 +27,15 @@ NUMBERS: Final = {name: Val(Storage(name), 0) for name in ("i32", "i64", "f32", 
 class Function(NamedTuple):
     """What a function does: its locals at first, its statements, and the expression at its end, if it has a result.
 
-    `far`: it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
+    `behind`: the places of its frame that are needed behind each form, by its identity (`model/body_live.py`). `far`:
+    it lives in the instance that the body's was linked with. `strict`: the variables that are never null;
     `strict_result`: nor is its result. `type`: of a helper.
     """
 
     locals: tuple[WasmValue, ...]
     statements: tuple[Form, ...]
     result: Form | None
+    behind: dict[int, frozenset[int]]
     far: bool = False
     strict: frozenset[int] = frozenset()
     strict_result: bool = False
@@ -90,8 +93,10 @@ def body_of(text: str) -> Body:
     >>> body.main.statements, body.main.result, body.main.locals[0]
     ((('gc',),), ('get', 0), 0)
     """
-    forms: list[Form] = [form for form in parse(text)[1:] if isinstance(form, tuple)]
-    types = types_of(form for form in forms if form[0] == "rec")
+    lives = lives_of(text)
+    forms: list[Form] = [form for form in lives.tree[1:] if isinstance(form, tuple)]
+    helpers = [form for form in forms if form[0] == "func"]
+    types = lives.env.types
     known = declared_types(types.groups)
     return Body(
         known,
@@ -100,8 +105,8 @@ def body_of(text: str) -> Body:
         tuple(form[2] for form in forms if form[0] in ("global", "const")),
         tuple(Active(form[1], form[2], form[4:]) for form in forms if form[0] == "active"),
         tuple(Segment(form[2:]) for form in forms if form[0] == "segment"),
-        tuple(_function(form, types, known) for form in forms if form[0] == "func"),
-        next(_function(form, types, known) for form in forms if form[0] == "main"),
+        tuple(_function(form, types, known, of.behind) for form, of in zip(helpers, lives.helpers, strict=True)),
+        next(_function(form, types, known, lives.main.behind) for form in forms if form[0] == "main"),
     )
 
 
@@ -129,7 +134,7 @@ def first_of(name: str, types: Types) -> WasmValue:
 NO_FUNCTION: Final = FunctionRef.of(0)
 
 
-def _function(form: Form, types: Types, known: Named) -> Function:
+def _function(form: Form, types: Types, known: Named, behind: dict[int, frozenset[int]]) -> Function:
     is_main = form[0] == "main"
     heads = {"far", "type", "param", "result", "local"}
     declared = {name: [word for part in form[1:] if part[0] == name for word in part[1:]] for name in heads}
@@ -143,5 +148,5 @@ def _function(form: Form, types: Types, known: Named) -> Function:
     strict = frozenset(at for at, name in enumerate(names) if name.startswith(NON_NULL_PREFIX))
     strict_result = any(name.startswith(NON_NULL_PREFIX) for name in declared["result"])
     if is_main or declared["result"]:
-        return Function(variables, parts[:-1], parts[-1], far, strict, strict_result, of)
-    return Function(variables, parts, None, far, strict, type=of)
+        return Function(variables, parts[:-1], parts[-1], behind, far, strict, strict_result, of)
+    return Function(variables, parts, None, behind, far, strict, type=of)

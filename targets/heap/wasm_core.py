@@ -48,6 +48,7 @@ class Core:
         self.constant = False  # whether a constant expression is evaluated
         self.frame = Frame(())
         self.strict: frozenset[int] = frozenset()  # variables of the function that runs
+        self.behind: dict[int, frozenset[int]] = {}  # the places of its frame that are needed behind each form
         self.methods: dict[str, Callable[[Form], Any]] = {}
 
     def eval(self, form: Form) -> Any:
@@ -57,6 +58,20 @@ class Core:
         if method is None:
             method = self.methods[name] = getattr(self, "_" + name.replace(".", "_"))
         return method(form)
+
+    def safepoint(self, form: Form) -> None:
+        """A collection may run in a form, whose operands are there: the frame lets go of what it needs no more.
+
+        Compiled code has only that in its stack maps (wasm-ops.md 6.1).
+        """
+        needed = self.behind.get(id(form))
+        if needed is None:  # a constant expression
+            return
+        refs = self.frame.refs
+        for place, ref in enumerate(refs):
+            # mutant x02 below: if ref and place not in needed and place:
+            if ref and place not in needed:
+                refs[place] = 0
 
     def push(self, forms: tuple[Form, ...]) -> int:
         """Evaluate operands onto the frame; the place of the first."""
@@ -122,8 +137,8 @@ class Core:
             if target is not None:
                 self.body, self.home, self.own = target[:3]
                 function = self.body.helpers[target.helper]
-            caller = self.frame, self.instance, self.strict
-            self.strict = function.strict
+            caller = self.frame, self.instance, self.strict, self.behind
+            self.strict, self.behind = function.strict, function.behind
             self.frame = Frame((*arguments, *function.locals))
             self.instance = self.home.source if function.far else self.home
             self.store.frames.append(self.frame.refs)  # mutant w20: self.store.frames.append(self.frame.refs[:])
@@ -141,7 +156,7 @@ class Core:
                 target, arguments = left.function, left.arguments
             finally:
                 self.store.frames.pop()  # mutant w21: pass
-                self.frame, self.instance, self.strict = caller
+                self.frame, self.instance, self.strict, self.behind = caller
                 self.body, self.home, self.own = outside
 
     def point(self) -> None:
@@ -152,7 +167,9 @@ class Core:
         self.own.points += 1
 
     def _call(self, form: Form) -> WasmValue | None:
-        return self.invoke(self.body.helpers[form[1]], self.arguments(form))
+        arguments = self.arguments(form)
+        self.safepoint(form)
+        return self.invoke(self.body.helpers[form[1]], arguments)
 
     _call_ref = _call_indirect = _call
 
@@ -180,6 +197,7 @@ class Core:
 
     def _invoke(self, form: Form) -> WasmValue | None:
         target, arguments = self._referred(form)
+        self.safepoint(form)
         return self.invoke(self.body.main, arguments, target)
 
     def _tail_invoke(self, form: Form) -> None:
@@ -323,16 +341,20 @@ class Core:
         self.host.note(self.number(form[1]))
 
     def _gc(self, form: Form) -> None:
+        self.safepoint(form)
         self.host.gc()
 
     def _clear(self, form: Form) -> None:
         self.host.clear()
 
     def _new(self, form: Form) -> int:
+        self.safepoint(form)
         return self.host.new()
 
     def _cb(self, form: Form) -> int:
-        return self.host.call_back(self.eval(form[1]))
+        ref: int = self.eval(form[1])
+        self.safepoint(form)
+        return self.host.call_back(ref)
 
     def _pass(self, form: Form) -> int:
         return self.host.give_back(self.eval(form[1]))

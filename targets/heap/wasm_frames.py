@@ -1,7 +1,7 @@
 """Frames of interpreted Wasm, and the ways to leave them (`docs/spec/wasm-ops.md` 6.1, 6.5).
 
 A frame's references lie in a list that the store knows, so that a collection finds and rewrites them: precise roots,
-as compiled code has them through its stack maps, except that a variable counts until its frame is left.
+as compiled code has them through its stack maps. At each safepoint the frame lets go of what is not read any more.
 """
 
 from collections.abc import Sequence

@@ -17,10 +17,15 @@ from twinheap.targets.heap.wasm_slots import Slots
 class Objects(Slots):
     """Making, reading and writing structs and arrays. Operands wait in the frame while room is made."""
 
-    def allocate(self, layout: ObjectLayout, size: int) -> int:
-        """Room with a header. Raises `GcHeapOutOfMemory`; traps where the original does (section 1.5)."""
+    def allocate(self, form: Form, layout: ObjectLayout, size: int, by_host: bool = False) -> int:
+        """Room with a header, for a form whose operands are there. `by_host`: not by compiled code.
+
+        Raises `GcHeapOutOfMemory`; traps where the original does (section 1.5).
+        """
+        self.safepoint(form)
+        # mutant x03: self.store.gc()
         try:
-            if isinstance(self.heap, NullHeap) and not self.constant:
+            if isinstance(self.heap, NullHeap) and not self.constant and not by_host:
                 return self._bump(self.heap, layout, size)
             return run_to_end(objects.place(self.store, self.heap, layout, size))
         except AllocationTooLarge:
@@ -63,8 +68,11 @@ class Objects(Slots):
             self.heap.write_ref(self.heap.words, (ref + offset) >> 2, value)
 
     def adopted(self, ref: int) -> int:
-        """A new object, whose one count is the list's."""
-        self.heap.adopt(ref)
+        """A new object, whose one count is the list's; that of a constant expression is a root's."""
+        if self.constant:
+            self.store.roots.push(ref)
+        else:
+            self.heap.adopt(ref)
         return ref
 
     # --- structs
@@ -77,12 +85,12 @@ class Objects(Slots):
     def _struct_new(self, form: Form) -> int:
         depth = self.push_given(form[2:], self.body.never_null(form[1]))
         layout = self._struct_layout(form[1])
-        ref = self.allocate(layout, layout.size)
+        ref = self.allocate(form, layout, layout.size)
         return self._filled(ref, layout, self.pop(depth))
 
     def _struct_new_default(self, form: Form) -> int:
         layout = self._struct_layout(form[1])
-        ref = self.allocate(layout, layout.size)
+        ref = self.allocate(form, layout, layout.size)
         return self._filled(ref, layout, [first_value(field) for field in layout.fields])
 
     def _filled(self, ref: int, layout: StructLayout, values: list[WasmValue]) -> int:

@@ -69,7 +69,7 @@ class Interpreter(Arrays):
         depth = self.push(form[2:])
         number = TAG_NUMBERS[form[1]]
         layout = self._exn_layout(number)
-        ref = self.allocate(layout, layout.size)
+        ref = self.allocate(form, layout, layout.size)
         bits = [self.bits(*pair) for pair in zip(layout.fields, self.pop(depth), strict=True)]
         start = ref + self.heap.header.header_bytes
         layout.packer.pack_into(self.heap.data, start, self.instance.tags[number].instance, HOST_TAG_INDEX, *bits)

@@ -8,6 +8,7 @@ from twinheap.targets.heap.anyref import AnyRef
 from twinheap.targets.heap.errors import OutOfBounds
 from twinheap.targets.heap.externref import ExternRef
 from twinheap.targets.heap.layout import ARRAY, EQ, EXN, EXTERN, STRUCT
+from twinheap.targets.heap.rooted import RootScope
 from twinheap.targets.heap.table import Table
 from twinheap.targets.heap.values import FunctionRef, Val
 from twinheap.targets.heap.wasm_code import Active, Form, first_of
@@ -26,8 +27,14 @@ class Slots(Core):
     """References of any kind, and the places that hold them outside objects."""
 
     def barrier(self, ref: int) -> int:
-        """A reference that enters a frame from where others may drop it: the read barrier of compiled code."""
-        if ref and not ref & 1:
+        """A reference that enters a frame from where others may drop it: the read barrier of compiled code.
+
+        A constant expression has a root for it instead.
+        """
+        if ref and self.constant:
+            self.store.clone_ref(ref)
+            self.store.roots.push(ref)
+        elif ref and not ref & 1:
             self.heap.read_barrier(ref)  # mutant w05: pass
         return ref
 
@@ -130,6 +137,7 @@ class Slots(Core):
     def _global_set(self, form: Form) -> None:
         ref = self.eval(form[2])
         cell = self._cell(form[1])
+        # mutant x01: self.barrier(cell[0])
         # mutant w08 below: cell[0] = ref
         self.heap.write_ref(cell, 0, ref)
 
@@ -221,11 +229,16 @@ class Slots(Core):
         self.store.frames.append(self.frame.refs)
         self.constant = True
         try:
-            self._make_globals()
-            self._make_tables()
-            self.own.segments = [self._segment_of(segment.items) for segment in self.body.segments]
-            for active in self.body.active:
-                self._write_active(active)
+            with RootScope(self.store):
+                self._make_globals()
+            with RootScope(self.store):
+                self._make_tables()
+                for segment in self.body.segments:
+                    with RootScope(self.store):
+                        self.own.segments.append(self._segment_of(segment.items))
+                for active in self.body.active:
+                    with RootScope(self.store):
+                        self._write_active(active)
         finally:
             self.constant = False
             self.store.frames.pop()
@@ -250,13 +263,12 @@ class Slots(Core):
             made.write(self.store, range(declared.minimum), [ref] * declared.minimum)
 
     def _write_active(self, active: Active) -> None:
-        """All items are made, then written; nothing of a segment that does not fit (6.2)."""
-        depth = self.push(active.items)
+        """Items are made and written one by one; none is of a segment that does not fit (6.2)."""
         table = self._table(active.table)
         check_range(active.start, len(active.items), len(table.elements), TABLE_OOB)
-        refs: list[Any] = self.pop(depth)
-        # mutant w30 below: table.elements[active.start : active.start + len(refs)] = refs
-        table.write(self.store, range(active.start, active.start + len(refs)), refs)
+        for at, item in enumerate(active.items, active.start):
+            # mutant w30 below: table.elements[at] = self.eval(item)
+            table.write(self.store, range(at, at + 1), [self.eval(item)])
 
     def _segment_of(self, items: tuple[Form, ...]) -> list[int]:
         """A segment's references: roots while it is not dropped, like those of a table."""

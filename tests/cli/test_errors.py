@@ -25,9 +25,8 @@ CASES = {
     "bad seed": (["run", "heap", "--seed", "-1"], "--seed: bad number '-1'"),
     "bad workers": (["run", "heap", "--workers", "lots"], "--workers: bad number of workers 'lots': write auto"),
     "bad defect": (["run", "heap", "--expect", "bug"], "--expect: bad known defect 'BUG': choose of K1, K2, K3"),
-    "unknown defect": (["run", "heap", "--expect", "K10"], "--expect: bad known defect 'K10': choose of K1"),
+    "unknown defect": (["run", "heap", "--expect", "K99"], "--expect: bad known defect 'K99': choose of K1"),
     "negative duration": (["run", "heap", "--max-time", "-5s"], "bad duration '-5s': it must be more than nothing"),
-    "not reachable": (["explain", "K10"], "K10: known in docs/spec/semantics.md 7, not reachable by the ops of this"),
     "quoted executor": (
         ["check-executor", "./absent 'a b'"],
         "error: cannot start ./absent: No such file or directory",

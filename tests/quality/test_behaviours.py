@@ -14,6 +14,7 @@ from twinheap.model.behaviour import EXCLUDED, UNIVERSE, missed
 from twinheap.model.judge import Behaviour, judge
 from twinheap.model.ops import BY_NAME
 from twinheap.model.profiles import profile_for
+from twinheap.model.view import view
 from twinheap.targets.heap.machine import HeapMachine
 from twinheap.targets.registry import COLLECTORS
 
@@ -39,7 +40,7 @@ def met() -> set[Behaviour]:
     hellos = [machine.hello() for machine in machines]
     profiles = [profile_for(hello.runtime, hello.release, hello.collector, hello.exact) for hello in hellos]
     for number in range(PROGRAMS):
-        program = generate(SEED, number, MIX[number % len(MIX)])
+        program = view(generate(SEED, number, MIX[number % len(MIX)]), machines[0].supported)
         for machine, profile in zip(machines, profiles, strict=True):
             assert judge(program, machine.run(program), profile, found) == []
     return found

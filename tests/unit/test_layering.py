@@ -38,6 +38,7 @@ VOCABULARY = frozenset(
         "body",
         "body_env",
         "body_forms",
+        "body_live",
         "body_rules",
         "body_types",
         "builder",

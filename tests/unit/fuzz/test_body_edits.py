@@ -158,3 +158,26 @@ def test_shapes_tell_bodies_apart_by_form_and_not_by_number() -> None:
     other = running("(body (main (global.set 0 (get 0)) (gc) (get 0)))")
     assert signature(LEAK, one) == signature(LEAK, two) != signature(LEAK, other)
     assert body_shape("(body (main (note (i32 5)) (get 0)))") == body_shape("(body (main (note (i32 7)) (get 0)))")
+
+
+def test_declared_types_shrink_to_what_is_needed() -> None:
+    """Unneeded types and fields go, prefixes with them, and what is needed of the types stays."""
+    text = (
+        "(body (rec (struct t0 (open) i64 const.any ref.t1) (array t1 const.ref.i31) (func t2 (param t0)))"
+        " (rec (struct t3 (sub t0) i64 const.any ref.t1 extern i8))"
+        " (func (type t2) (param t0) (gc))"
+        " (main (local t3) (set 4 (struct.new t3 (i64 5) (get 2) (array.new t1 (i31 (i32 1)) (i32 2)) (new) (i32 3)))"
+        " (invoke t2 (get 4) (ref.func 0)) (struct.get t3 3 (get 4))))"
+    )
+    check(text)
+
+    def one(program: Program) -> bool:
+        body = program.config.bodies[0]
+        return "(sub t0)" in body and {"struct.get"} <= ran_forms(program)
+
+    (body,) = shrink(running(text), checking(one)).program.config.bodies
+    declared = [part for part in parse(body) if isinstance(part, tuple) and part[0] == "rec"]
+    words = [str(word) for form in forms(("body", *declared)) for word in form if not isinstance(word, tuple)]
+    assert not any(word.startswith(("const.", "ref.")) or word in ("array", "func", "i8") for word in words)
+    assert "func" not in body
+    assert len(words) <= 12

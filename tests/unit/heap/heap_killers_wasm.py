@@ -18,7 +18,7 @@ def running(*codes, gc=True):
 
 KEPT = "(main (local extern) (set 4 (new)) (gc) (see (get 4)) (null extern))"
 
-m22 = running("(main (local extern) (drop (new)) (set 4 (new)) (gc) (null extern))")
+m22 = running("(main (local extern) (drop (new)) (set 4 (new)) (gc) (see (get 4)) (null extern))")
 m23 = running(KEPT)
 m24 = running(KEPT)
 w01 = running("(main (local extern) (set 4 (new)) (see (get 4)) (see (get 4)) (null extern))")
@@ -159,6 +159,9 @@ def waiting(type_, operand, look):
 
 w31 = waiting("extern", "(select (new) (null extern) (i32 1))", "(see (get 4))")
 w32 = waiting("bytes", "(array.new_data bytes (i32 0) (i32 9))", "(note (array.get bytes (get 4) (i32 8)))")
+x01 = running("(main (global.set 0 (new)) (gc) (global.set 0 (null extern)) (note (i32 0)) (null extern))")
+x02 = running("(func (param extern) (gc) (note (i32 0))) (main (call 0 (new)) (null extern))")
+x03 = running("(main (drop (new)) (drop (struct.new_default box)) (note (i32 0)) (null extern))")
 
 PAIRS = "(rec (struct t0 i32) (struct t1 i64)) (rec (struct t2 i64) (struct t3 i32))"
 
