@@ -34,7 +34,17 @@ _WRITES: Final = frozenset({"set", "tee", "set2"})
 class _Frame:
     """What is known of a frame beside its values."""
 
-    __slots__ = ("bare", "forgotten", "looped", "operands", "reads", "risky", "tried", "tries", "variables")
+    __slots__ = (
+        "bare",
+        "forgotten",
+        "looped",
+        "operands",
+        "reads",
+        "risky",
+        "tried",
+        "tries",
+        "variables",
+    )
 
     def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
         self.variables = variables
@@ -85,6 +95,7 @@ class Watched(Machine):
                 held = frame.variables[at]
                 if type(held) is Obj and (self.moves or not (held.held or held in self.heap.args)):
                     frame.risky.add(held.value)
+                    self.store.forget_exactness()  # whether a stack map shows it is not known for certain
             for at in frame.forgotten:
                 held = frame.variables[at]
                 if type(held) is Obj:

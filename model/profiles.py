@@ -88,10 +88,10 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K34", "the value before of a variable is missing from stack maps", 32, 46, FRAME_CODES),
         KnownDefect("K35", "a variable that several branches write is missing from stack maps", 29, 32, FRAME_CODES),
         KnownDefect("K36", "what Wasm makes is not freed before the store", 29, 31, ("TH301",)),
+        KnownDefect("K37", "an array that a limit stops half-made is traced", 37, 48, FRAME_CODES),
         KnownDefect("K45", "growing a 64-bit table by more than a host can address panics", OLDEST, 45, ("TH401",)),
         KnownDefect("K50", "copying: a segment's items are not roots while later ones are made", 45, 46, FRAME_CODES),
         KnownDefect("K51", "what only a handler gets is missing from stack maps", 39, 50, FRAME_CODES),
-        KnownDefect("K37", "an array that a limit stops half-made is traced", 37, 48, FRAME_CODES),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""
