@@ -229,6 +229,7 @@ class Watched(Machine):
             if type(held) is Obj and held.value in frame.risky:
                 names, _ = self.unlisted.get(held.value, (frozenset(), False))
                 self.unlisted[held.value] = names | {"K51"}, True
+                self.store.forget_exactness()
 
     # --- loops and constants (K31, K32)
 
