@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.model.judge import Behaviour
-from twinheap.model.observation import OK
-from twinheap.model.ops import NULL_USES
 from twinheap.model.world import CASES
 
 UNIVERSE: Final[frozenset[Behaviour]] = frozenset(
@@ -25,10 +23,7 @@ _YIELDS: Final = (
     "target's choice; the in-tree heap always does, and reports the error in a poll"
 )
 
-_IN_C: Final = "capi 5.1: null handles are a matter of C; the Rust API, and so the in-tree heap, has none"
-
 EXCLUDED: Final[dict[Behaviour, str]] = {
-    **{("null_use", OK, use): _IN_C for use in NULL_USES},
     ("new_async", "err:oom", "dropped"): _YIELDS,
     ("new_async", "err:oom", "kept"): _YIELDS,
 }

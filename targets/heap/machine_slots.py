@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twinheap.model.observation import ABSENT
-from twinheap.model.ops import NULL, Op
+from twinheap.model.ops import NULL, NULL_USES, Op
 from twinheap.targets.heap import (
     Absent,
     AnyRef,
@@ -20,7 +20,7 @@ from twinheap.targets.heap import (
     Table,
 )
 from twinheap.targets.heap.machine_memory import MemoryOps
-from twinheap.targets.machine import DONE, NONNULL, NULL_REF, SKIPPED, Raw
+from twinheap.targets.machine import DONE, NONE, NONNULL, NULL_REF, SKIPPED, Raw
 
 TYPES: Final[tuple[type[ExternRef] | type[AnyRef], ...]] = (ExternRef, AnyRef)
 """The types of slots and raw values, as the op table numbers them."""
@@ -87,6 +87,17 @@ class SlotOps(MemoryOps):
         return DONE
 
     # --- tables
+
+    def op_null_use(self, op: Op) -> Raw:
+        """There are no null handles here: of a null in a slot, what the functions of C show of theirs."""
+        store, name = self.slots[op[1]], NULL_USES[op[2]]
+        slot = Global(store, TYPES[not name.startswith("extern")], None)
+        found = slot.get(store)
+        if name.endswith(("clone", "to_raw")):
+            return NULL_REF if found is None else NONNULL
+        if name.startswith("i31"):
+            return ("ok", (found is not None,))
+        return NONE if name == "extern_data" and found is None else DONE
 
     def op_table_new(self, op: Op) -> Raw:
         _, at, of, minimum, maximum, source, result = op
