@@ -183,8 +183,9 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
 def _stores(w: World, op: Op) -> list[Store]:
     """The stores that an op touches: by its slots, or as the end of a scope."""
     touched: list[object] = [w.slots[slot] for _, slot in slots_of(op)]
-    if op[0] == END and w.brackets:
-        touched.append(w.brackets[-1])
+    if op[0] == END:  # the scope is left by the time that what was finalized is looked at
+        touched.append(w.acting)
+        touched += w.brackets[-1:]
     found = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
     return [store for store in found if isinstance(store, Store)]
 

@@ -565,3 +565,21 @@ def test_what_was_freed_too_early_leaves_room(bad: str, good: str, name: str, te
     assert codes(good, lost) == [None]
     assert codes(bad, held) == [None]
     assert codes(bad, lost, 2048) == [None]
+
+
+def test_what_a_lost_frame_value_held_may_go_with_the_end_of_a_scope() -> None:
+    """The array is freed while its selection waits (K3), and its element has no root once the scope is left."""
+    made = "(select (array.new externs (get 0) (i32 1)) (null externs) (i32 1))"
+    lost = f"(select (cast externs {made}) (null externs) (then (gc) (i32 1)))"
+    text = (
+        f"B0: (body (main (global.set 6 {lost}) (get 1)))\nI1 = inst S0\nscope S0:\n"
+        "  L2 = ext_new S0 v0\n  L3 = run I1 0 v1 L2 null null 1 lifo\n"
+    )
+    program = loads("twinheap program 1\n" + text).program
+    names = [OPS[op[0]].name for op in program.all_ops]
+    seen = [OK] * len(names)
+    seen[names.index("run")] = DONE
+    seen[names.index("end")] = Observation("ok", (), (0,))
+    for release, explained in (("43", "K3"), ("44", None)):
+        verdicts = judge(program, seen, profile_for("wasmtime", release, "drc", exact=False))
+        assert [(verdict.code, verdict.known) for verdict in verdicts] == [("TH201", explained)]
