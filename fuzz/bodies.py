@@ -47,6 +47,7 @@ FEATURES: Final = (
 )
 """What bodies can be about, and how often (in 256) one is."""
 EXCEPTIONS: Final = 110  # the same, of exceptions
+THROWS: Final = 110  # the same, of a helper that only throws, where there are exceptions
 CALLBACKS: Final = 96  # the same, of callbacks
 ACTIVE: Final = 90  # the same, of active segments, where there are other constants
 SIZE: Final = 12  # forms to aim at, about half of which are leaves
@@ -75,14 +76,8 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
         parts += bodies_declared.segments(m)
     if m.chance(ACTIVE if m.has("segments") or m.has("own") else 0):
         parts.append(bodies_declared.active(m))
-    if m.has("calls"):
-        count = 1 + m.upto(2)
-        if m.has("far"):
-            _far(m, count)
-            count -= m.chance(128)
-        for _ in range(count):
-            _helper(m)
-        parts += [helper.tree for helper in m.helpers]
+    _helpers(m)
+    parts += [helper.tree for helper in m.helpers]
     m.here = Frame(MAIN, "extern", MAIN_COST)
     text = dumps(("body", *parts, m.here.tree("main", _statements(m))))
     try:
@@ -90,6 +85,19 @@ def random_body(byte: Callable[[], int], exceptions: bool = True, size: int = SI
     except BodyError:  # too long, or nested too deeply
         return EMPTY
     return text
+
+
+def _helpers(m: Maker) -> None:
+    """The helpers, the one that throws last."""
+    if m.has("calls"):
+        count = 1 + m.upto(2)
+        if m.has("far"):
+            _far(m, count)
+            count -= m.chance(128)
+        for _ in range(count):
+            _helper(m)
+    if m.has("exceptions") and m.chance(THROWS):
+        _thrower(m)
 
 
 def _statements(m: Maker) -> list[Tree]:
@@ -160,3 +168,11 @@ def _helper(m: Maker, *marks: Tree) -> None:
     )
     helper.type = of
     m.helpers.append(helper)
+
+
+def _thrower(m: Maker) -> None:
+    """A helper that collects and throws."""
+    m.here = Frame((), None, HELPER_COST)
+    m.charge()
+    name, *rest = m.here.tree("func", [("gc",), bodies_control.thrown(m)])
+    m.helpers.append(Helper((), None, (name, *rest), m.here.cost, throws=True))

@@ -100,7 +100,11 @@ def _arguments(m: Maker, helper: Helper) -> list[Tree]:
 
 @statement("calls", 4)
 def call(m: Maker, depth: int) -> Tree | None:
-    helpers = [at for at, helper in enumerate(m.helpers) if m.here.cost + helper.cost * m.here.times <= m.here.allowed]
+    helpers = [
+        at
+        for at, helper in enumerate(m.helpers)
+        if m.here.cost + helper.cost * m.here.times <= m.here.allowed and not helper.throws
+    ]
     if not helpers:
         return None
     at = m.pick(helpers)
@@ -123,7 +127,7 @@ def tail(m: Maker, depth: int) -> Tree | None:
     helpers = [
         at
         for at, helper in enumerate(m.helpers)
-        if result_fits(m, helper.result) and helper.strict_result >= m.here.strict_result
+        if result_fits(m, helper.result) and not helper.throws and helper.strict_result >= m.here.strict_result
     ]
     if not helpers or m.here.blocks > 2:
         return None
@@ -194,6 +198,38 @@ def try_(m: Maker, depth: int) -> Tree | None:
         if m.here.types[variable] != "exn":
             after.append(shown(m, ("get", variable), m.here.types[variable]))
     return ("do", ("try", clause, *inner), *after)
+
+
+def _throwing(m: Maker, depth: int) -> Tree:
+    """What may throw after a collection: the helper that only does that, another one, or the host."""
+    throwers = [at for at, helper in enumerate(m.helpers) if helper.throws]
+    if throwers and m.chance(200):
+        m.charge(m.helpers[throwers[0]].cost)
+        tree: Tree = ("call", throwers[0])
+        return tree if m.chance(170) else ("if", condition(m), ("do", tree))
+    return call(m, depth) or ("drop", value(m, "extern", 1))
+
+
+@statement("exceptions", 2)
+def go_on_in_try(m: Maker, depth: int) -> Tree | None:
+    """A variable goes on behind a call that may throw, and behind the handler it is looked at: only that needs it."""
+    if depth <= 0:
+        return None
+    type_ = interesting(m)
+    variable = m.writable(type_)
+
+    def write() -> list[Tree]:
+        before: Tree = ("set", variable, fresh(m, type_)[0])
+        behind: Tree = ("set", variable, ("null", type_) if m.chance(170) else fresh(m, type_)[0])
+        one, other = _throwing(m, depth), ("drop", value(m, "extern", 1))
+        return [before, one, behind, other]
+
+    inner = m.maybe(write)
+    clause, written = _clause(m) if m.chance(80) else (("catch_all",), [])
+    for changed in (variable, *written):
+        m.learn(changed, None)
+    after: list[Tree] = [("gc",)] if m.chance(80) and m.charge() else []
+    return ("do", ("try", clause, *inner), *after, shown(m, ("get", variable), type_))
 
 
 @statement("exceptions", 0.5)

@@ -127,7 +127,7 @@ def referable(m: Maker, type_: str) -> list[int]:
     """The helpers to which references are of exactly this static type."""
     if type_ != "func" and type_ not in m.types.functions:
         return []
-    return [at for at, helper in enumerate(m.helpers) if (helper.type or "func") == type_]
+    return [at for at, helper in enumerate(m.helpers) if (helper.type or "func") == type_ and not helper.throws]
 
 
 def small(m: Maker, type_: str) -> Tree:
@@ -274,7 +274,7 @@ def collection(m: Maker) -> Tree:
     helpers = [
         at
         for at, helper in enumerate(m.helpers)
-        if helper.collects and here.cost + helper.cost * here.times <= here.allowed
+        if helper.collects and not helper.throws and here.cost + helper.cost * here.times <= here.allowed
     ]
     if not helpers or m.chance(70):
         return ("gc",)

@@ -60,15 +60,23 @@ class OwnTable:
 class Helper:
     """A helper function that is done: its signature, its text, what a call of it costs, and whether it collects.
 
-    `strict`, `strict_result`: which parameters are never null, and whether the result is.
+    `strict`, `strict_result`: which parameters are never null, and whether the result is. `throws`: it only throws.
     """
 
-    __slots__ = ("collects", "cost", "params", "result", "strict", "strict_result", "tree", "type")
+    __slots__ = ("collects", "cost", "params", "result", "strict", "strict_result", "throws", "tree", "type")
 
     def __init__(
-        self, params: tuple[str, ...], result: str | None, tree: Tree, cost: int, strict: frozenset[int], never: bool
+        self,
+        params: tuple[str, ...],
+        result: str | None,
+        tree: Tree,
+        cost: int,
+        strict: frozenset[int] = frozenset(),
+        never: bool = False,
+        throws: bool = False,
     ) -> None:
         self.params = params
+        self.throws = throws
         self.strict, self.strict_result = strict, never
         self.result = result
         self.tree = tree

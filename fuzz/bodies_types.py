@@ -11,7 +11,7 @@ from typing import Final
 from twinheap.fuzz.bodies_frame import Maker
 from twinheap.model.body import BodyError, Tree
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.declared import CONST_PREFIX, MAX_DECLARED, MAX_FIELDS, Types, types_of
+from twinheap.model.declared import CONST_PREFIX, KIT_ONLY, MAX_DECLARED, MAX_FIELDS, types_of
 from twinheap.model.kit import NUMBERS
 
 STORAGES: Final = (
@@ -40,16 +40,13 @@ class _Groups:
         self.made: list[Tree] = []
         self.ranks: list[str] = ["box", "sub", "pair", "externs", "bytes"]
         self.count = 0
+        self.types = KIT_ONLY
+        """What there is so far."""
 
     def names(self, count: int) -> list[str]:
         """New names."""
         self.count += count
         return [f"t{at}" for at in range(self.count - count, self.count)]
-
-    @property
-    def types(self) -> Types:
-        """What there is so far."""
-        return types_of(self.made)
 
     # --- one group
 
@@ -112,7 +109,7 @@ class _Groups:
     def _keep(self, group: Tree) -> bool:
         """Keeps a group, if it is valid."""
         try:
-            types_of([*self.made, group])
+            self.types = types_of([*self.made, group])
         except BodyError:
             return False
         self.made.append(group)

@@ -22,6 +22,9 @@ from twinheap.targets.wire import Hello
 
 MEMORY_CODE: Final = "TH405"
 PROTOCOL_CODE: Final = "TH404"
+ZEAL: Final = "zeal"
+"""In the description of a build that can collect at every allocation."""
+
 _ENDS: Final = {"panic": "TH401", "dead": "TH402", "hang": "TH403", "memory": MEMORY_CODE}
 
 
@@ -55,7 +58,8 @@ class Judged(msgspec.Struct, frozen=True):
 
 def profile_of(hello: Hello, expect: frozenset[str] = frozenset()) -> Profile:
     """How a target that greets so is judged; `expect`: known defects added by hand."""
-    return profile_for(hello.runtime, hello.release, hello.collector, hello.exact, expect=expect)
+    zeal = ZEAL in hello.build.split()
+    return profile_for(hello.runtime, hello.release, hello.collector, hello.exact, expect=expect, zeal=zeal)
 
 
 class Differ:

@@ -163,7 +163,8 @@ def _integers(kind: str) -> st.SearchStrategy[int]:
     if kind == "many":
         return st.integers(1, MAX_MANY)
     edges = [edge for edge in rule.edges if rule.lo <= edge <= rule.hi]
-    return st.one_of(st.sampled_from(edges), st.integers(max(rule.lo, 0), min(rule.hi, 8)))
+    lowest = max(rule.lo, 0)
+    return st.one_of(st.sampled_from(edges), st.integers(lowest, min(rule.hi, lowest + 8)))
 
 
 def _limits(profile: Profile) -> tuple[int, ...]:

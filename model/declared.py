@@ -232,8 +232,8 @@ def _wrong(form: Tree, why: str) -> BodyError:
 def types_of(forms: Iterable[Tree]) -> Types:
     """The types of a body, out of its `(rec ...)` forms in order. Raises BodyError for what is no valid type."""
     groups: tuple[tuple[Member, ...], ...] = ()
+    known = KIT_ONLY
     for form in forms:
-        known = Types(groups)
         own = [part for part in form[1:] if isinstance(part, tuple)]
         names = [str(part[1]) if len(part) > 1 else "" for part in own]
         if not own or len(own) != len(form) - 1 or any(part[0] not in _KINDS for part in own):
@@ -243,8 +243,8 @@ def types_of(forms: Iterable[Tree]) -> Types:
         groups += (tuple(_member(part, {*known.references, *names}) for part in own),)
         if sum(map(len, groups)) > MAX_DECLARED:
             raise _wrong(form, f"a body declares at most {MAX_DECLARED} types")
-        _check_parents(form, groups)
-    return Types(groups) if groups else KIT_ONLY
+        known = _checked(form, groups, known)
+    return known
 
 
 def _member(form: Tree, names: set[str]) -> Member:
@@ -290,9 +290,11 @@ def _field(form: Tree, part: object, names: set[str]) -> Field:
     return field_of(storage, word == rest, rest == storage)
 
 
-def _check_parents(form: Tree, groups: tuple[tuple[Member, ...], ...]) -> None:
-    """A supertype is declared before, is not final, and has the first of the fields. `form`: the last group."""
-    types = Types(groups[:-1])
+def _checked(form: Tree, groups: tuple[tuple[Member, ...], ...], types: Types) -> Types:
+    """The types of the groups: a supertype is declared before, is not final, and has the first of the fields.
+
+    `form`: the last group; `types`: those of the others.
+    """
     before = {name: ("struct" if name in types.structs else "array", made) for name, made in types.objects.items()}
     pairs = []
     for member in groups[-1]:
@@ -307,3 +309,4 @@ def _check_parents(form: Tree, groups: tuple[tuple[Member, ...], ...]) -> None:
     for made, parent in pairs:
         if len(made.fields) < len(parent.fields) or not all(map(whole.field_fits, made.fields, parent.fields)):
             raise _wrong(form, f"{made.name} has other fields than {made.parent}")
+    return whole

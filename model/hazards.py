@@ -19,7 +19,7 @@ from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import KIT_GLOBALS, hierarchy
 from twinheap.model.known_bodies import may_hurt, reached_by, unmapped, unsafe_in
-from twinheap.model.known_waiting import overtaken, rewritten
+from twinheap.model.known_waiting import overtaken, rewritten, tried
 from twinheap.model.predictable import predictable
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
@@ -34,13 +34,25 @@ _WRITES: Final = frozenset({"set", "tee", "set2"})
 class _Frame:
     """What is known of a frame beside its values."""
 
-    __slots__ = ("bare", "forgotten", "looped", "operands", "reads", "tries", "variables")
+    __slots__ = (
+        "bare",
+        "forgotten",
+        "looped",
+        "operands",
+        "reads",
+        "risky",
+        "tried",
+        "tries",
+        "variables",
+    )
 
     def __init__(self, variables: list[Stored], operands: list[Stored]) -> None:
         self.variables = variables
         self.operands = operands
         self.bare: set[int] = set()  # the operands that no stack map shows (K3, K4)
         self.forgotten: set[int] = set()  # variables whose values of now no stack map knows (K34)
+        self.tried: list[Tree] = []  # each `try` that it is in
+        self.risky: set[int] = set()  # objects in variables that these write, at a collection (K51)
         self.tries = 0  # how many `try` it is in
         self.looped: int | None = None  # how many collections there had been when its outermost loop began
         self.reads: dict[int, int] = {}  # and when it read a constant first
@@ -59,6 +71,7 @@ class Watched(Machine):
         self.collections = 0
         self.under: list[_Frame] = []  # the frames below the top, and the one on top
         self.declaring = False
+        self.moves = self.store.profile.collector == "copying"
         self.merging = False  # a variable that branches write may be lost (K35)
         heap.watcher = self.collected
         self.store.watchers.append(heap.watcher)
@@ -68,6 +81,8 @@ class Watched(Machine):
     def collected(self) -> None:
         """A collection may run: what no stack map shows is let go by the list of what frames know."""
         self.collections += 1
+        if self.declaring and self.moves:  # an item of a segment may wait for later ones
+            self.store.harm("K50")
         for names, obj, certain in self.waiting:
             self._unlist(obj, names, certain)
         for frame in self.under:
@@ -76,6 +91,11 @@ class Watched(Machine):
                 if type(held) is Obj:
                     names = [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])]
                     self._unlist(held, names, not self.merging)
+            for at in {at for form in frame.tried for at in tried(form)}:
+                held = frame.variables[at]
+                if type(held) is Obj and (self.moves or not (held.held or held in self.heap.args)):
+                    frame.risky.add(held.value)
+                    self.store.forget_exactness()  # whether a stack map shows it is not known for certain
             for at in frame.forgotten:
                 held = frame.variables[at]
                 if type(held) is Obj:
@@ -98,10 +118,9 @@ class Watched(Machine):
         An object that moves is lost in any case: the frame has its old place. `certain`: it is gone from the list for
         sure, unless something else shows it.
         """
-        moves = self.store.profile.collector == "copying"
-        if names and (moves or obj not in self.heap.args):
+        if names and (self.moves or obj not in self.heap.args):
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
-            self.unlisted[obj.value] = before.union(names), lost or moves or not obj.held
+            self.unlisted[obj.value] = before.union(names), lost or self.moves or not obj.held
         if not certain:
             self.store.forget_exactness()
 
@@ -142,10 +161,12 @@ class Watched(Machine):
         try:
             if name == "try" and frame is not None:
                 frame.tries += 1
+                frame.tried.append(tree)
                 try:
                     return super().value(tree)
                 finally:
                     frame.tries -= 1
+                    frame.tried.pop()
             if name == "repeat" and frame is not None:
                 self._repeat(tree, frame)
                 return None
@@ -199,6 +220,15 @@ class Watched(Machine):
         if self.declaring and name in _BUILDS:
             for cell, storage in zip(obj.cells, obj.storages, strict=False):
                 self.rerooted([cell], storage)
+
+    def handling(self, tree: Tree) -> None:
+        """The handler has the variables that the body writes as they were before the call that threw (K51)."""
+        frame = self.under[-1]
+        for at in tried(tree):
+            held = self.variables[at]
+            if type(held) is Obj and held.value in frame.risky:
+                names, _ = self.unlisted.get(held.value, (frozenset(), False))
+                self.unlisted[held.value] = names | {"K51"}, True
 
     # --- loops and constants (K31, K32)
 

@@ -281,6 +281,9 @@ class Machine:
             self.heap.limits.bulk(tree, self.env.types)
         return values
 
+    def handling(self, tree: Tree) -> None:
+        """An exception came out of the body of the `try` that `tree` is, and is handled there."""
+
     def arguments(self, tree: Tree) -> tuple[Stored, ...]:
         """The arguments of a call, of which some may have to be there."""
         return tuple(self.operands_of(tree, 2, self.env.functions[int(tree[1])].strict))  # type: ignore[arg-type]
@@ -454,6 +457,7 @@ def _try(m: Machine, tree: Tree) -> None:
         assert m.variables is frame
         del m.operands[mark:]
         m.heap.caught(obj)
+        m.handling(tree)
         given: list[Stored] = [*obj.cells] if tagged else []
         for ref in given:
             m.heap.read(ref)

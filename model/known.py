@@ -62,6 +62,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
     as_any = broken.code == "TH201" and broken.obj is not None and broken.obj.as_any
     if as_any and "K15" in w.profile.defects:
         return "K15"
+    if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
+        return "K27"
     if found := known_in_bodies(w, broken.code, op):
         return found
     if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):
@@ -70,8 +72,6 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         store = w.slots[broken.obj.store]
         assert isinstance(store, Store)
         return "K15" if store.freed_as_any else None
-    if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
-        return "K27"
     if broken.code == "TH501" and "K8" in w.profile.defects:
         return "K8" if not w.acting.heap else None
     if broken.code in UNCOUNTED_CODES and "K9" in _store_of(w, broken).unsafe:

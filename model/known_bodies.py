@@ -9,7 +9,7 @@ from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
-from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites
+from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import CALLS, END, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
@@ -45,6 +45,9 @@ _UNCOUNTED: Final = frozenset({"array.new_elem", "array.init_elem", "array.copy"
 _DECLARED: Final = frozenset({"segment", "active", "global", "const", "table", "table64"})
 """What is made of constant expressions."""
 
+OF_MOVES: Final = frozenset({"K32", "K50"})
+"""Defects that do harm only where objects move."""
+
 GUESSED: Final = frozenset({"K24", "K25", "K31", "K35"})
 """Defects that may come to nothing where they are met: what lies at an index, which blocks are neighbours and which
 variables share a slot is not known."""
@@ -59,7 +62,7 @@ _UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
 
 
-IN_BODIES: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35"})
+IN_BODIES: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35", "K50", "K51"})
 """What `unsafe_in` looks for, and `hazards.Watched` then sees."""
 
 _TREES: Final = 16 * CACHED
@@ -92,7 +95,9 @@ def unsafe_in(text: str) -> frozenset[str]:
         if form[0] in ("table.init", "active"):
             found.add("K33")
         if form[0] == "try" and _may_collect(form):
-            found.add("K28")
+            found |= {"K28", "K51"} if tried(form) else {"K28"}
+        if form[0] == "segment" and sum(any(part[0] in ALLOCATES for part in forms(item)) for item in form[2:]) > 1:  # type: ignore[arg-type]
+            found.add("K50")
         if form[0] == "body" and _may_collect(form):
             found |= {"K31"} if any(inner[0] == "repeat" for inner in forms(form)) else set()
             found |= {"K32"} if _reads_constant(form) else set()
@@ -147,7 +152,7 @@ def may_hurt(text: str, profile: Profile) -> bool:
     """Whether a run of a body may meet a defect that `hazards.Watched` looks for."""
     known = profile.defects & IN_BODIES
     found = unsafe_in(text) & known if known else known  # the newest releases have none of them
-    return bool(found if profile.collector == "copying" else found - {"K32"})  # else nothing moves
+    return bool(found if profile.collector == "copying" else found - OF_MOVES)
 
 
 def _unmapped(form: Tree) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.contents import Cell, Raw, Table
-from twinheap.model.entities import Ref
+from twinheap.model.entities import Obj, Ref
 from twinheap.model.known_bodies import NO_INDEX, died_in_body, known_in_bodies
 from twinheap.model.observation import HANG, Observation
 from twinheap.model.ops import ANY, EXTERN, OPS, Op
@@ -22,6 +22,9 @@ NO_HEAP: Final = "before it has been allocated"
 
 NO_TYPE: Final = "should have concrete types"
 """In the panic texts of K11 where the handle of a struct or array denotes an externref."""
+
+SHARED: Final = "inner.index.is_lifo()"
+"""The debug assertion that says K11, in a build that checks it."""
 
 NO_FIT: Final = (
     *("const expr should be valid", "should be a valid const expr", "const expression should be valid"),
@@ -39,6 +42,8 @@ K6_NARROW: Final = 37
 """From this release on only raw conversions show K6, before all that touches such a reference (spec-errata.md)."""
 
 _WRITES: Final = frozenset({"global_set", "table_set", "table_fill", "table_copy"})
+
+_FIELD_WRITES: Final = frozenset({"struct_set", "array_set"})
 
 _CONVERSIONS: Final = ("conv_ext", "conv_any")
 """The ops that convert to a hierarchy, by how they begin."""
@@ -79,6 +84,8 @@ def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
         return "K13" if isinstance(store, Store) and not store.heap else None
     if name == "table_grow" and UNROOTED in obs.outcome:
         return "K17"
+    if name == "cast" and SHARED in obs.outcome:
+        return "K11" if isinstance(w.slots[op[1]], OwnedRoot) else None
     reused = NO_INDEX in obs.outcome or NO_TYPE in obs.outcome
     if reused and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
         return "K11"
@@ -95,7 +102,11 @@ def _i31_without_heap(w: World, op: Op) -> bool:
 
 
 def _overwrites_i31(w: World, op: Op) -> bool:
-    """K16: a write to a global or table that holds an i31, in a store with heap."""
+    """K16: a write to a global, table, struct or array that holds an i31, in a store with heap."""
+    if OPS[op[0]].name in _FIELD_WRITES:
+        handle = w.slots[op[1]]
+        obj = handle.ref() if isinstance(handle, LifoHandle | OwnedRoot | CastHandle) else None
+        return isinstance(obj, Obj) and op[2] < len(obj.cells) and type(obj.cells[op[2]]) is int
     holder = w.slots[op[1]] if OPS[op[0]].name in _WRITES else None
     refs = [holder.ref] if isinstance(holder, Cell) else holder.refs if isinstance(holder, Table) else []
     return isinstance(holder, Cell | Table) and holder.store.heap and any(type(ref) is int for ref in refs)

@@ -1,4 +1,4 @@
-"""Which bodies write variables so that compiled code loses sight of their values (K34, K35)."""
+"""Which bodies write variables so that compiled code loses sight of their values (K34, K35, K51)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_env import env_of
+from twinheap.model.body_forms import TAG_TYPES
 
 SEQUENCES: Final = frozenset({"then", "main", "func", "body", "do", "block", "repeat", "try"})
 """Forms whose parts follow each other, and leave nothing on the stack."""
@@ -19,6 +20,10 @@ SAME_VALUE: Final = frozenset(
 
 _SAME_VARIABLE: Final = SAME_VALUE | {"if_else"}
 """Forms that may give the value of a variable that an operand read."""
+
+
+TAGS: Final = frozenset(TAG_TYPES)
+"""The names of tags, which stand among the variables of clauses."""
 
 
 @lru_cache(maxsize=CACHED)
@@ -78,6 +83,18 @@ def _written(form: Tree) -> set[str]:
         elif str(inner[0]).startswith("catch"):
             found |= {str(word) for word in inner[1:] if not isinstance(word, tuple)}
     return found
+
+
+@lru_cache(maxsize=CACHED)
+def tried(form: Tree) -> frozenset[int]:
+    """The variables that the body of a `try` writes: of these the handler has the value of the call that threw (K51).
+
+    >>> from twinheap.model.body import parse
+    >>> tried(parse("(try (catch_all_ref 5) (set 4 (new)) (call 0))"))
+    frozenset({4})
+    """
+    written = {variable for part in form[2:] if isinstance(part, tuple) for variable in _written(part)}
+    return frozenset(int(variable) for variable in written - TAGS)
 
 
 @lru_cache(maxsize=CACHED)

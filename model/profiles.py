@@ -32,7 +32,7 @@ class KnownDefect(msgspec.Struct, frozen=True):
 LEAK_CODES: Final = ("TH202", "TH301")
 """What an object that is kept for no reason breaks: it is not finalized, and takes room."""
 
-CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH106", "TH107", "TH401")
+CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH105", "TH106", "TH107", "TH401")
 """What a handle can break that denotes another object than it should, or is refused what every handle may do."""
 
 UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402", "TH403")
@@ -67,7 +67,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K13", "gc(Some(oom)) panics in a store without heap", 33, 50, ("TH401",)),
         KnownDefect("K14", "a value written to a host table keeps a count for ever", OLDEST, 37, LEAK_CODES),
         KnownDefect("K15", "a root of a raw value seen as any does not hold it", OLDEST, 32, FRAME_CODES),
-        KnownDefect("K16", "overwriting an i31 in a global or table panics", 45, 46, ("TH401",)),
+        KnownDefect("K16", "overwriting an i31 panics", 45, 46, ("TH401",)),
         KnownDefect("K17", "growing a table with an unrooted handle panics", 46, None, ("TH401",)),
         KnownDefect("K18", "a host table copy roots what it copies in the caller's scope", 46, None, LEAK_CODES),
         KnownDefect("K19", "the C API roots an exception that it takes for the store's life", 44, None, LEAK_CODES),
@@ -88,8 +88,10 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K34", "the value before of a variable is missing from stack maps", 32, 46, FRAME_CODES),
         KnownDefect("K35", "a variable that several branches write is missing from stack maps", 29, 32, FRAME_CODES),
         KnownDefect("K36", "what Wasm makes is not freed before the store", 29, 31, ("TH301",)),
-        KnownDefect("K45", "growing a 64-bit table by more than a host can address panics", OLDEST, 45, ("TH401",)),
         KnownDefect("K37", "an array that a limit stops half-made is traced", 37, 48, FRAME_CODES),
+        KnownDefect("K45", "growing a 64-bit table by more than a host can address panics", OLDEST, 45, ("TH401",)),
+        KnownDefect("K50", "copying: a segment's items are not roots while later ones are made", 45, 46, FRAME_CODES),
+        KnownDefect("K51", "what only a handler gets is missing from stack maps", 39, 50, FRAME_CODES),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""
@@ -117,7 +119,7 @@ class Profile(msgspec.Struct, frozen=True):
 
     `runtime`: "heap" or "wasmtime" (or an executor's own name). `release`: major, minor, patch; zeros if it has none.
     `collector`: "drc", "null" or "copying". `exact`: predict the moment of every finalization. `defects`: names of
-    the known defects that classify failed verdicts.
+    the known defects that classify failed verdicts. `zeal`: it may collect at any allocation.
     """
 
     runtime: str
@@ -125,6 +127,7 @@ class Profile(msgspec.Struct, frozen=True):
     collector: str
     exact: bool
     defects: frozenset[str]
+    zeal: bool = False
 
     @property
     def fresh_casts(self) -> bool:
@@ -171,6 +174,7 @@ def profile_for(
     *,
     strict: bool = False,
     expect: frozenset[str] = frozenset(),
+    zeal: bool = False,
 ) -> Profile:
     """The profile of a target as its handshake describes it.
 
@@ -181,4 +185,4 @@ def profile_for(
     known: set[str] = set(expect)
     if runtime == "wasmtime" and not strict:
         known |= {defect.name for defect in KNOWN_DEFECTS.values() if defect.in_release(numbers[0])}
-    return Profile(runtime, numbers, collector, exact, frozenset(known))
+    return Profile(runtime, numbers, collector, exact, frozenset(known), zeal)

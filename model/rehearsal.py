@@ -5,6 +5,7 @@ Judging ends with such a run, so that what it leaves of the model's state does n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from twinheap.model.contents import EMPTY, Instance
@@ -12,7 +13,7 @@ from twinheap.model.entities import Obj, Ref
 from twinheap.model.hazards import machine_for
 from twinheap.model.known_bodies import RUNS, i31_in_reach, unsafe_in
 from twinheap.model.observation import NONNULL, OK, Observation, Value
-from twinheap.model.ops import NULL, OPS, Op
+from twinheap.model.ops import CALLS, NULL, OPS, Op
 from twinheap.model.program import closing, slots_of
 from twinheap.model.roots import Stale
 from twinheap.model.run_heap import Heap, Thrown, Trap
@@ -21,6 +22,9 @@ from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Store
 from twinheap.model.world import Broken, Lost, World
+
+_THROWS: Final = frozenset({"throw", "raise_exn"})
+"""Ops with which the host throws an exception (K9)."""
 
 _ENDS: Final = (Trap, Thrown, OutOfMemory, Stopped, Broken)
 
@@ -71,6 +75,8 @@ def _run(w: World, op: Op) -> None:
                 store.harm(name)
         if i31_in_reach(w, op):
             store.harm("K24")
+        if any(OPS[inner[0]].name in _THROWS for inner in _inside(w)):
+            store.harm("K9")
 
 
 def _lost(_ref: Ref) -> Ref:
@@ -78,9 +84,11 @@ def _lost(_ref: Ref) -> Ref:
     raise Lost
 
 
+def _inside(w: World) -> Sequence[Op]:
+    """The ops of the callback of the current op, if it has one."""
+    return w.ops[w.at + 1 : closing(w.ops, w.at)] if w.ops[w.at][0] in CALLS else ()
+
+
 def _called_from(w: World) -> list[str]:
-    """The bodies that the callback of the current op runs, if it has one."""
-    if OPS[w.ops[w.at][0]].name not in ("call", "call_exn"):
-        return []
-    inside = w.ops[w.at + 1 : closing(w.ops, w.at)]
-    return [w.bodies[op[2]] for op in inside if OPS[op[0]].name in RUNS]
+    """The bodies that the callback of the current op runs."""
+    return [w.bodies[op[2]] for op in _inside(w) if OPS[op[0]].name in RUNS]

@@ -477,7 +477,7 @@ class Store:
 
     def fills(self, obj: Obj) -> bool:
         """Whether a fresh `obj` may need a collection."""
-        return self.ever + self.block(obj) > ROOM
+        return self.profile.zeal or self.ever + self.block(obj) > ROOM
 
     def collected(self) -> None:
         """A collection may run, inside a run or outside. What it frees too early does harm once it is touched."""

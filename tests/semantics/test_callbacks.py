@@ -207,7 +207,7 @@ def test_random_programs_agree(collector: str) -> None:
     profile = profile_of(collector)
     calls = deepest = 0
     for number in range(250):
-        made = generate(77, number, PROFILES["bodies"], machine.supported)
+        made = view(generate(77, number, PROFILES["bodies"], machine.supported), machine.supported)
         observed = machine.run(made)
         assert judge(made, observed, profile) == [], number
         open_: list[bool] = []

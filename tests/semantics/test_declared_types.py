@@ -211,7 +211,8 @@ HELPERS = "(func (type t0) (param extern) (result extern) (gc) (see (get 0)) (ge
 def test_references_to_functions(form: str, ends: str, collector: str) -> None:
     tables = "(table t0 2 4 (null t0)) (table64 func 1 3 (null func))"
     main = f"(main (local t1 extern t2) (set 4 (struct.new t1 (ref.func 1) (ref.func 0) (new))) {form} (null extern))"
-    assert ran(f"(body {SIGNATURES} {tables} {HELPERS} {main})", collector) == ends
+    shown = ran(f"(body {SIGNATURES} {tables} {HELPERS} {main})", collector)
+    assert shown.replace("f:0, ", "") == ends  # the struct may be gone once it is not looked at any more
 
 
 @pytest.mark.parametrize("collector", COLLECTORS)

@@ -196,6 +196,12 @@ def test_null_for_a_typed_global() -> None:
     refused = Observation("err:type")
     assert [known(release, text.format(4), refused) for release in ("29", "30")] == ["K27", None]
     assert known("29", text.format(2), refused) is None
+    merged = f"B0: {main(MERGED)}\n" + text.format(4).replace(
+        "global_set", "L3 = run I1 0 v0 null null null 0 lifo\nglobal_set"
+    )
+    assert (
+        known("29", merged, Observation("ok", ("object", "null")), refused) == "K27"
+    )  # and not what the run may have met
 
 
 def on_copying(release: str, text: str, *observed: Observation) -> str | None:
@@ -401,6 +407,105 @@ def test_a_value_that_waits_and_is_held() -> None:
     room = "(then (drop (array.new_default longs (i32 {}))) (null any))"
     assert harmed("43", waits.format(box, "box", room.format(100))) is None
     assert harmed("43", waits.format(box, "box", room.format(5000))) == "K3"
+
+
+def test_an_i31_in_an_array_is_overwritten() -> None:
+    """Of K16: by the host, too."""
+    text = "O1 = i31_new_owned S0 0\nL2 = array_new_fixed S0 anys 0 null null O1 lifo\narray_set L2 {} L2\n"
+    assert [known(release, text.format(2), CLASH) for release in ("44", "45", "46")] == [None, "K16", None]
+    assert known("45", text.format(1), CLASH) is None
+
+
+def test_an_exception_that_a_callback_threw() -> None:
+    """Of K9: what the callback did is not observed where the process ended."""
+    text = """B0: (body (main (drop (cb (null extern))) (null extern)))
+I1 = inst S0
+call I1 0 v0 null null null 0:
+  call I1 0 v8 null null null 0:
+    L2 = exn_new S0 one null null lifo
+    {} L2
+  gc S0
+  L3 = exn_take S0 lifo
+  raise_exn L3
+"""
+    broken = Observation("panic:range end index 252645759 out of range for slice of length 65536")
+    for release, name in (("45", "K9"), ("46", None)):
+        program = loads("twinheap program 1\n" + text.format("raise_exn")).program
+        assert judge(program, [OK, broken], profile_for("wasmtime", release, "drc", exact=False))[0].known == name
+
+
+def test_debug_assertions_say_that_a_cast_shares_a_root() -> None:
+    """Of K11."""
+    said = Observation("panic:assertion failed: inner.index.is_lifo()")
+    assert known("48", "O1 = i31_new_owned S0 0\nL2 = cast O1 eq\n", said) == "K11"
+    assert known("48", "L1 = i31_new S0 0\nL2 = cast L1 eq\n", said) is None
+
+
+def test_a_field_of_another_object_is_read() -> None:
+    """Of K11: the root that the cast shares is gone, and another object took its entry."""
+    text = """O1 = struct_new S0 box 0 null null null null owned
+O2 = struct_new S0 pair 0 null O1 null null owned
+O3 = struct_get O2 1 any owned
+L4 = cast O3 struct
+odrop O3
+L5 = struct_get L4 0 extern lifo
+"""
+    assert known("48", text, SOME, SOME, OK, Observation("ok", ("absent",))) == "K11"
+
+
+THROWER = "(func (gc) (throw nothing))"
+
+
+@pytest.mark.parametrize(
+    ("code", "drc", "copying"),
+    [
+        ("(try (catch_all) (set 4 {0}) (call 0) (set 4 (null anys))) (see (to_extern (get 4)))", "K51", "K51"),
+        ("(try (catch_all) (set 4 {0}) (call 0) (set 4 (null anys)))", None, None),  # nobody looks
+        ("(set 4 {0}) (try (catch_all) (call 0)) (see (to_extern (get 4)))", None, None),  # one value for all
+        ("(try (catch_all) (set 4 {0}) (set 4 (null anys)) (call 0)) (see (to_extern (get 4)))", None, None),
+        ("(try (catch_all) (set 4 {0}) (throw nothing)) (see (to_extern (get 4)))", None, None),  # no collection
+        (
+            "(try (catch_all) (global.set 3 {0}) (set 4 (cast anys (global.get 3))) (call 0)) (drop (get 4))",
+            None,
+            "K51",
+        ),
+    ],
+)
+def test_what_only_a_handler_gets(code: str, drc: str | None, copying: str | None) -> None:
+    """Of K51: a variable that the body of a `try` writes, a collection in the call that throws, and a use behind it."""
+    body = main(code.format(ARRAY), THROWER)
+    text = run(body).partition("odrop")[0]
+    trap = Observation("trap:null_ref")
+    for major, of_drc, of_copying in (("49", drc, copying), ("44", drc, None), ("50", None, None)):
+        assert known(major, text, trap) == of_drc
+        if major != "44":
+            assert on_copying(major, text, trap) == of_copying
+
+
+def test_items_of_a_segment_that_move() -> None:
+    """Of K50: a collection while a segment has an item already, which no root shows."""
+    trap = Observation("trap:null_ref")
+    items = "(segment any (struct.new_default box) (array.new_default longs (i32 100)))"
+    for large, segment, name in (
+        (40, items, "K50"),
+        (1, items, None),
+        (40, items.replace("(struct.new_default box)", ""), None),
+    ):
+        body = main("", f"{LARGE * large} {segment}")
+        assert on_copying("45", run(body).partition("odrop")[0], trap) == name
+        assert on_copying("46", run(body).partition("odrop")[0], trap) is None
+        assert known("45", run(body).partition("odrop")[0], trap) is None
+
+
+def test_a_build_with_zeal_may_collect_at_once() -> None:
+    """So what waits for an allocation is lost, however little of the heap is used."""
+    waits = (
+        "(drop (array.new_fixed anys (select (struct.new_default box) (null box) (i32 1)) (struct.new_default box)))"
+    )
+    program = loads("twinheap program 1\n" + run(main(waits)).partition("odrop")[0]).program
+    seen = [OK] * (len(program.ops) - 1) + [Observation("trap:null_ref")]
+    for zeal, name in ((True, "K3"), (False, None)):
+        assert judge(program, seen, profile_for("wasmtime", "43", "drc", exact=False, zeal=zeal))[0].known == name
 
 
 @pytest.mark.parametrize(("drop", "name"), [("", None), ("odrop O2\n", "K9")])
