@@ -51,7 +51,7 @@ def link(w: World, obs: Observation, source: int, shares: int, result: int) -> N
     instance_at(w, result).link(exporter, kinds)
 
 
-@rule("inst_global", "ok/export")
+@rule("inst_global", "ok/export skip/empty")
 def inst_global(w: World, obs: Observation, source: int, which: int, result: int) -> None:
     """The same global that bodies see: exported ones alias (wasm-ops.md 6.3)."""
     if not w.empty(obs, source):
@@ -60,7 +60,7 @@ def inst_global(w: World, obs: Observation, source: int, which: int, result: int
         w.slots[result] = instance_at(w, source).globals[which]
 
 
-@rule("inst_table", "ok/export")
+@rule("inst_table", "ok/export skip/empty")
 def inst_table(w: World, obs: Observation, source: int, which: int, result: int) -> None:
     """The same table that bodies see."""
     if not w.empty(obs, source):
