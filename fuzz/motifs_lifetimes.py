@@ -14,11 +14,12 @@ from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.fuzz.motifs_objects import get_element, get_field, some_array, some_struct, write_struct
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, global_value
 from twinheap.fuzz.motifs_wasm import WASM, arguments, exported, instance, linked, run, some_body
-from twinheap.model.ops import CODE
+from twinheap.model.ops import ANY, CODE, NULL, UNLIMITED
 
 LIFETIMES: Final[list[Registered]] = []
 """The motifs of this module for programs of host operations; those on Wasm are among `WASM`."""
 
+MOST_STORES: Final = 3  # of a program
 INST_DROP, MODULES_DROP = CODE["inst_drop"], CODE["modules_drop"]
 FEWER: Final = 90  # of 256: how often modules are dropped when their turn comes, since all is compiled anew then
 
@@ -78,3 +79,28 @@ def objects_without_types(g: Draft) -> None:
     write_struct(g)
     if array >= 0 and g.byte() < 90:
         get_element(g, array)
+
+
+@motif(LIFETIMES, "stores", 0.15, "store_new", "set_limiter", "table_grow_huge", "table_new64", "array_new_huge")
+def refused_in_new_store(g: Draft) -> None:
+    """What cannot be had, in a store without heap, whose limiter mostly says no."""
+    home, answer = g.place, g.upto(3)
+    stale = -1
+    if len(g.places) >= MOST_STORES or not g.new_place(UNLIMITED):
+        return
+    slot = g.place.slot
+    if g.open_scope():
+        stale = g.i31(False)
+        g.close_scope()
+    made = g.add(CODE["table_new64"], (slot, ANY, 1, 4, stale if g.byte() < 128 else NULL))
+    table = g.add(CODE["table_new"], (slot, ANY, 1, 4, NULL))
+    g.add(CODE["set_limiter"], (slot, answer))
+    if g.byte() < 60:
+        g.add(CODE["table_new64"], (slot, ANY, 1, 4, NULL))
+    if g.byte() < 40:
+        g.add(MODULES_DROP, (slot,))
+    for found in (*(made or ()), *(table or ())):
+        g.add(CODE["table_grow_huge"], (found, 1 << 32, stale if g.byte() < 90 else NULL))
+    if g.byte() < 60:
+        g.add(CODE["array_new_huge"], (slot, 1 << 29))
+    g.place = home

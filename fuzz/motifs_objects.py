@@ -36,7 +36,7 @@ ARRAY_SET_NUMBER, ARRAY_LEN = CODE["array_set_number"], CODE["array_len"]
 
 ARRAY_NEW_HUGE: Final = CODE["array_new_huge"]
 HUGE: Final = INT_KINDS["huge"].edges
-HUGE_SHARE: Final = 8  # of 256: how often one is asked for when its turn comes, since old releases take seconds (K10)
+HUGE_SHARE: Final = 40  # of 256: how often one is asked for when its turn comes, since old releases take seconds (K10)
 LONGS: Final = ARRAY_NUMBER["longs"]
 LEAST_FREE: Final = 64  # bytes that are not worth an array
 

@@ -139,7 +139,7 @@ def grow_table(g: Draft) -> None:
         g.add(TABLE_SIZE, (slot,))
 
 
-@motif(CONTAINERS, "tables", 0.1, "table_grow_huge")
+@motif(CONTAINERS, "tables", 0.4, "table_grow_huge")
 def grow_table_too_far(g: Draft) -> None:
     """Over the maximum, or over what indexes reach; what is there stays as it was."""
     slot = table_slot(g)
