@@ -81,6 +81,7 @@ class Watched(Machine):
     def collected(self) -> None:
         """A collection may run: what no stack map shows is let go by the list of what frames know."""
         self.collections += 1
+        self._stale()
         if self.declaring and self.moves:  # an item of a segment may wait for later ones
             self.store.harm("K50")
         for names, obj, certain in self.waiting:
@@ -100,6 +101,14 @@ class Watched(Machine):
                 held = frame.variables[at]
                 if type(held) is Obj:
                     self._unlist(held, ["K34"], False)
+
+    def _stale(self) -> None:
+        """What stack maps show at a collection is used by it, also where its block has been given to another object."""
+        if self.unlisted:
+            every = [ref for frame in self.under for ref in (*frame.variables, *frame.operands)]
+            for held in self.heap.moments.roots() if self.lives else every:
+                if type(held) is Obj:
+                    self._used(held)
 
     def needed(self) -> list[Stored]:
         """As `Machine.needed`, without what no stack map shows: a call inside a `try` has none at all (K28)."""
@@ -320,6 +329,9 @@ def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
         machine = Machine(env, instance, heap)
         machine.lives = lives
         return machine
+    if lives is None and predictable(text, heap.w.profile):  # what its stack maps show is known in portable mode, too
+        lives = lives_of(text)
+        env = lives.env
     machine = Watched(env, instance, heap)
     machine.lives = lives
     machine.merging = any("K35" in unsafe_in(each) & heap.w.profile.defects for each in reached)

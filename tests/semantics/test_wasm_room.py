@@ -226,3 +226,18 @@ def test_wasmtime_frees_it_and_has_room(require: Callable[[str], None]) -> None:
         (ran,) = executor.run([made])
     assert (ran.observations[2].outcome, ran.observations[2].finalized) == ("ok", (2046,))
     assert {found.known for found in judge(made, ran.observations, profile)} <= {"K3"}
+
+
+STALE = "(func (param extern any) (gc)) (main (local sub exn) (drop (tee 4 (struct.new_default sub))) (try (catch_ref one 1 5) (call 0 (null extern) (null any)) (drop (new))) (gc) (call 0 (new) (get 4)) (null extern))"
+
+
+def test_a_lost_value_that_a_later_collection_finds(require: Callable[[str], None]) -> None:
+    """K28: the block of what a call in the `try` lost is another object's, which its stack map then keeps."""
+    require("rust")
+    made = program(f"I1 = inst S0\n{RUN.replace('run', 'run_exn')}", STALE)
+    seen(made)
+    with parse("rust").executor() as executor:
+        hello = executor.hello
+        profile = profile_for(hello.runtime, hello.release, hello.collector, hello.exact)
+        (ran,) = executor.run([made])
+    assert {found.known for found in judge(made, ran.observations, profile)} <= {"K28"}
