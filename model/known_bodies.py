@@ -48,9 +48,9 @@ _DECLARED: Final = frozenset({"segment", "active", "global", "const", "table", "
 OF_MOVES: Final = frozenset({"K32", "K50"})
 """Defects that do harm only where objects move."""
 
-GUESSED: Final = frozenset({"K24", "K25", "K31", "K35"})
-"""Defects that may come to nothing where they are met: what lies at an index, which blocks are neighbours and which
-variables share a slot is not known."""
+GUESSED: Final = frozenset({"K24", "K25", "K31", "K35", "K52"})
+"""Defects that may come to nothing where they are met: what lies at an index, which blocks are neighbours, which
+variables share a slot and which places are free is not known."""
 
 SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""

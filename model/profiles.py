@@ -92,6 +92,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K45", "growing a 64-bit table by more than a host can address panics", OLDEST, 45, ("TH401",)),
         KnownDefect("K50", "copying: a segment's items are not roots while later ones are made", 45, 46, FRAME_CODES),
         KnownDefect("K51", "what only a handler gets is missing from stack maps", 39, 50, FRAME_CODES),
+        KnownDefect("K52", "types are mixed up where others were freed", OLDEST, 32, FRAME_CODES),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""

@@ -84,6 +84,7 @@ def modules_drop(w: World, obs: Observation, slot: int) -> None:
     store = store_at(w, slot)
     w.case = "inside" if store.runs else "heap" if store.heap else "first"
     w.require(obs, OK, "what the host knows of modules and types is its own")
+    w.free_types(store.engine)
 
 
 def instance_at(w: World, slot: int) -> Instance:

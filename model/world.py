@@ -81,6 +81,7 @@ class World:
         self.at = 0
         self.next = 0  # where judging goes on after the current op
         self.verdicts: list[Verdict] = []
+        self.gaps: set[int] = set()  # engines of which the host freed types
         self.acting = self.add_store(0, program.config.limit, program.config.limiter, program.config.engine)
 
     def forget(self) -> None:
@@ -97,7 +98,16 @@ class World:
         store = Store(slot, self.profile, limit, limiter, engine)
         self.slots[slot] = store
         self.stores.append(store)
+        if engine in self.gaps:
+            store.harm("K52")
         return store
+
+    def free_types(self, engine: int) -> None:
+        """The host lets go of the types of an engine: those that come next take the free places (K52)."""
+        self.gaps.add(engine)
+        for store in self.stores:
+            if store.engine == engine:
+                store.harm("K52")
 
     def put(self, slot: int, handle: Handle, type_: int) -> None:
         """Defines a handle slot."""

@@ -27,6 +27,9 @@ POOL_SIZES: Final = {"total_gc_heaps": POOL_HEAPS, "max_tables_per_module": 4, "
 PULLEY_FROM: Final = 37
 """The release from which the interpreter is there: a wheel before ends the process when it is asked for it."""
 
+IN_A_ROW_FROM: Final = 32
+"""The release from which types that refer to each other need no free places in a row (K52)."""
+
 FIBERS_FROM: Final = 42
 """The release from which an engine takes asynchronous calls beside others; before, it refuses all others."""
 
@@ -96,6 +99,10 @@ class Engines:
             made = CApi(self._library, lambda config: configure(self._library, config, engine))
             self._made[number] = made
         return made
+
+    def renew(self, number: int) -> None:
+        """Forgets an engine, which stays until the process ends; the next one has free places in a row (K52)."""
+        self._made.pop(number, None)
 
     def names(self) -> frozenset[str]:
         """The names of those that the library can have; all of them are made."""

@@ -183,12 +183,14 @@ class Wasm:
             self._kits[shares] = made
         return self._kits[shares]
 
+    @property
+    def crowded(self) -> bool:
+        """Whether modules will soon be freed to make room for others."""
+        return len(self._modules) > CACHED // 2
+
     def forget(self) -> None:
         """Frees every module; then others take what places are free in the engine (`decoy_module`)."""
-        for module in (*self._modules.values(), *self._kits.values()):
-            self._delete_module(module)
-        self._modules.clear()
-        self._kits.clear()
+        self.free()
         self._decoy_variant = 1 - self._decoy_variant
         made, before = self._compiled(binary(decoy_module(self._decoy_variant))), self._decoy
         if isinstance(made, str):
@@ -196,6 +198,13 @@ class Wasm:
         self._decoy = made
         if before:
             self._delete_module(before)
+
+    def free(self) -> None:
+        """Frees every module that may be used again."""
+        for module in (*self._modules.values(), *self._kits.values()):
+            self._delete_module(module)
+        self._modules.clear()
+        self._kits.clear()
 
     # --- instances
 

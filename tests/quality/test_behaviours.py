@@ -40,7 +40,7 @@ def met() -> set[Behaviour]:
     hellos = [machine.hello() for machine in machines]
     profiles = [profile_for(hello.runtime, hello.release, hello.collector, hello.exact) for hello in hellos]
     for number in range(PROGRAMS):
-        program = view(generate(SEED, number, MIX[number % len(MIX)]), machines[0].supported)
+        program = view(generate(SEED, number, MIX[number % len(MIX)]), hellos[0].supported)
         for machine, profile in zip(machines, profiles, strict=True):
             assert judge(program, machine.run(program), profile, found) == []
     return found

@@ -204,10 +204,11 @@ def test_a_call_goes_with_its_callback() -> None:
 @pytest.mark.parametrize("collector", ["drc", "null", "copying"])
 def test_random_programs_agree(collector: str) -> None:
     machine = HeapMachine(collector)
+    supported = machine.hello().supported
     profile = profile_of(collector)
     calls = deepest = 0
     for number in range(250):
-        made = view(generate(77, number, PROFILES["bodies"], machine.supported), machine.supported)
+        made = view(generate(77, number, PROFILES["bodies"], supported), supported)
         observed = machine.run(made)
         assert judge(made, observed, profile) == [], number
         open_: list[bool] = []

@@ -9,7 +9,7 @@ import pytest
 
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.replay import Shared, expectations, load, replay
-from twinheap.targets.rust.cache import binary_of
+from twinheap.targets.rust import cache
 from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
 
 KNOWN = Path(__file__).parents[2] / "corpus" / "known"
@@ -32,7 +32,7 @@ def shared() -> Iterator[Shared]:
 def _built(target: str) -> bool:
     """Whether an executor of the Rust API is there; that of the default release is asked for by other tests."""
     release = target.partition("@")[2].partition(",")[0] or DEFAULT_RELEASE
-    return binary_of(Flavour(release, zeal="zeal" in target)).exists()
+    return cache.is_fresh(Flavour(release, zeal="zeal" in target), cache.digest(cache.crate()))
 
 
 @pytest.mark.timeout(TIMEOUT)

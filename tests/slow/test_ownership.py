@@ -18,7 +18,7 @@ from twinheap.model.profiles import profile_for
 from twinheap.model.program import Program
 from twinheap.targets.executor import Executor
 from twinheap.targets.registry import parse
-from twinheap.targets.rust.cache import binary_of
+from twinheap.targets.rust import cache
 from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
 
 pytestmark = pytest.mark.timeout(900)
@@ -32,7 +32,8 @@ FILLS = MAX_VALUES // MAX_FILL
 
 @pytest.fixture(scope="module", params=["drc", "null"])
 def rust(require: Callable[[str], None], request: pytest.FixtureRequest) -> Iterator[Executor]:
-    if not binary_of(Flavour(DEFAULT_RELEASE)).exists() and "rust" not in os.environ.get("TWINHEAP_REQUIRE", ""):
+    built = cache.is_fresh(Flavour(DEFAULT_RELEASE), cache.digest(cache.crate()))
+    if not built and "rust" not in os.environ.get("TWINHEAP_REQUIRE", ""):
         pytest.skip("not built: `twinheap rust build` takes minutes")
     require("rust")
     with parse(f"rust,collector={request.param}", print).executor() as executor:

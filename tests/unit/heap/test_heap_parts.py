@@ -153,7 +153,8 @@ def test_unknown_collectors_and_defects_are_refused():
 
 
 def test_heap_types_have_the_names_of_the_text_form():
-    assert [kind.value for kind in HeapType] == ["extern", "any", "eq", "i31", "struct", "array", "exn"]
+    abstract = ["extern", "any", "eq", "i31", "struct", "array", "exn"]
+    assert [kind.value for kind in HeapType] == [*abstract, "none", "noextern", "func", "nofunc", "noexn"]
 
 
 def test_a_list_in_a_circle_panics_and_does_not_hang():

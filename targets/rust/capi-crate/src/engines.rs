@@ -14,6 +14,9 @@ use crate::wire::Trouble;
 /// The number of the configuration that every target has.
 pub const DEFAULT: usize = 0;
 
+/// The release from which types that refer to each other need no free places in a row.
+const IN_A_ROW_FROM: i64 = 32;
+
 /// What belongs to one engine.
 struct Part {
     api: Rc<Api>,
@@ -21,6 +24,8 @@ struct Part {
     objects: Option<Objects>,
     /// How often its epoch was incremented.
     clock: u64,
+    /// Freed types left gaps.
+    spoilt: bool,
 }
 
 /// The engines of one library, by number of their configuration; they stay as long as the process.
@@ -47,7 +52,7 @@ impl Engines {
         let there = self.parts.get_mut(number).ok_or_else(|| Trouble::new("there is no such engine"))?;
         if there.is_none() {
             let api = Api::new(self.library, self.facts, self.shape, &self.facts.engines[number])?;
-            *there = Some(Part { api: Rc::new(api), wasm: None, objects: None, clock: 0 });
+            *there = Some(Part { api: Rc::new(api), wasm: None, objects: None, clock: 0, spoilt: false });
         }
         there.as_mut().ok_or_else(|| Trouble::new("an engine was just made"))
     }
@@ -57,6 +62,24 @@ impl Engines {
     /// Only what is done with engines and their types differs from one to the other.
     pub fn api(&mut self, number: usize) -> Result<Rc<Api>, Trouble> {
         self.part(number).map(|part| part.api.clone())
+    }
+
+    /// Freed types leave gaps in an engine.
+    pub fn spoil(&mut self, number: usize) {
+        self.parts[number].iter_mut().for_each(|part| part.spoilt = true);
+    }
+
+    /// Before release 32 types that refer to each other need free places in a row (K52): what was freed in an engine must
+    /// not change what later programs meet. One that has gaps, or soon will, is left alone until the process ends.
+    pub fn renew(&mut self) {
+        if self.shape.major < IN_A_ROW_FROM {
+            for part in &mut self.parts {
+                let gone = part.take_if(|part| part.spoilt || part.wasm.as_ref().is_some_and(Wasm::crowded));
+                if let Some(Part { api, wasm: Some(mut wasm), .. }) = gone {
+                    wasm.free(&api);
+                }
+            }
+        }
     }
 
     /// The names of those that the library can have; all of them are made.

@@ -194,6 +194,7 @@ impl Machine {
             }
         }
         self.calls.clear();
+        self.engines.renew();
         drain();
     }
 

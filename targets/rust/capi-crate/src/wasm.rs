@@ -107,14 +107,14 @@ impl Wasm {
         Some(compiled)
     }
 
+    /// Whether modules will soon be freed to make room for others.
+    pub fn crowded(&self) -> bool {
+        self.modules.len() > CACHED / 2
+    }
+
     /// Frees every module; then others take what places are free in the engine (`decoy_module` of model/wat.py).
     pub fn forget(&mut self, api: &Api) -> Result<(), Stop> {
-        let bodies = self.modules.drain().map(|(_, (module, _))| module);
-        let links = self.links.drain().map(|(_, module)| module);
-        for module in bodies.chain(links).chain(self.kit.take()) {
-            // SAFETY: made by us and used by nobody: instances keep what they need of it.
-            unsafe { (api.c.wasmtime_module_delete)(module) };
-        }
+        self.free(api);
         let variant = self.decoy.map_or(0, |(_, variant)| 1 - variant);
         let made = compile(&api.c, api.engine, &api.facts.modules.decoys[variant])
             .map_err(|failed| Stop::misuse(format!("the library refuses a module of struct types: {failed}")))?;
@@ -123,6 +123,16 @@ impl Wasm {
             unsafe { (api.c.wasmtime_module_delete)(before) };
         }
         Ok(())
+    }
+
+    /// Frees every module that may be used again.
+    pub fn free(&mut self, api: &Api) {
+        let bodies = self.modules.drain().map(|(_, (module, _))| module);
+        let links = self.links.drain().map(|(_, module)| module);
+        for module in bodies.chain(links).chain(self.kit.take()) {
+            // SAFETY: made by us and used by nobody: instances keep what they need of it.
+            unsafe { (api.c.wasmtime_module_delete)(module) };
+        }
     }
 
     fn kit_module(&mut self, api: &Api) -> Result<Ptr, Stop> {

@@ -114,6 +114,7 @@ impl Machine {
         self.engines.forget_types(engine);
         let (wasm, api) = self.engines.wasm(engine).map_err(Stop::Misuse)?;
         wasm.forget(api)?;
+        self.engines.spoil(engine);
         Ok(Observation::DONE)
     }
 
