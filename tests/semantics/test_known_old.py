@@ -583,3 +583,14 @@ def test_what_a_lost_frame_value_held_may_go_with_the_end_of_a_scope() -> None:
     for release, explained in (("43", "K3"), ("44", None)):
         verdicts = judge(program, seen, profile_for("wasmtime", release, "drc", exact=False))
         assert [(verdict.code, verdict.known) for verdict in verdicts] == [("TH201", explained)]
+
+
+def test_types_that_come_to_stand_where_others_were() -> None:
+    """K52: in an engine whose types the host let go of, and in no other."""
+    text = "B0: {}\nS1 = store_new_in fuel none plain\n{}I2 = inst S0\nO3 = run I2 0 v0 null null null 0 owned\n"
+    body = main("(drop (struct.new_default node))")
+    assert known("31", text.format(body, "modules_drop S0\n"), CLASH) == "K52"
+    assert known("32", text.format(body, "modules_drop S0\n"), CLASH) is None
+    assert known("31", text.format(body, "modules_drop S1\n"), CLASH) is None
+    later = text.replace("{}I2", "modules_drop S1\nS2 = store_new_in fuel none plain\nI3").replace("S0\nO3", "S2\nO4")
+    assert known("31", later.replace("run I2", "run I3").format(body), CLASH) == "K52"

@@ -116,3 +116,25 @@ def test_the_wrong_store_ends_both_alike(pair: Pair, use: str) -> None:
     (ran,) = pair[1].run([view(program, pair[1].hello.supported)])
     assert any(str(seen).startswith(("panic:", "dead:")) for seen in ran.observations)
     assert [executor.pid for executor in pair] == pids
+
+
+FREEING = """twinheap program 1
+S0: limit=none limiter=plain engine=fuel
+I1 = inst S0
+modules_drop S0
+"""
+GROUP = """twinheap program 1
+S0: limit=none limiter=plain engine=fuel
+B0: (body (global nodes (array.new_fixed nodes (null node) (struct.new node (struct.new node (null node) (null extern)) (null extern)))) (main (null extern)))
+I1 = inst S0
+L2 = run I1 0 v0 null null null 0 lifo
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("via", ["ctypes", "native"])
+def test_types_freed_in_one_program_do_not_reach_the_next(via: str) -> None:
+    """K52: within one program these two end the process, since an engine's types take the places of freed ones."""
+    programs = [loads(FREEING).program, loads(GROUP).program] * 2
+    with parse(f"capi@31.0.0,via={via}").executor() as executor:
+        for ran in executor.run(programs):
+            assert [observation.outcome for observation in ran.observations if observation.outcome != "ok"] == []
