@@ -48,7 +48,7 @@ _DECLARED: Final = frozenset({"segment", "active", "global", "const", "table", "
 OF_MOVES: Final = frozenset({"K32", "K50"})
 """Defects that do harm only where objects move."""
 
-GUESSED: Final = frozenset({"K24", "K25", "K31", "K35", "K52"})
+GUESSED: Final = frozenset({"K24", "K25", "K31", "K35", "K52", "K53"})
 """Defects that may come to nothing where they are met: what lies at an index, which blocks are neighbours, which
 variables share a slot and which places are free is not known."""
 

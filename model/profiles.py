@@ -93,6 +93,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K50", "copying: a segment's items are not roots while later ones are made", 45, 46, FRAME_CODES),
         KnownDefect("K51", "what only a handler gets is missing from stack maps", 39, 50, FRAME_CODES),
         KnownDefect("K52", "types are mixed up where others were freed", OLDEST, 32, FRAME_CODES),
+        KnownDefect("K53", "what traces objects outlives their type in a pooled heap", 32, 46, FRAME_CODES),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""

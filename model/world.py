@@ -13,6 +13,7 @@ from typing import Final
 from twinheap.model.bounds import Load
 from twinheap.model.codes import Verdict
 from twinheap.model.contents import EMPTY, Callback, Content
+from twinheap.model.engines import ENGINES
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.kit import HIERARCHY, hierarchy
 from twinheap.model.known import known_leak
@@ -81,7 +82,7 @@ class World:
         self.at = 0
         self.next = 0  # where judging goes on after the current op
         self.verdicts: list[Verdict] = []
-        self.gaps: set[int] = set()  # engines of which the host freed types
+        self.freed: set[int] = set()  # engines of which the host freed types
         self.acting = self.add_store(0, program.config.limit, program.config.limiter, program.config.engine)
 
     def forget(self) -> None:
@@ -98,16 +99,22 @@ class World:
         store = Store(slot, self.profile, limit, limiter, engine)
         self.slots[slot] = store
         self.stores.append(store)
-        if engine in self.gaps:
-            store.harm("K52")
+        if engine in self.freed:
+            self._freed(store)
         return store
 
     def free_types(self, engine: int) -> None:
-        """The host lets go of the types of an engine: those that come next take the free places (K52)."""
-        self.gaps.add(engine)
+        """The host lets go of the types of an engine: those that come next take the free places (K52, K53)."""
+        self.freed.add(engine)
         for store in self.stores:
             if store.engine == engine:
-                store.harm("K52")
+                self._freed(store)
+
+    @staticmethod
+    def _freed(store: Store) -> None:
+        store.harm("K52")
+        if ENGINES[store.engine].pooling:
+            store.harm("K53")
 
     def put(self, slot: int, handle: Handle, type_: int) -> None:
         """Defines a handle slot."""

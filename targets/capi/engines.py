@@ -27,8 +27,8 @@ POOL_SIZES: Final = {"total_gc_heaps": POOL_HEAPS, "max_tables_per_module": 4, "
 PULLEY_FROM: Final = 37
 """The release from which the interpreter is there: a wheel before ends the process when it is asked for it."""
 
-IN_A_ROW_FROM: Final = 32
-"""The release from which types that refer to each other need no free places in a row (K52)."""
+TYPES_GO_FROM: Final = 46
+"""The release from which an engine in which types were freed is as good as a new one (K52 before 32, K53 before 46)."""
 
 FIBERS_FROM: Final = 42
 """The release from which an engine takes asynchronous calls beside others; before, it refuses all others."""
@@ -101,7 +101,7 @@ class Engines:
         return made
 
     def renew(self, number: int) -> None:
-        """Forgets an engine, which stays until the process ends; the next one has free places in a row (K52)."""
+        """Forgets an engine, which stays until the process ends; in the next one no types were freed (K52, K53)."""
         self._made.pop(number, None)
 
     def names(self) -> frozenset[str]:

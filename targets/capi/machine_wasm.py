@@ -16,7 +16,7 @@ from twinheap.model.observation import IS_NULL, OOM, PASSED, STOPPED, Value
 from twinheap.model.observation import NONNULL as IS_NONNULL
 from twinheap.model.ops import CODE, NULL, RUN_VALUES, Op
 from twinheap.targets.capi.api import CApi
-from twinheap.targets.capi.engines import IN_A_ROW_FROM
+from twinheap.targets.capi.engines import TYPES_GO_FROM
 from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_slots import SlotOps
 from twinheap.targets.capi.memory import is_null
@@ -75,7 +75,7 @@ class WasmOps(SlotOps):
         self._host = {name: self._guarded(function) for name, function in host.items()}
         self._by_engine = {DEFAULT: Wasm(api, self._host)}
         self._wasm = self._by_engine[DEFAULT]
-        self._spoilt: set[int] = set()  # engines in which freed types left gaps (K52)
+        self._spoilt: set[int] = set()  # engines in which types were freed (K52, K53)
         self._bodies: tuple[WireBody, ...] = ()
         self._instances: list[InstanceState] = []
         self._run: Run | None = None
@@ -98,7 +98,7 @@ class WasmOps(SlotOps):
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self._bodies = program.bodies
-        if self._api.shape.major < IN_A_ROW_FROM:
+        if self._api.shape.major < TYPES_GO_FROM:
             crowded = {number for number, wasm in self._by_engine.items() if wasm.crowded}
             for number in self._spoilt | crowded:
                 self._renew(number)

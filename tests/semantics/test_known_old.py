@@ -594,3 +594,15 @@ def test_types_that_come_to_stand_where_others_were() -> None:
     assert known("31", text.format(body, "modules_drop S1\n"), CLASH) is None
     later = text.replace("{}I2", "modules_drop S1\nS2 = store_new_in fuel none plain\nI3").replace("S0\nO3", "S2\nO4")
     assert known("31", later.replace("run I2", "run I3").format(body), CLASH) == "K52"
+
+
+def test_a_pooled_heap_that_remembers_types() -> None:
+    """K53: only in an engine with a pool, whose types the host let go of."""
+    text = "B0: {}\nS1 = store_new_in {} none plain\n{}S2 = store_new_in pooling none plain\nI3 = inst S2\n"
+    text += "O4 = run I3 0 v0 null null null 0 owned\n"
+    body = main("(drop (struct.new_default node))")
+    panic = Observation("panic:out of bounds field")
+    assert known("45", text.format(body, "pooling", "modules_drop S1\n"), panic) == "K53"
+    assert known("46", text.format(body, "pooling", "modules_drop S1\n"), panic) is None
+    assert known("45", text.format(body, "fuel", "modules_drop S1\n"), panic) is None
+    assert known("45", text.format(body, "pooling", ""), panic) is None

@@ -14,8 +14,8 @@ use crate::wire::Trouble;
 /// The number of the configuration that every target has.
 pub const DEFAULT: usize = 0;
 
-/// The release from which types that refer to each other need no free places in a row.
-const IN_A_ROW_FROM: i64 = 32;
+/// The release from which an engine in which types were freed is as good as a new one.
+const TYPES_GO_FROM: i64 = 46;
 
 /// What belongs to one engine.
 struct Part {
@@ -24,7 +24,7 @@ struct Part {
     objects: Option<Objects>,
     /// How often its epoch was incremented.
     clock: u64,
-    /// Freed types left gaps.
+    /// Types were freed.
     spoilt: bool,
 }
 
@@ -64,15 +64,16 @@ impl Engines {
         self.part(number).map(|part| part.api.clone())
     }
 
-    /// Freed types leave gaps in an engine.
+    /// Types were freed in an engine.
     pub fn spoil(&mut self, number: usize) {
         self.parts[number].iter_mut().for_each(|part| part.spoilt = true);
     }
 
-    /// Before release 32 types that refer to each other need free places in a row (K52): what was freed in an engine must
-    /// not change what later programs meet. One that has gaps, or soon will, is left alone until the process ends.
+    /// Before release 32 types that refer to each other need free places in a row (K52), and before 46 a heap of a pool
+    /// remembers the types that were in a place before (K53): what was freed in an engine must not change what later
+    /// programs meet. Such an engine, and one that soon will be, is left alone until the process ends.
     pub fn renew(&mut self) {
-        if self.shape.major < IN_A_ROW_FROM {
+        if self.shape.major < TYPES_GO_FROM {
             for part in &mut self.parts {
                 let gone = part.take_if(|part| part.spoilt || part.wasm.as_ref().is_some_and(Wasm::crowded));
                 if let Some(Part { api, wasm: Some(mut wasm), .. }) = gone {

@@ -46,6 +46,9 @@ pub fn without_backtraces(config: &mut Config) {
 }
 
 /// A collection in increments. It can fail from 46 on.
+/// Whether a heap of a pool remembers the types of its last store.
+pub const REMEMBERS_TYPES: bool = cfg!(not(wasmtime_at_least_46));
+
 #[cfg(wasmtime_at_least_46)]
 pub async fn gc_async<T: Send + 'static>(mut context: StoreContextMut<'_, T>) -> Result<()> {
     context.as_context_mut().gc_async(None).await

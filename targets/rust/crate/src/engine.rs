@@ -221,6 +221,11 @@ impl Environments {
         ENGINES.iter().copied().filter(able).collect()
     }
 
+    /// Makes one of them anew when it is asked for.
+    pub fn renew(&mut self, number: usize) {
+        self.made.remove(&number);
+    }
+
     /// Makes all of them anew when they are asked for: stores that were forgotten keep what they had of the old ones.
     pub fn forget(&mut self) {
         self.made.clear();

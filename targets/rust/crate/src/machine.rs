@@ -27,6 +27,7 @@ use self::operands::Slot;
 use self::wasm::Inst;
 use wasmtime::{ExternRef, OwnedRooted};
 
+use crate::compat;
 use crate::effects::Log;
 use crate::engine::{Environments, Options};
 use crate::limiter::Limits;
@@ -41,6 +42,8 @@ use crate::wire::{self, Body, Program, Trouble};
 /// Executes programs, in an environment for each engine configuration.
 pub struct Machine {
     environments: Environments,
+    /// The engine configurations in which types were freed.
+    spoilt: Vec<usize>,
     observer: Observer,
     progress: Progress,
     modules: Modules,
@@ -75,6 +78,7 @@ impl Machine {
     pub fn new(options: Options, observer: Observer) -> Self {
         Machine {
             environments: Environments::new(options),
+            spoilt: Vec::new(),
             observer,
             progress: Progress::default(),
             modules: Modules::default(),
@@ -136,7 +140,19 @@ impl Machine {
         run.count = 0;
         run.at = 0;
         run.engine = program.engine;
+        self.renew();
         self.open_store(program.engine, program.limit, program.limiter, 0)
+    }
+
+    /// A heap of a pool remembers types that are gone (K53): what was freed in one program must not reach the next.
+    fn renew(&mut self) {
+        let spoilt = std::mem::take(&mut self.spoilt);
+        if compat::REMEMBERS_TYPES {
+            for number in spoilt.into_iter().chain(self.modules.crowded()) {
+                self.environments.renew(number);
+                self.modules.forget(number);
+            }
+        }
     }
 
     fn open_store(&mut self, engine: usize, limit: i64, limiter: i64, slot: usize) -> Result<(), Stop> {

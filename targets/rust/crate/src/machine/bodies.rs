@@ -23,6 +23,14 @@ impl Modules {
         self.compiled.retain(|(of, _), _| *of != number);
     }
 
+    /// The engine configurations of all modules, if some of these will soon go to make room for others.
+    pub(super) fn crowded(&self) -> Vec<usize> {
+        if self.compiled.len() <= MAX_MODULES / 2 {
+            return Vec::new();
+        }
+        self.compiled.keys().map(|(number, _)| *number).collect()
+    }
+
     /// The module in these bytes.
     pub(super) fn compile(&mut self, environment: &Environment, binary: &[u8]) -> Result<Module, Stop> {
         self.clock += 1;

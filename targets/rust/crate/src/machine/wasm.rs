@@ -76,6 +76,7 @@ impl Machine {
         let environment = self.run.stores.environment(store)?;
         self.modules.forget(environment.number);
         self.run.stores.forget_types(environment.number);
+        self.spoilt.push(environment.number);
         environment.forget()?;
         Ok(Reply::Done)
     }
