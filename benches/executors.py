@@ -27,12 +27,11 @@ def compared(rounds: int, programs: int) -> dict[str, Any]:
     ratios: dict[str, float] = {}
     rates: dict[str, float] = {}
     differ = opener_for()(_PYTHON)
-    supported = differ.supported
     differ.close()
     for name in PROFILES:
         for length, aim in LENGTHS.items():
             profile = msgspec.structs.replace(profile_named(name), ops=aim)
-            pair = {target: Bare(target, supported, profile) for target in (_NATIVE, _PYTHON)}
+            pair = {target: Bare(target, differ.hello, profile) for target in (_NATIVE, _PYTHON)}
             found = [_round(pair, programs * min(LENGTHS) // length, seed) for seed in range(1, rounds + 1)]
             for one in pair.values():
                 one.close()

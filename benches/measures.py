@@ -17,6 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from twinheap.fuzz.budget import BLOCK
 from twinheap.fuzz.core import Core
+from twinheap.fuzz.differ import offered
 from twinheap.fuzz.generate import generate
 from twinheap.fuzz.machine_rules import ProgramMachine, heap_machine
 from twinheap.fuzz.messages import BlockDone, BlockJob, Setup
@@ -30,7 +31,7 @@ from twinheap.model.view import view
 from twinheap.targets import registry
 from twinheap.targets.executor import Executor
 from twinheap.targets.serve import READ_SIZE
-from twinheap.targets.wire import OP_NAMES, WIRE_VERSION, FrameReader, ParentHello, Request, batch_frame, frame
+from twinheap.targets.wire import OP_NAMES, WIRE_VERSION, FrameReader, Hello, ParentHello, Request, batch_frame, frame
 from twinheap.targets.wire import program_frame as encoded
 
 PROFILE: Final = "default"
@@ -67,6 +68,7 @@ class Checked:
         collect_rarely()
         self._core = Core(self._setup(0), opener_for())
         self._core._profile = profile  # it may be one without a name: programs of another length
+        self.hello = self._core.differs[0].hello
         self.supported = self._core.differs[0].supported
         self.measure(WARM_UP * BLOCK, seed=0)
 
@@ -118,8 +120,8 @@ class Checked:
 class Bare:
     """The executor of a target, fed with frames that were encoded before; what it answers is read and dropped."""
 
-    def __init__(self, target: str, supported: frozenset[str], profile: Profile | None = None) -> None:
-        self.supported = supported
+    def __init__(self, target: str, hello: Hello, profile: Profile | None = None) -> None:
+        self.hello = hello
         self._target = target
         self._profile = profile or profile_named(PROFILE)
         self._process = subprocess.Popen(
@@ -141,7 +143,8 @@ class Bare:
         return sum(op[0] != END for number in range(programs) for op in self._view(seed, number).all_ops)
 
     def _view(self, seed: int, number: int) -> Program:
-        return view(generate(seed, number, self._profile, self.supported), self.supported)
+        program = generate(seed, number, self._profile, offered([self.hello], number))
+        return view(program, self.hello.supported)
 
     def _frames(self, programs: int, seed: int) -> list[bytes]:
         views = [self._view(seed, number) for number in range(programs)]

@@ -67,7 +67,7 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
     names = options.target or list(TARGETS)
     profiles = {name: _profile(name) for name in names}
     checked = {name: Checked(TARGETS[name][0], profiles[name]) for name in names}
-    bare = {name: Bare(TARGETS[name][0], checked[name].supported, profiles[name]) for name in names}
+    bare = {name: Bare(TARGETS[name][0], checked[name].hello, profiles[name]) for name in names}
     rounds: list[dict[str, Measured]] = []
     for at in range(1, options.rounds + 1):
         rounds.append(_round(options, at, checked, bare))

@@ -15,7 +15,7 @@ import msgspec
 
 from twinheap.fuzz import cross
 from twinheap.fuzz.budget import BLOCK
-from twinheap.fuzz.differ import Differ, Judged
+from twinheap.fuzz.differ import Differ, Judged, offered
 from twinheap.fuzz.generate import generate
 from twinheap.fuzz.hunt import hunt
 from twinheap.fuzz.messages import Answer, BlockDone, BlockJob, HuntJob, Job, Setup, Suspect, TriageJob
@@ -93,7 +93,9 @@ class Core:
     # --- blocks
 
     def _program(self, number: int) -> Program:
-        return generate(self.setup.seed, number, self._profile, _union(self.differs))
+        return generate(
+            self.setup.seed, number, self._profile, offered((differ.hello for differ in self.differs), number)
+        )
 
     def _send_block(self, job: BlockJob) -> _Block:
         programs = [self._program(number) for number in range(job.start, job.stop)]
@@ -196,10 +198,6 @@ class Core:
 
     def _hunt(self, job: HuntJob) -> Answer:
         return hunt(job, self._profile, self._open, self.setup.shrink_seconds)
-
-
-def _union(differs: list[Differ]) -> frozenset[str]:
-    return frozenset.union(*(differ.supported for differ in differs))
 
 
 def _suspects(number: int, target: int, judged: Judged, narrow: bool) -> list[Suspect]:

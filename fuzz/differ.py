@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, Protocol
 
 import msgspec
@@ -60,6 +61,26 @@ def profile_of(hello: Hello, expect: frozenset[str] = frozenset()) -> Profile:
     """How a target that greets so is judged; `expect`: known defects added by hand."""
     zeal = ZEAL in hello.build.split()
     return profile_for(hello.runtime, hello.release, hello.collector, hello.exact, expect=expect, zeal=zeal)
+
+
+SLOW: Final = {"K10": "array_new_huge"}
+"""Known defects that take as long as a hang, and the op that meets them."""
+
+RARELY: Final = 4096
+"""One program of so many may have such an op: it takes as long as a thousand others, and shows what is known."""
+
+
+def offered(hellos: Iterable[Hello], number: int) -> frozenset[str]:
+    """The op kinds that random program `number` is made of: all that a target supports, but rarely the slow ones."""
+    supported, slow = _offers(tuple(hellos))
+    return supported - slow if number % RARELY else supported
+
+
+@lru_cache
+def _offers(hellos: tuple[Hello, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    known = {name for hello in hellos for name in profile_of(hello, frozenset()).defects}
+    slow = frozenset(op for defect, op in SLOW.items() if defect in known)
+    return frozenset.union(*(hello.supported for hello in hellos)), slow
 
 
 class Differ:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from twinheap.fuzz.budget import TRIAGE_GRACE, Budget, Schedule
+from twinheap.fuzz.differ import offered
 from twinheap.fuzz.events import Ended, FindingMade, Listener, Progress, Started, Summary, Warned
 from twinheap.fuzz.generate import generate
 from twinheap.fuzz.interruption import undisturbed
@@ -226,8 +227,8 @@ class Engine:
     def _asked_program(self, suspect: Suspect) -> Program:
         """What the target was asked, made again from its number."""
         supported = {name: hello.supported for name, hello in self._hellos.items()}
-        union = frozenset.union(*supported.values())
-        program = generate(self.setup.seed, suspect.number, profile_named(self.setup.profile), union)
+        asked = offered(self._hellos.values(), suspect.number)
+        program = generate(self.setup.seed, suspect.number, profile_named(self.setup.profile), asked)
         if suspect.narrow:
             return view(program, frozenset.intersection(*supported.values()))
         return view(program, supported[self.setup.targets[suspect.target]])

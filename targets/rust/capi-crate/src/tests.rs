@@ -24,9 +24,11 @@ fn facts() -> Facts {
     writer.array(1);
     writer.text("object used with wrong store");
     writer.text("a callback of the host ends in a trap");
-    writer.array(8);
+    writer.array(9);
     (0..7).for_each(|_| writer.0.extend([0xc4, 0]));
     writer.array(0); // modules of linked instances
+    writer.array(2); // modules that take the places of forgotten types
+    (0..2).for_each(|_| writer.0.extend([0xc4, 0]));
     (0..8).for_each(|_| writer.array(0));
     [8, 256, 400].into_iter().for_each(|number| writer.int(number));
     Facts::read(Box::leak(bytes.into_boxed_slice())).expect("these are facts")

@@ -15,8 +15,13 @@ use crate::outcome::{bytes_needed, Observer, Reply, Stop, Value};
 use crate::panics;
 use crate::wire::{self, Codes, Order, Program};
 
+/// The folder of fixtures of the checkout that is tested, which need not be the one that this was compiled in.
+fn fixtures() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where")).join("../../../tests/fixtures")
+}
+
 fn fixture(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/wire").join(name);
+    let path = fixtures().join("wire").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -205,8 +210,8 @@ fn every_op_kind_has_a_name_of_its_own() {
 #[test]
 fn the_types_of_the_kit_are_those_of_the_model() {
     let engine = Environment::new(Options { collector: compat::COLLECTORS[0], zeal: None }, 0).unwrap();
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/kit.txt");
-    assert_eq!(engine.compiled().unwrap().types.listing(), std::fs::read_to_string(path).unwrap());
+    let expected = std::fs::read_to_string(fixtures().join("kit.txt")).unwrap();
+    assert_eq!(engine.compiled().unwrap().types.listing(), expected);
 }
 
 #[test]
