@@ -35,7 +35,7 @@ LEAK_CODES: Final = ("TH202", "TH301")
 CAST_CODES: Final = ("TH101", "TH102", "TH103", "TH104", "TH105", "TH106", "TH107", "TH401")
 """What a handle can break that denotes another object than it should, or is refused what every handle may do."""
 
-UNCOUNTED_CODES: Final = ("TH101", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402", "TH403")
+UNCOUNTED_CODES: Final = ("TH101", "TH103", "TH104", "TH105", "TH106", "TH201", "TH401", "TH402", "TH403")
 """What an object that was freed too early breaks: its values die, its block and host value are another object's, and
 freed twice it makes a ring of the list of free blocks, in which a collection never comes to an end."""
 

@@ -62,6 +62,8 @@ def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
         store.may_be_left(made, count if many else 1)
         if many:
             return
+    if made and not many and "K1" in w.profile.defects:
+        store.abandon([made])  # it was exposed more than once between collections, and then stays
     allowed = SLACK + SHARE * count + ENTRY * store.owned_made
     if grown > allowed:
         raise Broken("TH501", f"at most {allowed} bytes more after {count} handles were made and dropped")

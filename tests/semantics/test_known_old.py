@@ -606,3 +606,27 @@ def test_a_pooled_heap_that_remembers_types() -> None:
     assert known("46", text.format(body, "pooling", "modules_drop S1\n"), panic) is None
     assert known("45", text.format(body, "fuel", "modules_drop S1\n"), panic) is None
     assert known("45", text.format(body, "pooling", ""), panic) is None
+
+
+def test_an_exception_that_was_freed_too_early_has_another_in_its_place() -> None:
+    """Of K9: two handles that should differ are the same."""
+    text = "L1 = exn_new S0 one null null lifo\nthrow L1\nO2 = exn_take S0 owned\nodrop O2\ngc S0\n"
+    text += "L3 = exn_new S0 one null null lifo\neq L1 L3\n"
+    program = loads("twinheap program 1\n" + text).program
+    seen = [OK, Observation("exn"), SOME, OK, OK, OK, Observation("ok", (True,))]
+    for release, name in (("45", "K9"), ("46", None)):
+        (found,) = judge(program, seen, profile_for("wasmtime", release, "drc", exact=False))[:1]
+        assert (found.code, found.known) == ("TH103", name)
+
+
+def test_what_calls_were_made_with_stays() -> None:
+    """Of K1: the object of a churn of calls takes room for ever; a heap of a page has room for 2046 or 2047 others."""
+    text = "twinheap program 1\nS0: limit=65536 limiter=plain\nchurn S0 call 9\nF1 = fill S0 2047 v0\n"
+    program = loads(text).program
+    seen = [Observation("ok", (0,)), Observation("ok", (2046,), (2046,))]
+    codes = {
+        release: [found.code for found in judge(program, seen, profile_for("wasmtime", release, "drc", exact=False))]
+        for release in ("44", "45")
+    }
+    assert "TH301" not in codes["44"]
+    assert codes["45"][0] == "TH301"
