@@ -17,12 +17,12 @@ from twinheap.fuzz.profiles import PROFILES
 from twinheap.model.builder import Builder
 from twinheap.model.judge import judge
 from twinheap.model.observation import Observation
-from twinheap.model.ops import CODE, EXTERN, INT_KINDS, NULL, RUN_VALUES
+from twinheap.model.ops import CODE, EXTERN, INT_KINDS, NULL, RUN_VALUES, UNLIMITED
 from twinheap.model.profiles import profile_for
 from twinheap.model.program import Config, Program
 from twinheap.model.view import view
 from twinheap.targets.check import check_executor
-from twinheap.targets.executor import Executor
+from twinheap.targets.executor import MOST_PANICS, Executor
 from twinheap.targets.registry import Target, parse
 from twinheap.targets.rust import cache
 from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
@@ -124,6 +124,18 @@ def test_panicking_programs_leave_nothing_behind(rust: Executor) -> None:
         rust.run([wrong] * 20)
     assert rust.pid == pid
     assert resident(pid) - before < LEAK_LIMIT
+
+
+def test_an_executor_of_many_panics_is_relieved(target: Target) -> None:
+    """Each may keep an engine, of which a process has room for some thirty with pools; no result is lost by that."""
+    panics = program(("table_new64", 0, 1, 1, UNLIMITED, NULL), ("table_grow_huge", 1, 2**61, NULL))
+    with target.executor() as executor:
+        executor.send(enumerate([panics] * MOST_PANICS))
+        first = executor.pid
+        executor.send(enumerate([program(("ext_new", 0, 0))] * 3))
+        assert {one.observations[-1].outcome for one in executor.receive()} == {"panic:capacity overflow"}
+        assert executor.pid != first
+        assert [str(one.observations[0]) for one in executor.receive()] == ["ok"] * 3
 
 
 def resident(pid: int) -> int:
