@@ -14,6 +14,7 @@ from twinheap.model.interpreter import Machine, form
 from twinheap.model.ops import REF_TYPES
 from twinheap.model.run_heap import Trap
 from twinheap.model.run_trace import CALLED, seen
+from twinheap.model.state import closure
 
 _I31_SIGN: Final = 1 << 30
 
@@ -220,9 +221,10 @@ _NOTED: Final = {"ref_eq": "TH103", "is_null": "TH105", "test": "TH104", "test_n
 
 
 def _hosted(ref: Ref) -> Ref:
-    """A host function gets or gives a reference (K22)."""
+    """A host function gets or gives a reference (K22); what only a frame knows has let go of what it holds before."""
     if isinstance(ref, Obj):
-        ref.hosted = True
+        for obj in (ref,) if ref.held else closure([ref]):
+            obj.hosted = True
     return ref
 
 

@@ -630,3 +630,15 @@ def test_what_calls_were_made_with_stays() -> None:
     }
     assert "TH301" not in codes["44"]
     assert codes["45"][0] == "TH301"
+
+
+def test_what_a_host_function_gets_of_a_frame_alone() -> None:
+    """Of K22: an array that nothing but the frame holds any more stays, and so does what is in it."""
+    kept = "(set 4 (array.new externs (get 0) (i32 1))) (see (to_extern (get 4)))"
+    body = f"(body (main (local externs) {kept} (null extern)))"
+    assert leaks_of_a_frame("36", body) == "K22"
+    assert leaks_of_a_frame("37", body) is None
+
+
+def leaks_of_a_frame(release: str, body: str) -> str | None:
+    return known(release, run(body), Observation("ok", ("object", "null")), OK, OK)
