@@ -21,6 +21,22 @@ def struct_set(m: Maker, depth: int) -> Tree | None:
     return ("struct.set", name, at, target, later(m, stored))
 
 
+@statement("structs", 0.5)
+def each_type(m: Maker, depth: int) -> Tree | None:
+    """An object of each type, or nearly each, and a collection: what is known of types is asked for, and kept."""
+    if not m.charge():
+        return None
+    made: list[Tree] = [("struct.new_default", name) for name in m.struct_of if m.has_default(name) and m.chance(220)]
+    lengths = ((name, m.upto(4)) for name in m.array_of if m.element(name).has_default and m.chance(180))
+    made += [("array.new_default", name, ("i32", length)) for name, length in lengths]
+    return ("do", *(("drop", tree) for tree in made), ("gc",))
+
+
+@statement("types", 1.2)
+def each_type_of_its_own(m: Maker, depth: int) -> Tree | None:
+    return each_type(m, depth)
+
+
 def _settable(m: Maker) -> str | None:
     arrays = [name for name in m.arrays if m.element(name).mutable]
     return m.pick(arrays) if arrays else None

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from twinheap.model.builder import Builder
-from twinheap.model.ops import ANY, CODE, END, EXTERN, INT_KINDS, MAX_DEPTH, NULL, OPS
+from twinheap.model.ops import ANY, CODE, END, EXTERN, INT_KINDS, MAX_DEPTH, NULL, OPS, UNLIMITED
 from twinheap.model.program import Config
 
 CHUNK: Final = 256  # random bytes drawn at once: one call of the generator a hundred choices
@@ -30,7 +30,7 @@ UNSURE: Final = frozenset(
 """Ops whose result is a handle or nothing, as the run has it."""
 
 SCOPE, SYNC, GC = CODE["scope"], CODE["sync"], CODE["gc"]
-STORE_NEW, STORE_NEW_IN = CODE["store_new"], CODE["store_new_in"]
+STORE_NEW, STORE_NEW_IN, STORE_DROP = CODE["store_new"], CODE["store_new_in"], CODE["store_drop"]
 
 
 class Place:
@@ -218,11 +218,28 @@ class Draft:
             made = self.add(STORE_NEW_IN, (self.engines[self.upto(len(self.engines))], limit, limiter))
         else:
             made = self.add(STORE_NEW, (limit, limiter))
+        return self._enter(made, limit, limiter)
+
+    def new_place_in(self, engine: int) -> bool:
+        """A further store without limit in an engine, by number; it becomes the current one."""
+        same = engine == self.builder.config.engine
+        made = self.add(STORE_NEW, (UNLIMITED, 0)) if same else self.add(STORE_NEW_IN, (engine, UNLIMITED, 0))
+        return self._enter(made, UNLIMITED, 0)
+
+    def _enter(self, made: tuple[int, ...] | None, limit: int, limiter: int) -> bool:
         if made is None:
             return False
         self.place = Place(made[0], limit >= 0, limiter)
         self.places.append(self.place)
         return True
+
+    def end_place(self) -> None:
+        """Ends the current store, with its handles outstanding; the first one becomes the current one."""
+        place = self.place
+        if len(self.places) > 1 and self.add(STORE_DROP, (place.slot,)) is not None:
+            self.places.remove(place)
+            self.orphans += place.owned
+            self.place = self.places[0]
 
     def ready_for_i31(self, type_: int) -> bool:
         """Whether an i31 may be seen as `type_` here: K6 (semantics 3.1) wants an allocation before."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twinheap.fuzz.draft import GC, OCLONE, ODROP, OWN, Draft, Place
+from twinheap.fuzz.draft import GC, OCLONE, ODROP, OWN, STORE_DROP, Draft, Place
 from twinheap.fuzz.motif_table import KIND, Registered, motif
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
@@ -19,7 +19,6 @@ from twinheap.fuzz.motifs_memory import (
     OOM_TAKE,
     PAGE,
     POLL,
-    STORE_DROP,
     allocate_async,
 )
 from twinheap.fuzz.motifs_raw import CAST, CONV_ANY, CONV_ANY_OWNED, CONV_EXT, CONV_EXT_OWNED

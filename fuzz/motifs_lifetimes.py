@@ -12,9 +12,11 @@ from typing import Final
 from twinheap.fuzz.draft import GC, Draft
 from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.fuzz.motifs_objects import get_element, get_field, some_array, some_struct, write_struct
+from twinheap.fuzz.motifs_raw import CAST
 from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, global_value
 from twinheap.fuzz.motifs_wasm import WASM, arguments, exported, instance, linked, run, some_body
-from twinheap.model.ops import ANY, CODE, NULL, UNLIMITED
+from twinheap.model.engines import ENGINES
+from twinheap.model.ops import ANY, ARRAY, CODE, INT_KINDS, NULL, UNLIMITED
 
 LIFETIMES: Final[list[Registered]] = []
 """The motifs of this module for programs of host operations; those on Wasm are among `WASM`."""
@@ -22,6 +24,10 @@ LIFETIMES: Final[list[Registered]] = []
 MOST_STORES: Final = 3  # of a program
 INST_DROP, MODULES_DROP = CODE["inst_drop"], CODE["modules_drop"]
 FEWER: Final = 90  # of 256: how often modules are dropped when their turn comes, since all is compiled anew then
+
+MOST_OBJECTS: Final = 5  # that the host makes in a store for one of these motifs
+MATCHES: Final = CODE["matches"]
+CASTS, WASM_TYPES = INT_KINDS["cast"].edges, INT_KINDS["wasm_type"].edges
 
 
 def drop_instance(g: Draft, slot: int) -> None:
@@ -79,6 +85,96 @@ def objects_without_types(g: Draft) -> None:
     write_struct(g)
     if array >= 0 and g.byte() < 90:
         get_element(g, array)
+
+
+def _engine(g: Draft) -> int:
+    """An engine for stores of which one follows another: mostly with a pool, if it may be had."""
+    if not g.engines:
+        return g.builder.config.engine
+    pools = [number for number in g.engines if ENGINES[number].pooling]
+    if pools and g.byte() < 140:
+        return pools[0]
+    return g.builder.config.engine if g.byte() < 80 else g.engines[g.upto(len(g.engines))]
+
+
+def _objects(g: Draft) -> None:
+    """Objects of the host's in the current store; then they are read, cast and written, with a collection between."""
+    made = []
+    for _ in range(1 + g.upto(MOST_OBJECTS)):
+        owned = g.byte() & 1 == 0
+        made.append(some_struct(g, owned) if g.byte() < 160 else some_array(g, owned))
+    if g.byte() < 150:
+        g.collect(g.byte() & 1 == 0)
+    for handle in made:
+        if handle < 0:
+            continue
+        array = g.builder.slots[handle].type == ARRAY
+        (get_element if array else get_field)(g, handle)
+        if g.byte() < 60:
+            g.made(CAST, (handle, CASTS[g.upto(len(CASTS))]), False)
+        if g.byte() < 60:
+            g.add(MATCHES, (handle, WASM_TYPES[g.upto(len(WASM_TYPES))]))
+        if g.byte() < 60:
+            write_struct(g)
+    if made and g.byte() < 128:
+        g.drop(made[g.upto(len(made))])
+
+
+def _code(g: Draft, bodies: list[int]) -> None:
+    """Each of the bodies in an instance of the current store; collections between."""
+    slot = instance(g)
+    for body in bodies:
+        run(g, body, arguments(g), g.byte() & 1 == 0, slot)
+        if g.byte() < 110:
+            g.collect(g.byte() & 1 == 0)
+
+
+def _stores_in_turn(g: Draft, bodies: list[int]) -> None:
+    """A store ends with the types that the host has of its engine; in the next one others take their places.
+
+    The second store makes what the first one made, and what comes with other bodies, in another order.
+    """
+    if g.byte() > FEWER or len(g.places) >= MOST_STORES:
+        return
+    home, engine = g.place, _engine(g)
+    if not g.new_place_in(engine):
+        return
+    first = [body for body in bodies if g.byte() < 200]
+    g.ext(g.byte() & 1 == 0)
+    if first or (bodies and g.byte() < 128):
+        _code(g, first)
+    if not bodies or g.byte() < 128:
+        _objects(g)
+    if g.byte() < 200:
+        g.add(GC, (g.place.slot,))
+    g.add(MODULES_DROP, (g.place.slot,))
+    if g.byte() < 230:
+        g.end_place()
+        if not g.new_place_in(engine):
+            return
+        if g.byte() < 90:  # now types end that only the first store needed
+            g.add(MODULES_DROP, (g.place.slot,))
+    order = bodies[::-1] if g.byte() < 128 else bodies
+    steps = [lambda: _code(g, order), lambda: _objects(g)] if bodies else [lambda: _objects(g)] * 2
+    for step in steps if g.byte() < 128 else steps[::-1]:
+        step()
+    g.collect()
+    if g.byte() < 100:
+        g.end_place()
+    if home in g.places and g.byte() < 200:
+        g.place = home
+
+
+@motif(WASM, "wasm", 1.0, "inst", "run", "modules_drop", "store_new", "store_drop")
+def code_of_stores_in_turn(g: Draft) -> None:
+    """Types that bodies declare, where those of an earlier store have been."""
+    _stores_in_turn(g, list(range(len(g.builder.config.bodies))))
+
+
+@motif(LIFETIMES, "stores", 0.12, "struct_new", "array_new", "modules_drop", "store_new", "store_drop")
+def objects_of_stores_in_turn(g: Draft) -> None:
+    """The host's types, where those of an earlier store have been."""
+    _stores_in_turn(g, [])
 
 
 @motif(LIFETIMES, "stores", 0.15, "store_new", "set_limiter", "table_grow_huge", "table_new64", "array_new_huge")

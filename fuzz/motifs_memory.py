@@ -20,7 +20,7 @@ ASYNC_LIMITER: Final = 1
 CAPACITIES: Final = (2047, 2047, 2046, 2048, 1023, 2040, 4096, 4096)
 USES: Final = (0, 1, 2, 3, 3)  # of a handle with the wrong store: the last ends otherwise than the others
 
-SET_LIMIT, STORE_DROP = CODE["set_limit"], CODE["store_drop"]
+SET_LIMIT = CODE["set_limit"]
 GC_FOR, OOM_TAKE, OOM_DROP = CODE["gc_for"], CODE["oom_take"], CODE["oom_drop"]
 NEW_ASYNC, GC_ASYNC, POLL, CANCEL = CODE["new_async"], CODE["gc_async"], CODE["poll"], CODE["cancel"]
 TO_RAW, FILL, FREE, CHURN = CODE["to_raw"], CODE["fill"], CODE["free"], CODE["churn"]
@@ -248,11 +248,7 @@ def new_store(g: Draft) -> None:
 @motif(MEMORY, "stores", 0.2, "store_drop")
 def drop_store(g: Draft) -> None:
     """With handles outstanding. The last store is kept: nothing could follow."""
-    place = g.place
-    if len(g.places) > 1 and g.add(STORE_DROP, (place.slot,)) is not None:
-        g.places.remove(place)
-        g.orphans += place.owned
-        g.place = g.places[0]
+    g.end_place()
 
 
 def end_in_wrong_store(g: Draft) -> None:

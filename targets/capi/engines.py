@@ -21,8 +21,14 @@ _SIZES: Final = {
 }
 """Settings in bytes, and the attribute of `Engine` that says them."""
 
-POOL_SIZES: Final = {"total_gc_heaps": POOL_HEAPS, "max_tables_per_module": 4, "total_tables": 1000}
-"""A kit has two tables, and a body that calls indirectly one more; a thousand are there by default."""
+POOL_SIZES: Final = {
+    "total_gc_heaps": POOL_HEAPS,
+    "total_memories": POOL_HEAPS,
+    "max_tables_per_module": 4,
+    "total_tables": 1000,
+}
+"""Heaps are memories of the pool, and there are no others: by default a pool keeps 1000, and the address space is full
+after some twenty engines. A kit has two tables, a body that calls indirectly one more; by default there are 1000."""
 
 PULLEY_FROM: Final = 37
 """The release from which the interpreter is there: a wheel before ends the process when it is asked for it."""

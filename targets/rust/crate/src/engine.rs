@@ -56,7 +56,7 @@ fn configure(config: &mut Config, name: &str) -> Result<()> {
         }
         "pooling" => {
             let mut pool = PoolingAllocationConfig::new();
-            pool.total_gc_heaps(POOL_HEAPS).max_tables_per_module(POOL_TABLES);
+            pool.total_gc_heaps(POOL_HEAPS).total_memories(POOL_HEAPS).max_tables_per_module(POOL_TABLES);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         "moving" => {
