@@ -15,6 +15,7 @@ from twinheap.fuzz import (  # noqa: F401 -- add to the tables
     bodies_control,
     bodies_declared,
     bodies_functions,
+    bodies_nulls,
     bodies_objects,
     bodies_types,
     bodies_ways,
@@ -44,6 +45,7 @@ FEATURES: Final = (
     ("casts", 90),
     ("convert", 80),
     ("traps", 40),
+    ("nulls", 40),
 )
 """What bodies can be about, and how often (in 256) one is."""
 EXCEPTIONS: Final = 110  # the same, of exceptions
