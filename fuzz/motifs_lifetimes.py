@@ -26,7 +26,7 @@ INST_DROP, MODULES_DROP = CODE["inst_drop"], CODE["modules_drop"]
 FEWER: Final = 90  # of 256: how often modules are dropped when their turn comes, since all is compiled anew then
 
 MOST_OBJECTS: Final = 5  # that the host makes in a store for one of these motifs
-MATCHES: Final = CODE["matches"]
+MATCHES, POOL_FILL = CODE["matches"], CODE["pool_fill"]
 CASTS, WASM_TYPES = INT_KINDS["cast"].edges, INT_KINDS["wasm_type"].edges
 
 
@@ -175,6 +175,23 @@ def code_of_stores_in_turn(g: Draft) -> None:
 def objects_of_stores_in_turn(g: Draft) -> None:
     """The host's types, where those of an earlier store have been."""
     _stores_in_turn(g, [])
+
+
+@motif(LIFETIMES, "stores", 0.1, "pool_fill", "store_new")
+def exhausted_pool(g: Draft) -> None:
+    """All heaps of an engine are taken, and given back; then the store that was there, or another, goes on."""
+    home = g.place
+    if len(g.places) < MOST_STORES and g.byte() < 128 and g.new_place_in(_engine(g)) and g.byte() < 150:
+        g.ext(g.byte() & 1 == 0)
+    for _ in range(1 + g.upto(2)):
+        g.add(POOL_FILL, (g.place.slot,))
+        if g.byte() < 90:
+            g.ext(g.byte() & 1 == 0)
+    if g.byte() < 60:
+        g.end_place()
+    if home in g.places:
+        g.place = home
+        g.add(POOL_FILL, (g.place.slot,))
 
 
 @motif(LIFETIMES, "stores", 0.15, "store_new", "set_limiter", "table_grow_huge", "table_new64", "array_new_huge")

@@ -9,7 +9,7 @@ from twinheap.model.ops import CALLS, CODE, END, EXTERN, INT_KINDS, NULL, OPS, O
 
 # Brackets, stores and the op that ends a program are structure, which motifs take care of. Fills are expensive.
 _STRUCTURE: Final = ("scope", "store_new", "store_new_in", "store_drop", "store_drop_race", "wrong_store")
-_EXPENSIVE: Final = ("modules_drop", "array_new_huge")  # all is compiled anew; K10 takes seconds
+_EXPENSIVE: Final = ("modules_drop", "array_new_huge", "pool_fill")  # all is compiled anew; K10 takes seconds
 LEFT_OUT: Final = frozenset({END, *CALLS, *(CODE[name] for name in (*_STRUCTURE, *_EXPENSIVE))})
 SMALL_FILL: Final = 20  # objects
 UNIFORM_OPS: Final = tuple(spec for spec in OPS if spec.code not in LEFT_OUT)

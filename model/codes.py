@@ -59,6 +59,7 @@ _ROWS: Final = (
     ("TH406", "wrong store accepted", "A handle of another store was not refused.", "semantics 2.1"),
     # TH5xx resources
     ("TH501", "growth", "The process grew while handles were made and dropped over and over.", "semantics 2.3"),
+    ("TH502", "pool", "A pool gave fewer heaps than it has, or none again after a store had ended.", "semantics 1.5"),
     # TH6xx targets disagree
     ("TH601", "targets disagree: outcome", "Two targets gave different canonical outcomes.", "program-ir 8.3"),
     (

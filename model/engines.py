@@ -66,6 +66,12 @@ NUMBER: Final[dict[str, int]] = {engine.name: number for number, engine in enume
 POOL_HEAPS: Final = 16
 """GC heaps of a pool: more than the stores of a program, few enough that each is used again at once."""
 
+POOL_MEMORIES: Final = POOL_HEAPS + 2
+"""Memories of a pool, of which each heap has one: at first heaps are missing, and memories if any should be lost."""
+
+POOL_TRIED: Final = POOL_HEAPS + 2
+"""Stores with heaps that `pool_fill` asks for at most: an engine without a pool has room for all of them."""
+
 
 def feature(number: int) -> str:
     """How the set of what a target supports, op kinds by name, says that it has a configuration.

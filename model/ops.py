@@ -288,6 +288,7 @@ tables   table_new64      store:S type:type minimum:count maximum:maximum value:
 tables   table_grow_huge  table:T delta:beyond value:H?                             ->
 arrays   array_new_huge   store:S length:huge                                       ->
 owned    null_use         store:S use:null_use                                      ->
+stores   pool_fill        store:S                                                   ->
 """
 
 

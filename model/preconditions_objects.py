@@ -201,6 +201,11 @@ def modules_drop(b: Builder, store: int) -> Outs | None:
     return () if b.ready(store) else None
 
 
+@precondition
+def pool_fill(b: Builder, store: int) -> Outs | None:
+    return () if b.ready(store) else None
+
+
 TABLE["inst_global"] = lambda b, instance, which: _export(b, instance, "G", KIT_GLOBALS[which])
 TABLE["inst_table"] = lambda b, instance, which: _export(b, instance, "T", KIT_TABLES[which])
 

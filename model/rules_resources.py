@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from twinheap.model.engines import ENGINES, POOL_HEAPS, POOL_TRIED
 from twinheap.model.entities import Obj
 from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OK, Observation
@@ -67,3 +68,23 @@ def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
     allowed = SLACK + SHARE * count + ENTRY * store.owned_made
     if grown > allowed:
         raise Broken("TH501", f"at most {allowed} bytes more after {count} handles were made and dropped")
+
+
+@rule("pool_fill", "ok/all ok/refused")
+def pool_fill(w: World, obs: Observation, slot: int) -> None:
+    """A pool gives as many heaps as it has, then an error, and the one of a store that ended to the next that asks.
+
+    How many are left depends on the other stores of the engine. Each has at most one heap, and one for certain if it
+    has objects. A heap that is lost, in whatever program, makes it fewer (TH502).
+    """
+    store = store_at(w, slot)
+    others = [other for other in w.stores if other.engine == store.engine and not other.dropped]
+    least, most = POOL_TRIED, POOL_TRIED
+    if ENGINES[store.engine].pooling:
+        least, most = POOL_HEAPS - len(others), POOL_HEAPS - sum(1 for other in others if other.objects)
+    w.case = "refused" if most < POOL_TRIED else "all"
+    given, again = obs.values if obs.outcome == OK and len(obs.values) == 2 else (None, None)
+    if type(given) is not int or type(again) is not bool:
+        raise Broken("TH109", "ok: how many stores got a heap, and whether one that got none has one in the end")
+    if not least <= given <= most or not again:
+        raise Broken("TH502", f"{least} to {most} heaps, and one again once a store ended")

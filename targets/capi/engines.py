@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-from twinheap.model.engines import DEFAULT, ENGINES, POOL_HEAPS, Engine
+from twinheap.model.engines import DEFAULT, ENGINES, POOL_HEAPS, POOL_MEMORIES, Engine
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.library import Library, LibraryError
 
@@ -23,11 +23,11 @@ _SIZES: Final = {
 
 POOL_SIZES: Final = {
     "total_gc_heaps": POOL_HEAPS,
-    "total_memories": POOL_HEAPS,
+    "total_memories": POOL_MEMORIES,
     "max_tables_per_module": 4,
     "total_tables": 1000,
 }
-"""Heaps are memories of the pool, and there are no others: by default a pool keeps 1000, and the address space is full
+"""Heaps have memories of the pool, and there are no others: by default a pool keeps 1000, and the address space is full
 after some twenty engines. A kit has two tables, a body that calls indirectly one more; by default there are 1000."""
 
 PULLEY_FROM: Final = 37

@@ -7,7 +7,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any, Final
 
-from twinheap.model.engines import ENGINES
+from twinheap.model.engines import ENGINES, POOL_TRIED
 from twinheap.model.kit import ARRAYS, CLEAR, STRUCTS, TAGS
 from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, NULL, Op
 from twinheap.targets.capi.limits import StoreState
@@ -52,7 +52,7 @@ def bytes_in_use() -> int:
 
 
 class ResourceOps(ObjectOps):
-    """The op `churn`."""
+    """The ops `churn` and `pool_fill`."""
 
     def op_churn(self, op: Op) -> Raw:
         _, at, what, count = op
@@ -84,6 +84,28 @@ class ResourceOps(ObjectOps):
             api.memory.give_any(address)
         api.memory.give_extern(extern)
         return ("ok", (max(grown, 0),))
+
+    def op_pool_fill(self, op: Op) -> Raw:
+        api, memory = self._engines.api(self.slots[op[1]].engine), self._api.memory
+        stores: list[int] = []
+        out = memory.take_extern()
+        given = 0
+        for _ in range(POOL_TRIED):
+            pointer, context = api.store_new(None)
+            stores.append(pointer)
+            if not api.externref_plain(context, out):
+                break
+            given += 1
+        again = True
+        if given < len(stores):
+            if given:
+                api.store_delete(stores.pop(0))
+            again = api.externref_plain(context, out)
+        for pointer in stores:
+            api.store_delete(pointer)
+        ctypes.memset(out, 0, self._api.shape.handle_size)
+        memory.give_extern(out)
+        return ("ok", (given, again))
 
     def _end_of_subject(self, context: int, extern: int, subject: int) -> None:
         """What the roots came from goes, and is collected."""

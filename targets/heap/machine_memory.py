@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from twinheap.model.engines import DEFAULT
 from twinheap.model.observation import OOM, PENDING
 from twinheap.model.ops import NULL, UNLIMITED, Op
 from twinheap.targets.heap import (
@@ -39,13 +40,17 @@ class MemoryOps(PythonMachine):
         self._bodies: list[str] = []
         self._with_store: set[int] = set()  # value ids that are not with the host
         self._scopes: list[RootScope] = []
+        self._engine = DEFAULT
+        self._of_engine: list[tuple[int, Store]] = []  # the program's stores, with the engine of each
         self._errors: dict[int, tuple[Store, GcHeapOutOfMemory[HostValue], int]] = {}
 
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self.slots = [None] * program.slots
         self._with_store = set()
         self._effects.clear()
-        self.slots[0] = self._new_store(program.limit, program.limiter)
+        self._engine = program.engine
+        self._of_engine.clear()
+        self.slots[0] = self._new_store(program.limit, program.limiter, self._engine)
         return self._effects
 
     def complete(self, raw: Raw) -> Raw:
@@ -64,9 +69,9 @@ class MemoryOps(PythonMachine):
         self._effects.clear()
         self._needed = 0
 
-    def _new_store(self, limit: int, limiter: int) -> Store:
+    def _new_store(self, limit: int, limiter: int, engine: int) -> Store:
         size = None if limit < 0 else limit
-        return Store(
+        made = Store(
             self._collector,
             limiter=AsyncLimits(size) if limiter else PlainLimits(size),
             on_finalize=self._effects.append,
@@ -74,6 +79,8 @@ class MemoryOps(PythonMachine):
             defects=self._defects,
             verify=self._verify,
         )
+        self._of_engine.append((engine, made))
+        return made
 
     def _note_limiter(self, current: int, desired: int) -> None:
         self._effects.append((current, desired))
@@ -82,12 +89,12 @@ class MemoryOps(PythonMachine):
 
     def op_store_new(self, op: Op) -> Raw:
         _, limit, limiter, result = op
-        self.slots[result] = self._new_store(limit, limiter)
+        self.slots[result] = self._new_store(limit, limiter, self._engine)
         return DONE
 
     def op_store_new_in(self, op: Op) -> Raw:
-        _, _, limit, limiter, result = op
-        self.slots[result] = self._new_store(limit, limiter)
+        _, engine, limit, limiter, result = op
+        self.slots[result] = self._new_store(limit, limiter, engine)
         return DONE
 
     def op_set_fuel(self, op: Op) -> Raw:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from twinheap.model.engines import ENGINES, POOL_HEAPS, POOL_TRIED
 from twinheap.model.kit import CLEAR
-from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, Op
+from twinheap.model.ops import CHURNED_OBJECTS, INT_KINDS, MAX_STORES, Op
 from twinheap.targets.heap import (
     I31,
     AnyRef,
@@ -40,7 +41,7 @@ _COLLECT_EVERY: Final = 256  # as on the C API
 
 
 class ResourceOps(ExceptionOps):
-    """The op `churn`."""
+    """The ops `churn` and `pool_fill`."""
 
     def op_churn(self, op: Op) -> Raw:
         _, at, what, count = op
@@ -60,6 +61,21 @@ class ResourceOps(ExceptionOps):
             subject.drop()
             store.gc()
         return ("ok", (max(grown, 0) * ENTRY_BYTES,))
+
+    def op_pool_fill(self, op: Op) -> Raw:
+        """A pool here is a number: of the heaps that stores of one engine may have at a time."""
+        engine = next(number for number, made in self._of_engine if made is self.slots[op[1]])
+        pool = POOL_HEAPS if ENGINES[engine].pooling else POOL_TRIED + MAX_STORES
+        taken = sum(number == engine and made.heap is not None and not made.dropped for number, made in self._of_engine)
+        stores: list[Store] = []
+        while len(stores) < POOL_TRIED and taken + len(stores) < pool:
+            made = Store(self._collector, defects=self._defects, verify=self._verify)
+            ExternRef.new(made, object())
+            stores.append(made)
+        given = len(stores)
+        for made in stores:
+            made.drop()
+        return ("ok", (given, True))
 
     def _step(self, store: Store, what: str, plain: object, subject: Any) -> Callable[[int], Any]:
         """One owned root made and dropped."""

@@ -125,6 +125,8 @@ CASES = [
     Case("TH501", "L1 = ext_new S0 v0\nchurn S0 i31 1000", ["ok", "ok 0", "ok", "ok", "ok !0"], 1, "ok 64000", WITH_K8),
     Case("TH501", "F1 = fill S0 1500 v0\nchurn S0 i31 1000",
          ["ok 1500", "ok 150000", "ok", "ok", "ok !" + ",".join(map(str, range(1500)))], 1, "ok 160000"),
+    Case("TH502", "S1 = store_new_in pooling none plain\npool_fill S1",
+         ["ok", "ok 16,true", *END, *END], 1, "ok 15,false"),
     Case("TH202", "O1 = ext_new_owned S0 v0\nW2 = to_raw O1\nW3 = to_raw O1\nodrop O1",
          ["ok", "ok nonnull", "ok nonnull", "ok", "ok !0", "ok", "ok"], 4, "ok", WITH_K1, "K1"),
 ]  # fmt: skip

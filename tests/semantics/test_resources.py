@@ -142,3 +142,33 @@ def test_a_collection_in_increments_trims_when_it_begins(early: bool, outcome: s
     seen = machine.run(program)
     assert seen[len(program.ops) - 1].outcome == outcome
     assert codes(HeapMachine("drc", verify=True), f"{text}poll P4 0\nkind L2") == []
+
+
+POOL = """S0: limit=none limiter=plain engine=pooling
+O1 = ext_new_owned S0 v0
+pool_fill S0
+S2 = store_new none plain
+O3 = ext_new_owned S2 v1
+pool_fill S2
+store_drop S2
+pool_fill S0"""
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_a_pool_has_as_many_heaps_as_stores_do_not_have(collector: str) -> None:
+    """Also after all were taken, and after stores ended; other engines have room for all that ask."""
+    assert codes(HeapMachine(collector), POOL) == []
+    assert codes(HeapMachine(collector), "pool_fill S0\nS1 = store_new_in pooling none plain\npool_fill S1") == []
+
+
+@pytest.mark.parametrize(
+    ("third", "last"),
+    [((15, False), (15, True)), ((17, True), (15, True)), ((15, True), (14, True)), ((15, True), (18, True))],
+)
+def test_a_pool_that_loses_heaps_is_found(third: tuple[int, bool], last: tuple[int, bool]) -> None:
+    """None again where there must be one; more than there are; one fewer than before; and all that were asked for."""
+    ok, full = Observation("ok"), Observation("ok", (15, True))
+    seen = [ok, Observation("ok", third), ok, ok, Observation("ok", (14, True)), Observation("ok", (), (1,))]
+    end = [ok, ok, Observation("ok", (), (0,))]
+    assert "TH502" in judged(POOL, [*seen, Observation("ok", last), *end], DRC)
+    assert judged(POOL, [ok, full, *seen[2:], full, *end], DRC) == []

@@ -105,6 +105,7 @@ op_kinds! {
     TableGrowHuge "table_grow_huge" 3,
     ArrayNewHuge "array_new_huge" 2,
     NullUse "null_use" 2,
+    PoolFill "pool_fill" 1,
 }
 
 impl OpKind {

@@ -44,6 +44,9 @@ pub const ENGINES: [&str; 10] =
 /// GC heaps of a pool: `POOL_HEAPS` of model/engines.py.
 const POOL_HEAPS: u32 = 16;
 
+/// Memories of a pool: `POOL_MEMORIES` of model/engines.py.
+const POOL_MEMORIES: u32 = 18;
+
 /// Tables of a module: an instance of the kit has two, a body one more.
 const POOL_TABLES: u32 = 4;
 
@@ -56,7 +59,7 @@ fn configure(config: &mut Config, name: &str) -> Result<()> {
         }
         "pooling" => {
             let mut pool = PoolingAllocationConfig::new();
-            pool.total_gc_heaps(POOL_HEAPS).total_memories(POOL_HEAPS).max_tables_per_module(POOL_TABLES);
+            pool.total_gc_heaps(POOL_HEAPS).total_memories(POOL_MEMORIES).max_tables_per_module(POOL_TABLES);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         "moving" => {

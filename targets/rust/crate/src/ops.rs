@@ -142,6 +142,7 @@ op_kinds! {
     TableNew64 "table_new64" 6,
     TableGrowHuge "table_grow_huge" 3,
     ArrayNewHuge "array_new_huge" 2,
+    PoolFill "pool_fill" 1,
 }
 
 impl OpKind {

@@ -67,6 +67,7 @@ impl Machine {
             OpKind::InstTable => self.inst_table(a, b, c),
             OpKind::Run | OpKind::RunExn => self.run(a, b, c, ([d, e, f], g), i),
             OpKind::Churn => self.churn(a, b, c),
+            OpKind::PoolFill => self.pool_fill(a),
             OpKind::Call | OpKind::CallExn => self.call(a, b, c, ([d, e, f], g)),
             OpKind::Arg => self.arg(b),
             OpKind::Ret => self.ret(a),

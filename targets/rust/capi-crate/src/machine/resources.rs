@@ -6,7 +6,7 @@ use super::Machine;
 use crate::abi::{Hierarchy, Item, Val, Vals};
 use crate::api::Context;
 use crate::objects::Kind;
-use crate::outcome::{Observation, Reply, Stop};
+use crate::outcome::{Observation, Reply, Stop, Value, Values};
 
 /// Externrefs between two collections: their host data is released by collections.
 const COLLECT_EVERY: i64 = 256;
@@ -23,6 +23,9 @@ const TABLE: i64 = 10;
 
 /// Elements of an array that is made and dropped.
 const LENGTH: u32 = 3;
+
+/// Stores that `pool_fill` asks for at most: `POOL_TRIED` of model/engines.py.
+const POOL_TRIED: usize = 18;
 
 /// What is made and dropped again and again.
 enum Churn {
@@ -70,6 +73,29 @@ impl Machine {
         }
         self.api.roots.unroot(context, root);
         Ok(Observation::int(grown.max(0)))
+    }
+
+    /// Stores with a heap until there is none left; then one of them ends, and the one that got none asks again.
+    pub(super) fn pool_fill(&mut self, at: i64) -> Reply {
+        let store = self.store(at)?;
+        self.context(store)?;
+        let api = self.engines.api(self.stores[store].engine).map_err(Stop::Misuse)?;
+        let (mut stores, mut again) = (Vec::new(), true);
+        while stores.len() < POOL_TRIED && again {
+            let made = api.store_new(-1);
+            again = api.externref_plain(made.context).is_some(); // its root goes with the store
+            stores.push(made);
+        }
+        let given = stores.len() - usize::from(!again);
+        if let (false, Some(last)) = (again, stores.pop()) {
+            if given > 0 {
+                api.store_delete(stores.swap_remove(0).pointer);
+            }
+            again = api.externref_plain(last.context).is_some();
+            stores.push(last);
+        }
+        stores.iter().for_each(|made| api.store_delete(made.pointer));
+        Ok(Observation::gives(Values::Two([Value::Int(given as i64), Value::Bool(again)])))
     }
 
     /// The same for objects with nothing but null in them.

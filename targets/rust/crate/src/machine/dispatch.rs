@@ -105,6 +105,7 @@ impl Machine {
             OpKind::Matches => self.matches(a, b),
             OpKind::Fields => self.fields(a),
             OpKind::Churn => self.churn(a, b, c),
+            OpKind::PoolFill => self.pool_fill(a),
             OpKind::InstDrop => self.inst_drop(a),
             OpKind::ModulesDrop => self.modules_drop(a),
             OpKind::Run | OpKind::RunExn => self.run_body((a, b), c, [d, e, f], g, (h, i)),

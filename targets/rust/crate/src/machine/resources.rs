@@ -2,20 +2,23 @@
 
 use wasmtime::{
     AnyRef, ArrayRef, AsContextMut, ExnRef, ExternRef, Global, GlobalType, Mutability, OwnedRooted, Ref, RefType,
-    RootScope, Rooted, StoreContextMut, StructRef, Table, TableType, Val, ValType, I31,
+    RootScope, Rooted, Store, StoreContextMut, StructRef, Table, TableType, Val, ValType, I31,
 };
 
 use super::wasm::{to_the_end, Main};
 use super::Machine;
 use crate::kit::{self, Makers, Types};
 use crate::limiter::Limits;
-use crate::outcome::{Outcome, Reply, Stop};
+use crate::outcome::{Outcome, Reply, Stop, Value};
 
 /// Objects between two collections: what they have outside the heap is released by collections.
 const COLLECT_EVERY: i64 = 256;
 
 /// Elements of an array that is made and dropped.
 const LENGTH: u32 = 3;
+
+/// Stores that `pool_fill` asks for at most: `POOL_TRIED` of model/engines.py.
+const POOL_TRIED: usize = 18;
 
 /// What `churn` makes, as the op table numbers it.
 const WAYS: [&str; 11] =
@@ -72,6 +75,26 @@ impl Machine {
             Ok(grown)
         })?;
         Ok(Reply::int(grown.max(0)))
+    }
+
+    /// Stores with a heap until there is none left; then one of them ends, and the one that got none asks again.
+    pub(super) fn pool_fill(&mut self, slot: i64) -> Outcome {
+        let store = self.store(slot)?;
+        let environment = self.run.stores.environment(store)?;
+        let (mut stores, mut refused) = (Vec::new(), None);
+        while stores.len() < POOL_TRIED && refused.is_none() {
+            let mut made = Store::new(&environment.engine, ());
+            match ExternRef::new(&mut made, ()) {
+                Ok(_) => stores.push(made),
+                Err(_) => refused = Some(made),
+            }
+        }
+        let given = stores.len() as i64;
+        let again = refused.is_none_or(|mut last| {
+            stores.pop();
+            ExternRef::new(&mut last, ()).is_ok()
+        });
+        Ok(Reply::Two([Value::Int(given), Value::Bool(again)]))
     }
 
     fn subject(&mut self, store: usize, name: &str) -> Result<Subject, Stop> {
