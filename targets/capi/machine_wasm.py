@@ -31,7 +31,7 @@ _KINDS: Final = (KIND_EXTERNREF, KIND_EXTERNREF, KIND_ANYREF, KIND_I32)  # of ma
 _GLOBALS: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_GLOBALS)
 _TABLES: Final = tuple(int(HIERARCHY[of] == "any") for of in KIT_TABLES)
 TYPED_NULLS: Final = 30  # before, a null for a global of type eqref, structref or arrayref is a type mismatch
-_RESULT: Final = CODE["result"]
+_RESULT, _MODULES_DROP = CODE["result"], CODE["modules_drop"]
 _FAILED: Final = "a host function failed"
 
 
@@ -99,6 +99,8 @@ class WasmOps(SlotOps):
     def begin(self, program: WireProgram) -> Sequence[Any]:
         self._bodies = program.bodies
         if self._api.shape.major < TYPES_GO_FROM:
+            if any(op[0] == _MODULES_DROP for op in program.ops):  # a pooled heap knows types of earlier programs, too
+                self._spoilt |= {number for number in self._by_engine if ENGINES[number].pooling}
             crowded = {number for number, wasm in self._by_engine.items() if wasm.crowded}
             for number in self._spoilt | crowded:
                 self._renew(number)

@@ -57,6 +57,7 @@ def test_a_defect_shows_by_the_exit_code(
         ("inst-drop", "inst_drop I2"),
         ("modules-drop", "modules_drop S0"),
         ("churn-ways", "churn S0 call"),
+        ("pools", "pool_fill S2"),
     ],
 )
 def test_limits_and_links_are_as_specified(

@@ -98,7 +98,12 @@ class CApi:
     def pooling(self) -> None:
         name = "wasmtime_pooling_allocation"
         pool = self.call(f"{name}_config_new", PTR)
-        for limit, count in (("total_gc_heaps", 16), ("max_tables_per_module", 4), ("total_tables", 1000)):
+        for limit, count in (
+            ("total_gc_heaps", 16),
+            ("total_memories", 18),
+            ("max_tables_per_module", 4),
+            ("total_tables", 1000),
+        ):
             self.call(f"{name}_config_{limit}_set", None, PTR(pool), U32(count))
         self.call(f"{name}_strategy_set", None, PTR(self.config), PTR(pool))
 

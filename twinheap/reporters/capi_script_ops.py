@@ -26,6 +26,30 @@ class Api(CApi):
         self.call("wasmtime_store_delete", None, PTR(store.pointer))
         self.say("ok")
 
+    def pool_fill(self, _: Store, most: int) -> None:
+        """Stores with a heap, up to `most`; one that gets none asks again when another ended."""
+        stores: list[int] = []
+        again, given = True, 0
+        while again and given < most:
+            stores.append(self.call("wasmtime_store_new", PTR, PTR(self.engine), None, None))
+            again = self._extern_in(stores[-1])
+            given += again
+        if not again:
+            if given:
+                self.call("wasmtime_store_delete", None, PTR(stores.pop(0)))
+            again = self._extern_in(stores[-1])
+        for pointer in stores:
+            self.call("wasmtime_store_delete", None, PTR(pointer))
+        self.say(f"ok({given}, {again})")
+
+    def _extern_in(self, pointer: int) -> bool:
+        context, out = (
+            self.call("wasmtime_store_context", PTR, PTR(pointer)),
+            ctypes.create_string_buffer(self.val_size),
+        )
+        made: bool = self.call("wasmtime_externref_new", ctypes.c_bool, PTR(context), None, None, out)
+        return made
+
     def gc(self, store: Store) -> None:
         self.say(self.failed(self._collect(store.context)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from twinheap.model.engines import ENGINES
+from twinheap.model.engines import ENGINES, POOL_TRIED
 from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field, stored_number
 from twinheap.model.observation import OOM, SKIP, Observation
 from twinheap.model.ops import CALLS, CHURNED_OBJECTS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
@@ -220,6 +220,9 @@ class Main:
     def _churn(self, _: int, op: Op) -> list[str]:
         what = INT_KINDS["churn"].names[op[2]]
         return [self._slot(op[1]), f'"{what}"', str(op[3]), str(SLACK + SHARE * op[3])]
+
+    def _pool_fill(self, _: int, op: Op) -> list[str]:
+        return [self._slot(op[1]), str(POOL_TRIED)]
 
 
 def method_of(op: Op) -> str:

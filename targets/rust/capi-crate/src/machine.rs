@@ -161,6 +161,9 @@ impl Machine {
         self.over = false;
         self.place = 0;
         self.engine = program.engine;
+        if self.ops.iter().any(|op| op.kind == OpKind::ModulesDrop) {
+            self.engines.renew_pools();
+        }
         let store = self.open_store(program.limit, program.engine)?;
         self.slots[0] = Slot::Store(store);
         Ok(())

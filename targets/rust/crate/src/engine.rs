@@ -41,6 +41,9 @@ pub struct Options {
 pub const ENGINES: [&str; 10] =
     ["default", "unoptimized", "pooling", "moving", "pulley", "single_pass", "explicit", "fuel", "epochs", "fibers"];
 
+/// The number of the configuration with a pool.
+pub const POOLING: usize = 2;
+
 /// GC heaps of a pool: `POOL_HEAPS` of model/engines.py.
 const POOL_HEAPS: u32 = 16;
 

@@ -29,7 +29,7 @@ use wasmtime::{ExternRef, OwnedRooted};
 
 use crate::compat;
 use crate::effects::Log;
-use crate::engine::{Environments, Options};
+use crate::engine::{Environments, Options, POOLING};
 use crate::limiter::Limits;
 use crate::msgpack::Writer;
 use crate::ops::{Op, OpKind};
@@ -140,6 +140,9 @@ impl Machine {
         run.count = 0;
         run.at = 0;
         run.engine = program.engine;
+        if program.ops.iter().any(|op| op.kind == OpKind::ModulesDrop) {
+            self.spoilt.push(POOLING); // its heaps know types of earlier programs, too
+        }
         self.renew();
         self.open_store(program.engine, program.limit, program.limiter, 0)
     }
