@@ -83,7 +83,7 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
             root.trimmed = True
         make_due(w, store, [obj for obj in future.due if not obj.held])
         return
-    if future.refused:
+    if future.refused and not (store.maybe_heap and begin_allocation(store, obs.outcome != OTHER)):
         w.case = "no-heap"
         w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
         w.rejected.append(future.obj.value)
@@ -117,7 +117,8 @@ def cancel(w: World, obs: Observation, pending: int) -> None:
     w.case = "collection" if future.obj is None else "allocation"
     if future.obj is not None:
         w.rejected.append(future.obj.value)
-        store.heap = store.heap and not future.first  # whether it came so far is not known, and there is nothing in it
+        if future.first and not future.refused:  # whether it came so far is not known, and there is nothing in it
+            store.heap, store.maybe_heap = False, True
     store.pending = None
     w.slots[pending] = EMPTY
     store.forget_exactness()

@@ -17,10 +17,13 @@ from twinheap.model.state import LIMIT, Store
 from twinheap.model.world import RULES, Broken, World, rule
 
 
-def begin_allocation(store: Store) -> bool:
-    """Step B of the protocol: there is a heap, unless the limiter refuses to let it be made (1.5)."""
+def begin_allocation(store: Store, shown: bool = False) -> bool:
+    """Step B of the protocol: there is a heap, unless the limiter refuses to let it be made (1.5).
+
+    `shown`: what was observed needs a heap, which settles whether there is one where that was unknown.
+    """
     if not store.heap:
-        store.heap = store.answer == LIMIT
+        store.heap = store.answer == LIMIT or (shown and store.maybe_heap)
         if store.counts:
             store.counts.create_heap()
     return store.heap
@@ -28,7 +31,7 @@ def begin_allocation(store: Store) -> bool:
 
 def has_heap(w: World, obs: Observation, store: Store) -> bool:
     """`begin_allocation`; without a heap, only the limiter's error is right."""
-    if begin_allocation(store):
+    if begin_allocation(store, obs.outcome != OTHER):
         return True
     w.case = "no-heap"
     w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
@@ -153,7 +156,7 @@ def _filled(
         raise Broken("TH109", f"ok: a number up to {count}")
     roots: list[OwnedRoot] = []
     w.case = "all" if number == count else "some" if number else "none"
-    if store.limiter or not begin_allocation(store):
+    if store.limiter or not begin_allocation(store, number > 0):
         w.case = "async-limiter" if store.limiter else "no-heap"
         if number:
             raise Broken("TH106", "none: the limiter does not let it happen (1.5 A, B)")

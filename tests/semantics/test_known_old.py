@@ -97,6 +97,21 @@ def test_leaks_of_runs(code: str, bad: str, good: str, name: str) -> None:
     assert leaks(good, main(code)) is None
 
 
+def test_a_value_that_the_host_replaces_in_a_table_leaks_whoever_wrote_it() -> None:
+    text = """B0: (body (main (table.set 0 (i32 3) (get 0)) (null extern)))
+I1 = inst S0
+T2 = inst_table I1 0
+O3 = ext_new_owned S0 v0
+O4 = run I1 0 v1 O3 null null 0 owned
+odrop O3
+table_set T2 3 null
+gc S0
+"""
+    ran = [DONE, OK, OK, OK]
+    assert known("36", text, *ran) == "K14"
+    assert known("37", text, *ran) is None
+
+
 def ends(release: str, body: str, how: Observation, handle: str = "O2") -> str | None:
     text = run(body, handle).partition("odrop")[0]
     return known(release, text, how)
