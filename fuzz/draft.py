@@ -18,6 +18,7 @@ from twinheap.model.program import Config
 
 CHUNK: Final = 256  # random bytes drawn at once: one call of the generator a hundred choices
 KEPT_STALE: Final = 6  # handles remembered after their scope: the youngest share indices with the next roots
+MOST_STORES: Final = 3  # of a program: each costs as much as thirty ops
 OTHER_ENGINE: Final = 70  # of 256: how often a further store has an engine of its own
 
 PAYLOADS: Final = INT_KINDS["payload"].edges
