@@ -182,9 +182,8 @@ class Executor(Recovering):
             self._panics += sum(map(_panicked, ran))
         if self._panics >= MOST_PANICS:
             self._panics = 0
-            child = self._restart()
-            for later in self._flights:
-                child.send(later.encoded())
+            self._restart()
+            self._send_again(self._flights)
 
     def run(self, programs: Iterable[Program]) -> list[Ran]:
         """Sends programs as one batch, numbered from 0, and receives it. No other batch may be under way."""
