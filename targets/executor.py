@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from twinheap.model.observation import PANIC
+from twinheap.model.observation import PANIC, WRONG_STORE
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
 from twinheap.targets.ran import Flight, Ran, from_outside
@@ -43,10 +43,6 @@ STARTS: Final = 3
 MOST_PANICS: Final = 64
 """Programs with a panic that one child of Wasmtime runs: each may leave an engine, and some thirty pools fill the
 address space. About one in twenty panics on old releases, and a tenth of those have a pool."""
-
-
-WRONG_STORE: Final = "object used with wrong store"
-"""The text of the one panic that is by design (docs/spec/semantics.md 2.1)."""
 
 
 class ExecutorError(Exception):
