@@ -58,7 +58,9 @@ SMALLEST: Final = frozenset({"empty"})
 _MAKES: Final = frozenset({"struct.new", "array.new", "array.new_fixed", "throw"})
 """Forms that make room for an object while what will be in it waits."""
 
-_UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
+UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
+"""Forms whose value the compiler forgot to mark as a reference, with the defect."""
+
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
 
 
@@ -157,7 +159,7 @@ def may_hurt(text: str, profile: Profile) -> bool:
 
 def _unmapped(form: Tree) -> set[str]:
     name = str(form[0])
-    found = {_UNMAPPED[name]} if name in _UNMAPPED else set()
+    found = {UNMAPPED[name]} if name in UNMAPPED else set()
     if name in SAME_VALUE and name in EXPRESSIONS:
         for part in form[-1:] if name == "then" else form[1:]:
             if isinstance(part, tuple):
