@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.body import CACHED, Tree, forms, parse
-from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
+from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS, MAKES
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
 from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried
@@ -54,9 +54,6 @@ variables share a slot and which places are free is not known."""
 
 SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
-
-_MAKES: Final = frozenset({"struct.new", "array.new", "array.new_fixed", "throw"})
-"""Forms that make room for an object while what will be in it waits."""
 
 UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 """Forms whose value the compiler forgot to mark as a reference, with the defect."""
@@ -107,7 +104,7 @@ def unsafe_in(text: str) -> frozenset[str]:
         if form[0] in SEQUENCES:
             continue
         for at, part in enumerate(parts):
-            if form[0] in _MAKES or any(_may_collect(later) for later in parts[at + 1 :]):
+            if form[0] in MAKES or any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
     found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
