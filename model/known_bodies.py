@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from twinheap.model.body import CACHED, Tree, forms, parse
+from twinheap.model.body import CACHED, Tree, forms, invokes, names, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS, MAKES
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
@@ -111,16 +111,10 @@ def unsafe_in(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-@lru_cache(maxsize=CACHED)
-def names(text: str, form: str) -> bool:
-    """Whether a body has such a form."""
-    return any(inner[0] == form for inner in forms(parse(text)))
-
-
 def reached_by(text: str, bodies: tuple[str, ...]) -> tuple[str, ...]:
     """The bodies whose code a run of one may run: its own, and those that give references to functions away."""
     others = [other for other in bodies if other != text and names(other, "ref.func")]
-    return (text, *others) if names(text, "invoke") or names(text, "tail_invoke") else (text,)
+    return (text, *others) if invokes(text) else (text,)
 
 
 def _no_fields(form: Tree) -> bool:
