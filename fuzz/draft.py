@@ -93,10 +93,6 @@ class Draft:
 
     # --- choices
 
-    def one_in(self, n: int) -> bool:
-        """True once in `n` times; `n` at most 256."""
-        return self.byte() * n < 256
-
     def upto(self, n: int) -> int:
         """A number below `n`; `n` at most 256."""
         return self.byte() * n >> 8
