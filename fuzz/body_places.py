@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -37,6 +37,11 @@ class Place(msgspec.Struct, frozen=True):
     form: Tree
     kind: str
     function: int | None
+
+
+def forms_among(parts: Iterable[str | int | Tree]) -> list[Tree]:
+    """The parts that are forms."""
+    return [part for part in parts if isinstance(part, tuple)]
 
 
 def functions(body: Tree) -> Iterator[tuple[int, int | None, Tree]]:

@@ -1,6 +1,6 @@
 """Bodies run in the model: numbers, references, variables, host functions (docs/bodies.md; wasm-ops.md 6.1, 6.3).
 
-Importing this module and `interpreter_objects.py` fills `interpreter.FORMS`.
+Importing this module, `interpreter_objects.py` and `interpreter_tables.py` fills `interpreter.FORMS`.
 """
 
 from __future__ import annotations
