@@ -12,6 +12,7 @@ from twinheap.model.observation import OK, OOM, OTHER, PENDING, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.rules_memory import (
     add_object,
+    allocating,
     begin_allocation,
     check_growth,
     make_due,
@@ -27,12 +28,9 @@ from twinheap.model.world import Broken, World, rule
 @rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/spent")
 def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, handle: int, error: int) -> None:
     """As `ext_new`, in increments; allowed with an async limiter."""
-    if value in w.spent:
-        w.skip(obs, "spent")
+    store = allocating(w, obs, slot, value)
+    if store is None:
         return
-    store = store_at(w, slot)
-    w.spent.add(value)
-    w.collects(store)
     future = Future(store, [], Obj(value, slot), handle, error)
     future.first = not store.heap
     future.refused = not begin_allocation(store)

@@ -106,14 +106,22 @@ def refuse(w: World, store: Store, obs: Observation, obj: Obj, error: int) -> No
         store.errors.add(obj.value)
 
 
+def allocating(w: World, obs: Observation, slot: int, value: int) -> Store | None:
+    """The store in which a host value is to live, which may be collected; None if the value has had its one object."""
+    if value in w.spent:
+        w.skip(obs, "spent")
+        return None
+    store = store_at(w, slot)
+    w.spent.add(value)
+    w.collects(store)
+    return store
+
+
 def _allocation(owned: bool) -> Callable[..., None]:
     def ext_new(w: World, obs: Observation, slot: int, value: int, handle: int, error: int) -> None:
-        if value in w.spent:
-            w.skip(obs, "spent")
+        store = allocating(w, obs, slot, value)
+        if store is None:
             return
-        store = store_at(w, slot)
-        w.spent.add(value)
-        w.collects(store)
         if store.limiter:
             w.case = "async-limiter"
             w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
