@@ -21,7 +21,7 @@ def struct_set(m: Maker, depth: int) -> Tree | None:
     return ("struct.set", name, at, target, later(m, stored))
 
 
-@statement("structs", 0.5)
+@statement("structs", 0.25)
 def each_type(m: Maker, depth: int) -> Tree | None:
     """An object of each type, or nearly each, and a collection: what is known of types is asked for, and kept."""
     if not m.charge():
@@ -29,10 +29,11 @@ def each_type(m: Maker, depth: int) -> Tree | None:
     made: list[Tree] = [("struct.new_default", name) for name in m.struct_of if m.has_default(name) and m.chance(220)]
     lengths = ((name, m.upto(4)) for name in m.array_of if m.element(name).has_default and m.chance(180))
     made += [("array.new_default", name, ("i32", length)) for name, length in lengths]
+    m.left -= len(made) // 3
     return ("do", *(("drop", tree) for tree in made), ("gc",))
 
 
-@statement("types", 1.2)
+@statement("types", 0.8)
 def each_type_of_its_own(m: Maker, depth: int) -> Tree | None:
     return each_type(m, depth)
 
