@@ -154,6 +154,19 @@ def _code(g: Draft, bodies: list[int]) -> None:
             g.collect(g.byte() & 1 == 0)
 
 
+def _after_types_ended(g: Draft, bodies: list[int]) -> None:
+    """What comes in the second store, whose types take the places of others."""
+    order = bodies[::-1] if g.byte() < 128 else bodies
+    code_first = g.byte() < 128
+    if bodies and code_first:
+        _code(g, order)
+    _objects(g)
+    if bodies and not code_first:
+        _code(g, order)
+    elif not bodies:
+        _objects(g)
+
+
 def _stores_in_turn(g: Draft, bodies: list[int]) -> None:
     """A store ends with the types that the host has of its engine; in the next one others take their places.
 
@@ -179,10 +192,7 @@ def _stores_in_turn(g: Draft, bodies: list[int]) -> None:
             return
         if g.byte() < 90:  # now types end that only the first store needed
             g.add(MODULES_DROP, (g.place.slot,))
-    order = bodies[::-1] if g.byte() < 128 else bodies
-    steps = [lambda: _code(g, order), lambda: _objects(g)] if bodies else [lambda: _objects(g)] * 2
-    for step in steps if g.byte() < 128 else steps[::-1]:
-        step()
+    _after_types_ended(g, bodies)
     g.collect()
     if g.byte() < 100:
         g.end_place()
