@@ -6,11 +6,11 @@ The rule, made so that it never gives a false alarm (docs/spec/program-ir.md 8.3
   all, not even a known one, are compared. Where views differ, a named share of the programs is run again on the view
   that all targets of the run support.
 * Ops are compared in order, outcome and values, up to the first op whose result the specification leaves to the
-  target: where either is out of memory (under NULL in Wasm a trap), where a `fill` or `chain` made different numbers
-  (capacity belongs to the collector), or where a poll still waits (how often an operation yields is not specified), or
-  where an owned handle is cast (when the cast handle goes stale after its owner is dropped depends on trimming), or
-  where a trace is full (what was finalized takes room in it, and cuts off what comes after). What follows depends on
-  it. Of traces what was finalized meanwhile is left out, and the bytes of a `churn` are anybody's.
+  target: where either is out of memory (under NULL in Wasm a trap), where a `fill`, `fill_race` or `chain` made
+  different numbers (capacity belongs to the collector), or where a poll still waits (how often an operation yields is
+  not specified), or where an owned handle is cast (when the cast handle goes stale after its owner is dropped depends
+  on trimming), or where a trace is full (what was finalized takes room in it, and cuts off what comes after). What
+  follows depends on it. Of traces what was finalized meanwhile is left out, and the bytes of a `churn` are anybody's.
 * Finalizers are compared between targets with the same collector only, as sets: what has been finalized up to each
   `sync` that follows a `gc` directly. Once a collection was cancelled what is dead stays undecided, so
   programs with a `cancel` are left out, and so are those with several stores, each of which settles at its own time.
@@ -35,7 +35,7 @@ finds a disagreement within a night that no judge sees, and the rest of the time
 FINALIZED: Final = "f:"  # of an entry in the trace of a run (docs/bodies.md)
 TOO_LARGE: Final = TRAP + "too_large"
 
-_BULK: Final = frozenset({CODE["fill"], CODE["chain"]})
+_BULK: Final = frozenset({CODE["fill"], CODE["fill_race"], CODE["chain"]})
 _CHURN: Final = CODE["churn"]
 _GC: Final = CODE["gc"]
 _SYNC: Final = CODE["sync"]
