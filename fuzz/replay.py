@@ -200,7 +200,7 @@ def _in_fresh(stored: Stored, oracle: Oracle) -> Verdict | None:
         if again:
             oracle.fresh()
         seen = oracle.see([*stored.before, stored.program])[-1]
-        if verdict := chosen(seen, stored.meta.get("code")):
+        if verdict := chosen(seen, stored.meta.get("code"), stored.meta.get("known")):
             return verdict
     return None
 
@@ -211,11 +211,14 @@ def open_oracle(target: str, opener: Opener) -> Oracle:
     return CrossOracle(one, two, opener) if against else TargetOracle(target, opener)
 
 
-def chosen(seen: Seen, code: str | None) -> Verdict | None:
-    """The verdict with this code, else the first that no known defect explains, else the first."""
+def chosen(seen: Seen, code: str | None, known: str | None = None) -> Verdict | None:
+    """The verdict with this code and known defect, else with one of them, else the first that nothing explains."""
     verdicts = [verdict for _, verdict in seen.failures]
-    ranked = sorted(verdicts, key=lambda verdict: (verdict.code != code, verdict.known is not None))
-    return ranked[0] if ranked else None
+
+    def rank(verdict: Verdict) -> tuple[bool, bool, bool]:
+        return verdict.code != code, verdict.known != known, verdict.known is not None
+
+    return min(verdicts, key=rank, default=None)
 
 
 def _remark(stored: Stored, verdict: Verdict | None) -> str:
