@@ -51,10 +51,7 @@ def another_failure(replayed: Replayed) -> str | None:
     verdict, meta = replayed.verdict, replayed.stored.meta
     if verdict is None or "code" not in meta:
         return None
-    if verdict.known is None:
-        same = verdict.code == meta["code"]
-    else:
-        same = verdict.known == meta.get("known")
+    same = verdict.code == meta["code"] if verdict.known is None else verdict.known == meta.get("known")
     known = f" ({verdict.known})" if verdict.known else ""
     return None if same else verdict.code + known
 
