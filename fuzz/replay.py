@@ -18,7 +18,7 @@ from twinheap.model.codes import Verdict
 from twinheap.model.engines import DEFAULT, feature
 from twinheap.model.ops import OPS
 from twinheap.model.program import Program, engines_of
-from twinheap.model.text import SUFFIX
+from twinheap.model.text import DIGEST_DIGITS, SUFFIX, digest
 from twinheap.model.view import OWNED_FORM
 from twinheap.targets.executor import ExecutorError
 from twinheap.targets.registry import TargetError, expand
@@ -223,7 +223,17 @@ def chosen(seen: Seen, code: str | None, known: str | None = None) -> Verdict | 
 
 def _remark(stored: Stored, verdict: Verdict | None) -> str:
     code = stored.meta.get("code")
-    return f"{verdict.code} instead of {code}" if verdict and code and verdict.code != code else ""
+    remarks = [f"{verdict.code} instead of {code}"] if verdict and code and verdict.code != code else []
+    if changed(stored):
+        remarks.append("not the program that was stored under this name: edited or damaged")
+    return "; ".join(remarks)
+
+
+def changed(stored: Stored) -> bool:
+    """Whether a finding's file holds another program than its name says: half of one may well be fixed."""
+    named = stored.path.stem.rpartition("-")[2]
+    of_finding = len(named) == DIGEST_DIGITS and stored.path.name.startswith(stored.meta.get("signature", SUFFIX))
+    return of_finding and named != digest(stored.program)
 
 
 def expectations(stored: Stored) -> list[tuple[str, Status]]:

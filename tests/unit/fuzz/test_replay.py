@@ -279,6 +279,19 @@ def test_a_program_is_not_replayed_on_another_engine_than_its_own() -> None:
     assert inexpressible(program, everything | {"engine=pulley", "engine=fuel"}) == []
 
 
+def test_a_finding_that_lost_some_lines_is_not_just_fixed(tmp_path: Path) -> None:
+    setup = Setup(seed=1, targets=("heap,mutant=m20",), profile="small")
+    Engine(Run(setup=setup, programs=200, folder=tmp_path), opener_for(), lambda event: None).run()
+    path = min(stored_in(tmp_path))
+    assert replay(load(path), "heap", opener_for()).detail == ""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    cut = replay(load(path), "heap", opener_for())
+    assert (cut.status, "edited or damaged" in cut.detail) == ("FIXED", True)
+    other = write(tmp_path / "K1-0123456789abcdef.twin", code="TH202")
+    assert replay(load(other), "heap", opener_for()).detail == ""
+
+
 def test_bisection_is_kept_with_the_finding_but_not_with_records(tmp_path: Path) -> None:
     result = Bisected({"45.0.0": "bad", "46.0.1": "good"}, "45.0.0", "46.0.1")
     line = "rust,collector=copying: first bad 45.0.0, first good 46.0.1"
