@@ -25,8 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_json(parser)
     parser.epilog = (
-        "The result is stored with the finding, and shown by show. Releases that are not in the cache are fetched, and "
-        "for rust they are built, which takes minutes each."
+        "Bad is a release that shows the code that is stored, or the known defect; if it fails in another way, that is "
+        "reported. The result is stored with the finding, and shown by show. Releases that are not in the cache are "
+        "fetched, and for rust they are built, which takes minutes each."
     )
 
 
