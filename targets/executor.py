@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from twinheap.model.observation import PANIC
+from twinheap.model.observation import PANIC, WRONG_STORE
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
 from twinheap.targets.ran import Flight, Ran, from_outside
@@ -43,10 +43,6 @@ STARTS: Final = 3
 MOST_PANICS: Final = 64
 """Programs with a panic that one child of Wasmtime runs: each may leave an engine, and some thirty pools fill the
 address space. About one in twenty panics on old releases, and a tenth of those have a pool."""
-
-
-WRONG_STORE: Final = "object used with wrong store"
-"""The text of the one panic that is by design (docs/spec/semantics.md 2.1)."""
 
 
 class ExecutorError(Exception):
@@ -182,9 +178,8 @@ class Executor(Recovering):
             self._panics += sum(map(_panicked, ran))
         if self._panics >= MOST_PANICS:
             self._panics = 0
-            child = self._restart()
-            for later in self._flights:
-                child.send(later.encoded())
+            self._restart()
+            self._send_again(self._flights)
 
     def run(self, programs: Iterable[Program]) -> list[Ran]:
         """Sends programs as one batch, numbered from 0, and receives it. No other batch may be under way."""
