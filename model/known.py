@@ -50,7 +50,7 @@ def known_leak(w: World, obj: Obj) -> str | None:
 
     After K9 counts are wrong in both directions: the block of an exception that died too early may hold another.
     """
-    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), None)
+    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), obj.marked)
     if marked is not None or "K9" not in w.profile.defects:
         return marked
     store = w.slots[obj.store]

@@ -112,6 +112,15 @@ gc S0
     assert known("37", text, *ran) is None
 
 
+def test_what_a_collection_marks_off_the_list_outlives_the_next_sweep() -> None:
+    """K28: the collection inside the `try` takes v0 off the list, the one behind marks it, and then it is read again."""
+    read = "(drop (struct.get sub 0 (struct.new sub (get 0) (i32 0))))"
+    marked = main(f"(try (catch_all) (gc)) (gc) {read}")
+    assert leaks("43", marked) == "K28"
+    assert leaks("44", marked) is None
+    assert leaks("43", main(f"(gc) (gc) {read}")) is None
+
+
 def ends(release: str, body: str, how: Observation, handle: str = "O2") -> str | None:
     text = run(body, handle).partition("odrop")[0]
     return known(release, text, how)
