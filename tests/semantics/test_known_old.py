@@ -113,7 +113,7 @@ gc S0
 
 
 def test_what_a_collection_marks_off_the_list_outlives_the_next_sweep() -> None:
-    """K28: the collection inside the `try` takes v0 off the list, the one behind marks it, and then it is read again."""
+    """K28: the collection inside the `try` takes v0 off the list, the one behind it marks it, which is then read."""
     read = "(drop (struct.get sub 0 (struct.new sub (get 0) (i32 0))))"
     marked = main(f"(try (catch_all) (gc)) (gc) {read}")
     assert leaks("43", marked) == "K28"
