@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -154,14 +155,14 @@ class Bare:
         return [batch_frame(start, bodies[start : start + BLOCK]) for start in range(0, programs, BLOCK)]
 
     def _orderly(self, views: list[Program]) -> list[Program]:
-        """Those that do not end the process; the first of them again in the place of the others."""
+        """Those that do not end the process, again and again in the place of the others."""
         differ = opener_for()(self._target)
         try:
             judged = [one for start in range(0, len(views), BLOCK) for one in differ.run(views[start : start + BLOCK])]
         finally:
             differ.close()
         good = [one.program for one in judged if one.ran.ended is None]
-        return (good + good)[: len(views)]
+        return list(islice(cycle(good), len(views)))
 
     def _exchange(self, frames: Sequence[bytes], answers: int) -> None:
         """Sends from a thread, so that the executor never waits for work, and reads until all answers are there."""

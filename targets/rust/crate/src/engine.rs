@@ -208,7 +208,7 @@ impl Environment {
     }
 }
 
-/// The environments by engine configuration, each made when a program first asks for it.
+/// The environments by engine configuration, each made when it is first asked for.
 pub struct Environments {
     options: Options,
     compiler: Rc<Compiler>,
@@ -229,10 +229,15 @@ impl Environments {
         Ok(made)
     }
 
-    /// The names of the configurations that can be had here.
-    pub fn names(&self) -> Vec<&'static str> {
-        let able = |name: &&str| Environment::engine(self.options, name).is_ok();
-        ENGINES.iter().copied().filter(able).collect()
+    /// The names of the configurations that can be had here; all of them are made.
+    pub fn names(&mut self) -> Vec<&'static str> {
+        ENGINES
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(number, _)| self.get(*number).is_ok())
+            .map(|(_, name)| name)
+            .collect()
     }
 
     /// Makes one of them anew when it is asked for: whoever still has the old one keeps it.
