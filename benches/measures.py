@@ -44,7 +44,8 @@ class Measured(NamedTuple):
     """Ops executed (not skipped, closing `end`s left out), and the seconds that they took.
 
     `programs`: how many; `parent`, `executor`: CPU seconds; `idle`: the share of the time in which the executor had
-    nothing to do. The last three are of the checked pipeline only, and nothing is known of an executor that restarted.
+    nothing to do; `waited`: seconds for which the parent wanted a core that others had. The last four are of the
+    checked pipeline only, and nothing is known of an executor that restarted.
     """
 
     ops: int
@@ -53,6 +54,7 @@ class Measured(NamedTuple):
     parent: float = 0.0
     executor: float = math.nan
     idle: float = math.nan
+    waited: float = math.nan
 
     @property
     def rate(self) -> float:
@@ -83,7 +85,7 @@ class Checked:
         blocks = [BlockJob(start, min(start + BLOCK, programs)) for start in range(0, programs, BLOCK)]
         gc.collect()
         pid, before = self._executor()
-        started, parent = time.perf_counter(), time.process_time()
+        started, parent, waited = time.perf_counter(), time.process_time(), _waited()
         for at, block in enumerate(blocks):
             if at and time.perf_counter() - started > seconds:
                 break
@@ -91,13 +93,13 @@ class Checked:
             if at:
                 self._absorb(statistics)
         self._absorb(statistics)
-        took, parent = time.perf_counter() - started, time.process_time() - parent
+        took, parent, waited = time.perf_counter() - started, time.process_time() - parent, _waited() - waited
         now, after = self._executor()
         if now != pid:
-            return Measured(statistics.ops, took, statistics.programs, parent)
+            return Measured(statistics.ops, took, statistics.programs, parent, waited=waited)
         cpu, waited = after[0] - before[0], after[1] - before[1]
         idle = max(0.0, 1 - (cpu + waited) / took)
-        return Measured(statistics.ops, took, statistics.programs, parent, cpu, idle)
+        return Measured(statistics.ops, took, statistics.programs, parent, cpu, idle, waited)
 
     def _executor(self) -> tuple[int, tuple[float, float]]:
         """The executor's process, and the seconds that its threads ran, and waited for a core."""
@@ -116,6 +118,11 @@ class Checked:
     def close(self) -> None:
         """Ends the executor."""
         self._core.close()
+
+
+def _waited() -> float:
+    """Seconds for which this thread was ready to run and had no core."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 class Bare:

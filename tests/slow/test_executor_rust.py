@@ -152,7 +152,8 @@ def test_an_executor_of_many_panics_is_relieved(target: Target, engine: str, pro
 @pytest.mark.parametrize("engine", ["default", "fuel", "pooling"])
 def test_a_panic_changes_nothing_for_later_programs(target: Target, engine: str) -> None:
     """What was compiled before is read back into the engine that takes the place of the old one, bodies included."""
-    text = "(body (main (local extern) (set 4 (new)) (see (get 4)) (see (to_extern (struct.new_default empty))) (get 4)))"
+    code = "(set 4 (new)) (see (get 4)) (see (to_extern (struct.new_default empty))) (get 4)"
+    text = f"(body (main (local extern) {code}))"
     config = Config(engine=NUMBER[engine], bodies=(text,))
     runs = (("inst", 0), ("run", 1, 0, 0, NULL, NULL, NULL, 0, 0), ("typed_pass", 0, 0, EXTERN, 1, 2))
     panics = (("table_new64", 0, 1, 1, UNLIMITED, NULL), ("table_grow_huge", 4, 2**61, NULL))

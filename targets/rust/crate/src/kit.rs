@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 
 use wasmtime::{
-    ArrayRefPre, ArrayType, AsContextMut, Engine, Error, ExnRefPre, ExnType, ExternType, Global, GlobalType, HeapType,
+    ArrayRefPre, ArrayType, AsContextMut, Error, ExnRefPre, ExnType, ExternType, Global, GlobalType, HeapType,
     Instance, Module, Mutability, RefType, Result, StorageType, StructRefPre, StructType, Tag, TagType, Val, ValType,
 };
 
