@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.fuzz.bodies_frame import Maker
+from twinheap.fuzz.body_places import with_types
 from twinheap.model.body import BodyError, Tree
 from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.declared import CONST_PREFIX, KIT_ONLY, MAX_DECLARED, MAX_FIELDS, types_of
@@ -86,7 +87,7 @@ class _Groups:
         if self.count + len(old) > MAX_DECLARED:
             return
         renamed = dict(zip(old, self.names(len(old)), strict=True))
-        members = [_renamed(part, renamed) for part in group[1:] if isinstance(part, tuple)]
+        members = [with_types(part, renamed) for part in group[1:] if isinstance(part, tuple)]
         way = self.m.upto(4)
         if way == 1:
             members.reverse()
@@ -162,19 +163,6 @@ class _Groups:
             storage = self.m.pick(STORAGES)
             never = storage not in NUMBERS and storage in (*NEVER_NULL, *self.ranks) and self.m.chance(70)
         return const + NON_NULL_PREFIX * never + storage
-
-
-def _renamed(form: Tree, names: dict[str, str]) -> Tree:
-    """A form in which types have other names."""
-
-    def word(part: str) -> str:
-        at = len(part) - len(part.removeprefix(CONST_PREFIX).removeprefix(NON_NULL_PREFIX))
-        return part[:at] + names.get(part[at:], part[at:])
-
-    return tuple(
-        _renamed(part, names) if isinstance(part, tuple) else word(part) if isinstance(part, str) else part
-        for part in form
-    )
 
 
 def declare(m: Maker) -> list[Tree]:

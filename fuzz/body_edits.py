@@ -6,19 +6,16 @@ without asking whether they fit; a candidate that breaks a static rule of bodies
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec.structs import replace
 
+from twinheap.fuzz.body_part_edits import merges, promotions, unused
 from twinheap.fuzz.body_places import (
-    CALLS,
     Path,
-    functions,
-    mapped,
-    named,
+    forms_among,
     places,
-    renumbered,
     replaced,
     statements_of,
 )
@@ -26,7 +23,6 @@ from twinheap.fuzz.body_type_edits import declared_types, fewer_fields, plainer_
 from twinheap.model.body import BodyError, Tree, dumps, features_of, forms, parse
 from twinheap.model.body_types import check, env_of, type_of
 from twinheap.model.declared import is_declared
-from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES
 from twinheap.model.ops import CODE, Op
 from twinheap.model.program import Program
 from twinheap.model.view import resolve
@@ -47,7 +43,6 @@ PLAIN: Final = {name: name.split("_")[0] for name in ("call_ref", "call_indirect
     "struct.get_s": "struct.get",
     "array.get_s": "array.get",
 }
-MAIN_VARIABLES: Final = 4  # the parameters of `main`
 FEW_VARIABLES: Final = 3  # that stand for an expression of their type
 
 _RUN: Final = (CODE["run"], CODE["run_exn"])
@@ -163,24 +158,20 @@ def unwraps(body: Tree, text: str) -> Iterator[Tree]:
         if place.kind != "statement":
             continue
         form = place.form
-        inner = _forms(form[at] for at in statements_of(form))
+        inner = forms_among(form[at] for at in statements_of(form))
         if form[0] == "block":
             inner = [_unlabelled(one, 0) for one in inner]
         if inner:
             yield replaced(body, place.path, *inner)
         if form[0] == "if":
-            for arm in _forms(form[2:]):
-                yield replaced(body, place.path, *_forms(arm[1:]))
+            for arm in forms_among(form[2:]):
+                yield replaced(body, place.path, *forms_among(arm[1:]))
         if form[0] == "drop":
-            yield replaced(body, place.path, *(("drop", operand) for operand in _forms(_forms(form)[0])))
+            yield replaced(body, place.path, *(("drop", operand) for operand in forms_among(forms_among(form)[0])))
         for expression in _expressions_in(form):
             yield replaced(body, place.path, ("drop", expression))
             if expression[0] == "then":
-                yield replaced(body, place.path, *_forms(expression[1:-1]))
-
-
-def _forms(parts: Iterable[str | int | Tree]) -> list[Tree]:
-    return [part for part in parts if isinstance(part, tuple)]
+                yield replaced(body, place.path, *forms_among(expression[1:-1]))
 
 
 def _unlabelled(form: Tree, depth: int) -> Tree:
@@ -230,97 +221,13 @@ def hoists(body: Tree, text: str) -> Iterator[Tree]:
             around.append(place.path)
         if place.form[0] == "then" and around:
             outer = around[-1]
-            whole = replaced(body, place.path, *_forms(place.form[-1:]))
+            whole = replaced(body, place.path, *forms_among(place.form[-1:]))
             for step in outer:
-                whole = _forms(whole[step : step + 1])[0]
-            yield replaced(body, outer, *_forms(place.form[1:-1]), whole)
+                whole = forms_among(whole[step : step + 1])[0]
+            yield replaced(body, outer, *forms_among(place.form[1:-1]), whole)
 
 
-# --- helpers and what else is named
-
-
-def promotions(body: Tree, text: str) -> Iterator[Tree]:
-    """`main` replaced by what a helper does, without that and later ones."""
-    env = env_of(text)
-    for at, number, helper in functions(body):
-        if number is None:
-            continue
-        declared = env.functions[number]
-        moved = renumbered(helper, "V", -1, MAIN_VARIABLES)
-        parts = _forms(moved[place] for place in statements_of(moved))
-        if declared.result:
-            parts.append(("drop", _forms(moved)[-1]))
-        variables = declared.params + declared.locals
-        head: list[Tree] = [("local", *variables)] if variables else []
-        yield (*body[:at], ("main", *head, *parts, ("null", "extern")))
-
-
-def merges(body: Tree, text: str) -> Iterator[Tree]:
-    """What a helper does put before what `main` does, without the helper, if nothing calls that."""
-    env = env_of(text)
-    calls = named([part for part in body if isinstance(part, tuple)], "F")
-    main = _forms(body[-1:])[0]
-    variables = env.main.locals
-    for at, number, helper in functions(body):
-        if number is None or number in calls:
-            continue
-        declared = env.functions[number]
-        more = (*variables, *declared.params, *declared.locals)
-        moved = renumbered(helper, "V", -1, MAIN_VARIABLES + len(variables))
-        parts = _forms(moved[place] for place in statements_of(moved))
-        if declared.result:
-            parts.append(("drop", _forms(moved)[-1]))
-        head: list[Tree] = [("local", *more)] if more else []
-        whole = ("main", *head, *parts, *main[statements_of(main).start :])
-        yield renumbered((*body[:at], *body[at + 1 : -1], whole), "F", number)
-
-
-def unused(body: Tree, text: str) -> Iterator[Tree]:
-    """Active segments deleted; helpers, segments, globals, locals and parameters that nothing names."""
-    parts = [part for part in body[1:] if isinstance(part, tuple)]
-    yield from (
-        replaced(body, (at,)) for at, part in enumerate(body) if isinstance(part, tuple) and part[0] == "active"
-    )
-    declared = (
-        (("func",), "F", 0),
-        (("segment",), "S", 0),
-        (("global", "const"), "K", len(KIT_GLOBALS)),
-        (("table", "table64"), "T", len(KIT_TABLES)),
-    )
-    for of, kind, first in declared:
-        numbers = named(parts, kind)
-        found = [at for at, part in enumerate(body) if isinstance(part, tuple) and part[0] in of]
-        for gone in range(len(found) - 1 + first, first - 1, -1):
-            if gone not in numbers:
-                yield renumbered(replaced(body, (found[gone - first],)), kind, gone)
-    for at, number, function in functions(body):
-        yield from _unused_variables(body, at, number, function)
-
-
-def _unused_variables(body: Tree, at: int, number: int | None, function: Tree) -> Iterator[Tree]:
-    used = named((function,), "V")
-    variable = 0 if function[0] == "func" else MAIN_VARIABLES
-    for where, head in enumerate(function):
-        if not isinstance(head, tuple) or head[0] not in ("param", "local"):
-            continue
-        for place in range(1, len(head)):
-            if variable not in used:
-                shorter = (*head[:place], *head[place + 1 :])
-                less = replaced(function, (where,), *([shorter] if len(shorter) > 1 else []))
-                changed = replaced(body, (at,), renumbered(less, "V", variable))
-                yield _without_argument(changed, number, place) if head[0] == "param" else changed
-            variable += 1
-
-
-def _without_argument(body: Tree, number: int | None, place: int) -> Tree:
-    """Calls of a helper without one argument."""
-
-    def change(form: Tree) -> Tree:
-        if form[0] in CALLS and form[1] == number:
-            return (*form[: 1 + place], *form[2 + place :])
-        return form
-
-    return mapped(body, change)
+# --- what is named
 
 
 def names(body: Tree, text: str) -> Iterator[Tree]:

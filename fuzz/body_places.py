@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from twinheap.model.body import Tree
+from twinheap.model.body_forms import NON_NULL_PREFIX
+from twinheap.model.declared import CONST_PREFIX
 
 Path = tuple[int, ...]
 """Where a form is: the index of the part to go into, again and again; () is the body itself."""
@@ -35,6 +37,11 @@ class Place(msgspec.Struct, frozen=True):
     form: Tree
     kind: str
     function: int | None
+
+
+def forms_among(parts: Iterable[str | int | Tree]) -> list[Tree]:
+    """The parts that are forms."""
+    return [part for part in parts if isinstance(part, tuple)]
 
 
 def functions(body: Tree) -> Iterator[tuple[int, int | None, Tree]]:
@@ -93,6 +100,19 @@ def replaced(body: Tree, path: Path, *forms: Tree) -> Tree:
 def mapped(form: Tree, change: Callable[[Tree], Tree]) -> Tree:
     """A form with every form in it changed, inner ones first."""
     return change(tuple(mapped(part, change) if isinstance(part, tuple) else part for part in form))
+
+
+def with_types(form: Tree, names: dict[str, str]) -> Tree:
+    """A form in which types have other names."""
+
+    def word(part: str) -> str:
+        rest = part.removeprefix(CONST_PREFIX).removeprefix(NON_NULL_PREFIX)
+        return part[: len(part) - len(rest)] + names.get(rest, rest)
+
+    def change(inner: Tree) -> Tree:
+        return (inner[0], *(word(part) if isinstance(part, str) else part for part in inner[1:]))
+
+    return mapped(form, change)
 
 
 def numbered(form: Tree) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twinheap.fuzz.body_places import functions, mapped, replaced
+from twinheap.fuzz.body_places import functions, mapped, replaced, with_types
 from twinheap.model.body import Tree
 from twinheap.model.body_forms import NON_NULL_PREFIX
 from twinheap.model.declared import CONST_PREFIX, is_declared
@@ -43,7 +43,7 @@ def declared_types(body: Tree, text: str) -> Iterator[Tree]:
         gone = replaced(body, (at,) if alone else (at, place))
         yield gone
         for other in _instead(body, member):
-            yield _named(gone, {str(member[1]): other})
+            yield with_types(gone, {str(member[1]): other})
 
 
 def _instead(body: Tree, member: Tree) -> Iterator[str]:
@@ -51,19 +51,6 @@ def _instead(body: Tree, member: Tree) -> Iterator[str]:
     yield from (str(part[1]) for part in member if isinstance(part, tuple) and part[0] == "sub")
     yield from ("box", "empty", "pair", "node") if member[0] == "struct" else ("externs", "anys", "bytes")
     yield from (str(other[1]) for _, _, other in _members(body) if other[0] == member[0] and other is not member)
-
-
-def _named(form: Tree, names: dict[str, str]) -> Tree:
-    """A form in which types have other names."""
-
-    def word(part: str) -> str:
-        rest = part.removeprefix(CONST_PREFIX).removeprefix(NON_NULL_PREFIX)
-        return part[: len(part) - len(rest)] + names.get(rest, rest)
-
-    def change(inner: Tree) -> Tree:
-        return (inner[0], *(word(part) if isinstance(part, str) else part for part in inner[1:]))
-
-    return mapped(form, change)
 
 
 def fewer_fields(body: Tree, text: str) -> Iterator[Tree]:

@@ -78,7 +78,7 @@ def offered(hellos: Iterable[Hello], number: int) -> frozenset[str]:
 
 @lru_cache
 def _offers(hellos: tuple[Hello, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    known = {name for hello in hellos for name in profile_of(hello, frozenset()).defects}
+    known = {name for hello in hellos for name in profile_of(hello).defects}
     slow = frozenset(op for defect, op in SLOW.items() if defect in known)
     return frozenset.union(*(hello.supported for hello in hellos)), slow
 

@@ -18,6 +18,7 @@ from twinheap.model.program import Config
 
 CHUNK: Final = 256  # random bytes drawn at once: one call of the generator a hundred choices
 KEPT_STALE: Final = 6  # handles remembered after their scope: the youngest share indices with the next roots
+MOST_STORES: Final = 3  # of a program: each costs as much as thirty ops
 OTHER_ENGINE: Final = 70  # of 256: how often a further store has an engine of its own
 
 PAYLOADS: Final = INT_KINDS["payload"].edges
@@ -91,10 +92,6 @@ class Draft:
         self.reuse = self.byte() % 3
 
     # --- choices
-
-    def one_in(self, n: int) -> bool:
-        """True once in `n` times; `n` at most 256."""
-        return self.byte() * n < 256
 
     def upto(self, n: int) -> int:
         """A number below `n`; `n` at most 256."""

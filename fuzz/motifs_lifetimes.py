@@ -9,18 +9,43 @@ from __future__ import annotations
 
 from typing import Final
 
-from twinheap.fuzz.draft import GC, Draft
+from twinheap.fuzz.draft import GC, MOST_STORES, Draft
 from twinheap.fuzz.motif_table import Registered, motif, read
-from twinheap.fuzz.motifs_objects import get_element, get_field, some_array, some_struct, write_struct
-from twinheap.fuzz.motifs_slots import GLOBAL_GET, GLOBAL_SET, global_value
-from twinheap.fuzz.motifs_wasm import WASM, arguments, exported, instance, linked, run, some_body
-from twinheap.model.ops import ANY, CODE, NULL, UNLIMITED
+from twinheap.fuzz.motifs_objects import (
+    ARRAY_NEW_HUGE,
+    HUGE,
+    get_element,
+    get_field,
+    some_array,
+    some_struct,
+    write_struct,
+)
+from twinheap.fuzz.motifs_slots import (
+    BEYOND,
+    GLOBAL_GET,
+    GLOBAL_SET,
+    TABLE_GROW_HUGE,
+    TABLE_NEW,
+    TABLE_NEW64,
+    global_value,
+)
+from twinheap.fuzz.motifs_typed import SET_LIMITER
+from twinheap.fuzz.motifs_wasm import (
+    INST_DROP,
+    MODULES_DROP,
+    WASM,
+    arguments,
+    exported,
+    instance,
+    linked,
+    run,
+    some_body,
+)
+from twinheap.model.ops import ANY, NULL, UNLIMITED
 
 LIFETIMES: Final[list[Registered]] = []
 """The motifs of this module for programs of host operations; those on Wasm are among `WASM`."""
 
-MOST_STORES: Final = 3  # of a program
-INST_DROP, MODULES_DROP = CODE["inst_drop"], CODE["modules_drop"]
 FEWER: Final = 90  # of 256: how often modules are dropped when their turn comes, since all is compiled anew then
 
 
@@ -92,15 +117,15 @@ def refused_in_new_store(g: Draft) -> None:
     if g.open_scope():
         stale = g.i31(False)
         g.close_scope()
-    made = g.add(CODE["table_new64"], (slot, ANY, 1, 4, stale if g.byte() < 128 else NULL))
-    table = g.add(CODE["table_new"], (slot, ANY, 1, 4, NULL))
-    g.add(CODE["set_limiter"], (slot, answer))
+    made = g.add(TABLE_NEW64, (slot, ANY, 1, 4, stale if g.byte() < 128 else NULL))
+    table = g.add(TABLE_NEW, (slot, ANY, 1, 4, NULL))
+    g.add(SET_LIMITER, (slot, answer))
     if g.byte() < 60:
-        g.add(CODE["table_new64"], (slot, ANY, 1, 4, NULL))
+        g.add(TABLE_NEW64, (slot, ANY, 1, 4, NULL))
     if g.byte() < 40:
         g.add(MODULES_DROP, (slot,))
     for found in (*(made or ()), *(table or ())):
-        g.add(CODE["table_grow_huge"], (found, 1 << 32, stale if g.byte() < 90 else NULL))
+        g.add(TABLE_GROW_HUGE, (found, BEYOND[0], stale if g.byte() < 90 else NULL))
     if g.byte() < 60:
-        g.add(CODE["array_new_huge"], (slot, 1 << 29))
+        g.add(ARRAY_NEW_HUGE, (slot, HUGE[0]))
     g.place = home

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twinheap.fuzz.draft import GC, OCLONE, SYNC, Draft
+from twinheap.fuzz.draft import GC, MOST_STORES, OCLONE, SYNC, Draft
 from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.model.ops import CODE, INT_KINDS, UNLIMITED
 
@@ -65,7 +65,7 @@ def allocate(g: Draft) -> None:
 @motif(MEMORY, "oom", 0.3, "gc_for")
 def spend_foreign_error(g: Draft) -> None:
     """An error of a store without room, spent on another store: with garbage, without, or without a heap."""
-    if len(g.places) > 2:
+    if len(g.places) >= MOST_STORES:
         return
     here = g.place
     g.new_place(0)
@@ -240,7 +240,7 @@ def _wait(g: Draft, pending: int) -> bool:
 
 @motif(MEMORY, "stores", 0.2, "store_new")
 def new_store(g: Draft) -> None:
-    if len(g.places) < 3:
+    if len(g.places) < MOST_STORES:
         g.new_place((UNLIMITED, UNLIMITED, PAGE, 0)[g.upto(4)])
         g.ext(g.byte() & 1 == 0)
 

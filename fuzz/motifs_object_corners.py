@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.fuzz.draft import Draft
+from twinheap.fuzz.draft import MOST_STORES, Draft
 from twinheap.fuzz.motif_table import KIND, Registered, motif
 from twinheap.fuzz.motifs_memory import ASYNC_LIMITER, PAGE
 from twinheap.fuzz.motifs_objects import (
@@ -32,7 +32,6 @@ OBJECT_CORNERS: Final[list[Registered]] = []
 LONG_CHAIN: Final = 3500  # structs: more than a page holds
 CHAIN_LIMITS: Final = (PAGE, PAGE, PAGE + 1, 0)
 LARGE: Final = (1000, 4000, 4000, 7000)  # elements: a few such arrays fit into a page
-MOST_STORES: Final = 3  # of a program
 DATA, DATA_SET, FIELDS = CODE["data"], CODE["data_set"], CODE["fields"]
 EXN_NEW, EXN_GET, THROW, UPCAST, CHAIN = (CODE[name] for name in ("exn_new", "exn_get", "throw", "upcast", "chain"))
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from twinheap.fuzz.bodies import random_body
-from twinheap.fuzz.draft import GC, Draft
+from twinheap.fuzz.draft import GC, MOST_STORES, Draft
 from twinheap.fuzz.kit_bodies import CALLING_BODIES, KIT_BODIES
 from twinheap.fuzz.motif_table import Registered, motif, read
 from twinheap.fuzz.motifs_memory import FREE, fill
@@ -38,7 +38,6 @@ FUELS: Final = (UNLIMITED, UNLIMITED, 0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 
 DEADLINES: Final = (UNLIMITED, UNLIMITED, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6)
 FEW: Final = 2  # instances of a store
 FEW_LINKED: Final = 5  # the same, those counted that are linked with another
-FEW_STORES: Final = 3  # of a program
 SMALL: Final = 64 << 10  # bytes: four arrays of those that bodies make
 FEWEST_TRIMMED: Final = 9  # owned handles that make a trim run (semantics 2.3)
 MIX: Final = 0xD1B54A32D192ED03  # spreads (seed, pool) pairs over all seeds, otherwise than programs
@@ -492,6 +491,6 @@ def run_with_trimmed(g: Draft) -> None:
 def run_in_small_store(g: Draft) -> None:
     """The same code where little fits."""
     home = g.place
-    if len(g.places) < FEW_STORES and g.new_place(SMALL):
+    if len(g.places) < MOST_STORES and g.new_place(SMALL):
         run(g, some_body(g), (NULL, NULL, NULL), True)
     g.place = home

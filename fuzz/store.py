@@ -18,9 +18,6 @@ from twinheap.fuzz.record import RECORD_VERSION, Finding, Found, file_name, head
 from twinheap.model.program import Program
 from twinheap.model.text import FormatError, Parsed, dumps, loads
 
-DEFAULT_FOLDER: Final = Path(".twinheap") / "findings"
-"""Where findings are kept, from the current folder."""
-
 MAX_FILE: Final = 16 << 20
 """Bytes of a file that is read as a program or a record; the largest program has 1 MB."""
 

@@ -90,9 +90,19 @@ def forms(tree: Tree) -> Iterator[Tree]:
 
 
 @lru_cache(maxsize=CACHED)
+def names(text: str, *of: str) -> bool:
+    """Whether a body has a form of one of these names."""
+    return any(form[0] in of for form in forms(parse(text)))
+
+
 def calls_back(text: str) -> bool:
     """Whether a body calls the host's `cb`; then only `call` runs it."""
-    return any(form[0] == "cb" for form in forms(parse(text)))
+    return names(text, "cb")
+
+
+def invokes(text: str) -> bool:
+    """Whether a body calls by reference, and so perhaps functions of other bodies, whose frames are not known."""
+    return names(text, "invoke", "tail_invoke")
 
 
 @lru_cache(maxsize=CACHED)

@@ -192,3 +192,6 @@ ALLOCATES: Final = frozenset(
     | {"array.new_elem", "array.new_data", "throw", "new"}
 )
 """Forms that allocate."""
+
+MAKES: Final = frozenset({"struct.new", "array.new", "array.new_fixed", "throw"})
+"""Forms that make an object while their operands wait, and then write these into it."""

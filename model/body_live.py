@@ -18,7 +18,7 @@ import msgspec
 
 from twinheap.model.body import CACHED, Tree, parse
 from twinheap.model.body_env import Env, Function, declared_in
-from twinheap.model.body_forms import CATCHES
+from twinheap.model.body_forms import CATCHES, MAKES
 from twinheap.model.kit import BOTTOMS
 
 Places = frozenset[int]
@@ -46,9 +46,6 @@ CALLS: Final = frozenset(
 _TAILS: Final = frozenset({"tail", "tail_ref", "tail_indirect", "tail_invoke"})
 _ENDS: Final = frozenset({"unreachable", "throw", "throw_ref", *_TAILS})
 """Forms that nothing follows."""
-
-_MAKES: Final = frozenset({"struct.new", "array.new", "array.new_fixed", "throw"})
-"""Forms that write their operands into an object which they make first."""
 
 _COPIES: Final = frozenset({"to_any", "to_extern"})
 """Forms that give their operand as it is, and do not look at it."""
@@ -152,7 +149,7 @@ class _Walk:
             after = NOTHING
         if name in CALLS:
             after |= self.handlers
-        own = range(self.first + depth, self.first + depth + len(parts)) if name in _MAKES else ()
+        own = range(self.first + depth, self.first + depth + len(parts)) if name in MAKES else ()
         self.behind[id(tree)] = after | frozenset(own)
         looks = used if name in _COPIES or (name == "cast" and tree[1] in _TOPS) else True
         if (name == "test_null" and tree[1] in _TOPS) or (name == "test" and tree[1] in BOTTOMS):

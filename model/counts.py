@@ -68,14 +68,10 @@ class Exact:
                     pending.append(child)
 
     def expose(self, ref: Ref) -> None:
-        """`ref` may now be on a Wasm stack: it enters the OASR list, which holds one count."""
-        if type(ref) is not Obj or not self.counting:
-            return
-        if ref not in self.listed:
+        """`ref` may now be on a Wasm stack: it enters the OASR list, which holds one count, or more under K1."""
+        if self.k1 and type(ref) is Obj and self.counting and ref in self.listed:
             ref.count += 1
-            self.listed[ref] = None
-        elif self.k1:
-            ref.count += 1
+        self.read(ref)
 
     def read(self, ref: Stored) -> None:
         """The read barrier of compiled code: as `expose`, but it leaks nothing."""
@@ -132,24 +128,19 @@ class Exact:
         """Step B: the limiter is asked about 0 -> 0 bytes, which every limit allows, but not every limiter."""
         self.calls.append((0, 0))
 
-    def alloc(self, obj: Obj) -> bool:
-        """Steps C to E for one object; False is out of memory. Neither its count nor its fields' are included."""
-        size = block(self.collector, obj)
-        obj.address = self.space.place(size)
-        if not obj.address:
-            self._make_room(needed(self.collector, obj))
-            obj.address = self.space.place(size)
-        return bool(obj.address)
+    def alloc(self, obj: Obj, inline: bool = False) -> bool:
+        """Steps C to E for one object; False is out of memory. Neither its count nor its fields' are included.
 
-    def alloc_inline(self, obj: Obj) -> bool:
-        """The same by compiled code. Under NULL that asks for what is missing, and counts what is reserved (1.5)."""
-        if isinstance(self.space, FirstFit):
-            return self.alloc(obj)
-        size = block(self.collector, obj)
-        obj.address = self.space.place(size)
+        `inline`: by compiled code. Under NULL that asks for what is missing, and counts what is reserved (1.5).
+        """
+        size, space = block(self.collector, obj), self.space
+        obj.address = space.place(size)
         if not obj.address:
-            self._make_room(self.space.finger + size - self.space.size, reserved=0)
-            obj.address = self.space.place(size)
+            if inline and isinstance(space, Bump):
+                self._make_room(space.finger + size - space.size, reserved=0)
+            else:
+                self._make_room(needed(self.collector, obj))
+            obj.address = space.place(size)
         return bool(obj.address)
 
     def _make_room(self, size: int, reserved: int | None = None) -> None:

@@ -18,17 +18,14 @@ from twinheap.model.contents import Instance
 from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import KIT_GLOBALS, hierarchy
-from twinheap.model.known_bodies import may_hurt, reached_by, unmapped, unsafe_in
-from twinheap.model.known_waiting import overtaken, rewritten, tried
+from twinheap.model.known_bodies import UNMAPPED, may_hurt, reached_by, unmapped, unsafe_in
+from twinheap.model.known_waiting import WRITES, overtaken, rewritten, tried
 from twinheap.model.predictable import predictable
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
 
 _BUILDS: Final = frozenset({"struct.new", "array.new", "array.new_fixed"})
 """What makes an object of operands in constant expressions."""
-
-_WRITES: Final = frozenset({"set", "tee", "set2"})
-"""What gives a variable another value."""
 
 
 class _Frame:
@@ -42,7 +39,6 @@ class _Frame:
         "reads",
         "risky",
         "tried",
-        "tries",
         "variables",
     )
 
@@ -53,7 +49,6 @@ class _Frame:
         self.forgotten: set[int] = set()  # variables whose values of now no stack map knows (K34)
         self.tried: list[Tree] = []  # each `try` that it is in
         self.risky: set[int] = set()  # objects in variables that these write, at a collection (K51)
-        self.tries = 0  # how many `try` it is in
         self.looped: int | None = None  # how many collections there had been when its outermost loop began
         self.reads: dict[int, int] = {}  # and when it read a constant first
 
@@ -87,10 +82,10 @@ class Watched(Machine):
         for names, obj, certain in self.waiting:
             self._unlist(obj, names, certain)
         for frame in self.under:
-            lost = (*frame.operands, *frame.variables) if frame.tries else frame.variables if self.merging else ()
+            lost = (*frame.operands, *frame.variables) if frame.tried else frame.variables if self.merging else ()
             for held in lost:
                 if type(held) is Obj:
-                    names = [*(["K28"] if frame.tries else []), *(["K35"] if self.merging else [])]
+                    names = [*(["K28"] if frame.tried else []), *(["K35"] if self.merging else [])]
                     self._unlist(held, names, not self.merging)
             for at in {at for form in frame.tried for at in tried(form)}:
                 held = frame.variables[at]
@@ -115,7 +110,7 @@ class Watched(Machine):
         if not self.live or not self.under:
             return super().needed()
         frame = self.under[-1]
-        if frame.tries and "K28" in self.store.profile.defects and self.at[0] in CALLS - {"throw"}:
+        if frame.tried and "K28" in self.store.profile.defects and self.at[0] in CALLS - {"throw"}:
             return []
         places = self.live.behind[id(self.at)]
         first, held = len(self.variables), [*self.variables, *self.operands]
@@ -169,12 +164,10 @@ class Watched(Machine):
         name = tree[0]
         try:
             if name == "try" and frame is not None:
-                frame.tries += 1
                 frame.tried.append(tree)
                 try:
                     return super().value(tree)
                 finally:
-                    frame.tries -= 1
                     frame.tried.pop()
             if name == "repeat" and frame is not None:
                 self._repeat(tree, frame)
@@ -182,7 +175,7 @@ class Watched(Machine):
             value = super().value(tree)
         finally:
             del self.waiting[waiting:]
-        if name in _WRITES and frame is not None:
+        if name in WRITES and frame is not None:
             frame.forgotten.difference_update(_defined(tree))
         if type(value) is Obj:
             self._given(tree, value, frame)
@@ -293,14 +286,11 @@ class Watched(Machine):
             self.store.harm("K26")
 
 
-_BARE: Final = frozenset({"select", "array.new_elem", "array.new_data"})
-
-
 def _is_bare(form: Tree) -> bool:
     """Whether a form gives just the value that the compiler forgot to mark as a reference (K3, K4)."""
     while form[0] in ("to_any", "to_extern"):
         form = form[1]  # type: ignore[assignment]
-    return form[0] in _BARE
+    return form[0] in UNMAPPED
 
 
 def _defined(form: Tree) -> list[int]:
@@ -318,21 +308,15 @@ def _defined(form: Tree) -> list[int]:
 
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:
     """What runs a body: with a watch, if the release has a defect that the body may meet."""
-    env, lives = env_of(text), None
-    if heap.store.counts and not predictable(text, heap.w.profile):
-        heap.store.forget_exactness()
-    if heap.store.counts:
-        lives = lives_of(text)
-        env = lives.env
+    counts, profile = heap.store.counts is not None, heap.w.profile
     reached = reached_by(text, heap.w.bodies)
-    if not any(may_hurt(each, heap.w.profile) for each in reached):
-        machine = Machine(env, instance, heap)
-        machine.lives = lives
-        return machine
-    if lives is None and predictable(text, heap.w.profile):  # what its stack maps show is known in portable mode, too
-        lives = lives_of(text)
-        env = lives.env
-    machine = Watched(env, instance, heap)
+    watched = any(may_hurt(each, profile) for each in reached)
+    # What stack maps show of a predictable body is known in portable mode, too.
+    lives = lives_of(text) if (watched or counts) and predictable(text, profile) else None
+    if counts and lives is None:
+        heap.store.forget_exactness()
+    machine = (Watched if watched else Machine)(lives.env if lives else env_of(text), instance, heap)
     machine.lives = lives
-    machine.merging = any("K35" in unsafe_in(each) & heap.w.profile.defects for each in reached)
+    if isinstance(machine, Watched):
+        machine.merging = any("K35" in unsafe_in(each) & profile.defects for each in reached)
     return machine

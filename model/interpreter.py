@@ -77,12 +77,12 @@ class Machine:
         self.steps = 0
         heap.on_top = lambda: [*self.variables, *self.operands]
         self.at: Tree = ()  # the form that is performed, whose operands are there
-        self.lives: Lives | None = None  # exact mode: what frames need behind each form
+        self.lives: Lives | None = None  # what frames need behind each form: in exact mode, and where a run is watched
         self.live: Live | None = None  # that of the function on top
         heap.moments.top = self.needed
 
     def needed(self) -> list[Stored]:
-        """Exact mode: the values that the function on top still needs behind the form that is performed."""
+        """With `lives`: the values that the function on top still needs behind the form that is performed."""
         if self.live is None:
             return self.operands  # of constant expressions
         frame = [*self.variables, *self.operands]
@@ -206,7 +206,7 @@ class Machine:
         return self.perform(helper, args, of, self.needed() if self.live else [])
 
     def perform(self, helper: int | None, args: tuple[Stored, ...], of: Func | None, waiting: list[Stored]) -> Stored:
-        """As `call`. `waiting`: exact mode: what its caller needs behind it."""
+        """As `call`. `waiting`: with `lives`, what its caller needs behind it."""
         live = self.live
         while True:
             before = self.variables, self.operands, self.scope, self.instance, self.function

@@ -1,6 +1,6 @@
 """Bodies run in the model: numbers, references, variables, host functions (docs/bodies.md; wasm-ops.md 6.1, 6.3).
 
-Importing this module and `interpreter_objects.py` fills `interpreter.FORMS`.
+Importing this module, `interpreter_objects.py` and `interpreter_tables.py` fills `interpreter.FORMS`.
 """
 
 from __future__ import annotations
@@ -228,12 +228,18 @@ def _hosted(ref: Ref) -> Ref:
     return ref
 
 
-@form("see")
-def _see(m: Machine, tree: Tree) -> None:
+def _shown(m: Machine, tree: Tree) -> Ref:
+    """What a form hands to the host, which sees the store as it is by then."""
     ref: Ref = m.operands_of(tree)[0]
     m.heap.show()
     m.heap.moments.point()
     m.heap.use(ref)
+    return ref
+
+
+@form("see")
+def _see(m: Machine, tree: Tree) -> None:
+    ref = _shown(m, tree)
     _hosted(ref)
     entry, at_hand = seen(ref), m.heap.trace.next_entry
     value = isinstance(entry, int) and isinstance(at_hand, int)
@@ -274,10 +280,7 @@ def _new(m: Machine, _tree: Tree) -> Stored:
 
 @form("cb")
 def _cb(m: Machine, tree: Tree) -> Stored:
-    ref: Ref = m.operands_of(tree)[0]
-    m.heap.show()
-    m.heap.moments.point()
-    m.heap.use(ref)
+    ref = _shown(m, tree)
     m.heap.trace.expect(CALLED, "TH106")
     _hosted(ref)
     return _hosted(m.heap.call_back(ref))

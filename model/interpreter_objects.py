@@ -1,4 +1,4 @@
-"""Bodies run in the model: structs, arrays, tables and segments (docs/bodies.md; wasm-ops.md 6.2, 6.4).
+"""Bodies run in the model: structs, arrays and segments (docs/bodies.md; wasm-ops.md 6.2, 6.4).
 
 Bounds and nulls are looked at before anything is written.
 """
@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from twinheap.model.body import Tree
-from twinheap.model.contents import Table
 from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, form, unsigned
 from twinheap.model.kit import NUMBERS, Field, ObjectType
 from twinheap.model.observation import TRAP
-from twinheap.model.ops import REF_TYPES
 from twinheap.model.run_heap import Trap
 
 DATA: Final = bytes(range(64))
@@ -34,7 +32,8 @@ def _object(value: Stored) -> Obj:
     return value
 
 
-def _within(start: int, count: int, length: int, code: str) -> None:
+def within(start: int, count: int, length: int, code: str) -> None:
+    """Traps with `code` where a part reaches behind the end."""
     if start + count > length:
         raise Trap(code)
 
@@ -43,7 +42,8 @@ def _name(tree: Tree, at: int = 1) -> str:
     return str(tree[at])
 
 
-def _int(tree: Tree, at: int = 1) -> int:
+def number_at(tree: Tree, at: int = 1) -> int:
+    """An immediate of a form that is a number."""
     part = tree[at]
     assert isinstance(part, int)
     return part
@@ -87,14 +87,14 @@ def _struct_new_default(m: Machine, tree: Tree) -> Stored:
 @form("struct.get")
 def _struct_get(m: Machine, tree: Tree) -> Stored:
     obj = _object(m.operands_of(tree, 3)[0])
-    return _read(m, obj, _int(tree, 2))
+    return _read(m, obj, number_at(tree, 2))
 
 
 @form("struct.set")
 def _struct_set(m: Machine, tree: Tree) -> None:
-    strict = () if _fields(m, tree)[_int(tree, 2)].nullable else (1,)
+    strict = () if _fields(m, tree)[number_at(tree, 2)].nullable else (1,)
     obj, value = m.operands_of(tree, 3, strict)
-    _write(m, _object(obj), _int(tree, 2), value)
+    _write(m, _object(obj), number_at(tree, 2), value)
 
 
 def _signed(storage: str, value: Stored) -> Stored:
@@ -104,7 +104,7 @@ def _signed(storage: str, value: Stored) -> Stored:
 
 @form("struct.get_s")
 def _struct_get_s(m: Machine, tree: Tree) -> Stored:
-    return _signed(_fields(m, tree)[_int(tree, 2)].storage, _struct_get(m, tree))
+    return _signed(_fields(m, tree)[number_at(tree, 2)].storage, _struct_get(m, tree))
 
 
 def _read(m: Machine, obj: Obj, at: int) -> Stored:
@@ -145,7 +145,7 @@ def _array_new_fixed(m: Machine, tree: Tree) -> Stored:
 def _array_get(m: Machine, tree: Tree) -> Stored:
     value, index = m.operands_of(tree, 2)
     obj, at = _object(value), unsigned(index)
-    _within(at, 1, len(obj.cells), "array_oob")
+    within(at, 1, len(obj.cells), "array_oob")
     return _read(m, obj, at)
 
 
@@ -158,7 +158,7 @@ def _array_get_s(m: Machine, tree: Tree) -> Stored:
 def _array_set(m: Machine, tree: Tree) -> None:
     array, index, value = m.operands_of(tree, 2, _elements(m, tree, 2))
     obj, at = _object(array), unsigned(index)
-    _within(at, 1, len(obj.cells), "array_oob")
+    within(at, 1, len(obj.cells), "array_oob")
     _write(m, obj, at, value)
 
 
@@ -177,7 +177,7 @@ def _array_fill(m: Machine, tree: Tree) -> None:
 
 def _fitting(array: Stored, index: Stored, count: Stored) -> int:
     """`count`, which is in range from `index` on."""
-    _within(unsigned(index), unsigned(count), len(_object(array).cells), "array_oob")
+    within(unsigned(index), unsigned(count), len(_object(array).cells), "array_oob")
     return unsigned(count)
 
 
@@ -212,10 +212,10 @@ def _array_copy(m: Machine, tree: Tree) -> None:
 # --- segments
 
 
-def _items(m: Machine, number: int, start: int, count: int) -> list[Ref]:
+def items_of(m: Machine, number: int, start: int, count: int) -> list[Ref]:
     """A part of a segment, which is empty once it was dropped."""
     segment = m.own.segments[number]
-    _within(start, count, len(segment.refs), "table_oob")
+    within(start, count, len(segment.refs), "table_oob")
     m.used_segment(number)
     return segment.refs[start : start + count]
 
@@ -223,13 +223,13 @@ def _items(m: Machine, number: int, start: int, count: int) -> list[Ref]:
 def _make(m: Machine, tree: Tree, start: int, count: int) -> None:
     """A part of a segment is used for an array."""
     for at in range(start, start + count):
-        m.used_item(_int(tree, 2), at)
+        m.used_item(number_at(tree, 2), at)
 
 
 def _data(storage: str, start: int, count: int) -> list[Stored]:
     """Numbers from the data segment, little-endian."""
     width = NUMBERS[storage]
-    _within(start, count * width, len(DATA), "memory_oob")
+    within(start, count * width, len(DATA), "memory_oob")
     places = range(start, start + count * width, width)
     return [int.from_bytes(DATA[at : at + width], "little") for at in places]
 
@@ -237,7 +237,7 @@ def _data(storage: str, start: int, count: int) -> list[Stored]:
 @form("array.new_elem")
 def _array_new_elem(m: Machine, tree: Tree) -> Stored:
     start, count = map(unsigned, m.operands_of(tree, 3))
-    items = _items(m, _int(tree, 2), start, count)
+    items = items_of(m, number_at(tree, 2), start, count)
     _make(m, tree, start, count)
     m.rerooted(items, _element(m, tree), kept=True)
     return m.heap.alloc("array", _made(m, tree), items, by_host=True)
@@ -253,7 +253,7 @@ def _array_new_data(m: Machine, tree: Tree) -> Stored:
 def _array_init_elem(m: Machine, tree: Tree) -> None:
     array, index, start, count = m.operands_of(tree, 3)
     number = _fitting(array, index, count)
-    items = _items(m, _int(tree, 2), unsigned(start), number)
+    items = items_of(m, number_at(tree, 2), unsigned(start), number)
     _make(m, tree, unsigned(start), number)
     m.rerooted(items, _element(m, tree), kept=True)
     _fill(m, _object(array), unsigned(index), items)
@@ -268,97 +268,4 @@ def _array_init_data(m: Machine, tree: Tree) -> None:
 
 @form("elem.drop")
 def _elem_drop(m: Machine, tree: Tree) -> None:
-    m.heap.drop_segment(m.own.segments[_int(tree)])
-
-
-# --- tables
-
-
-def _table(m: Machine, tree: Tree, at: int = 1) -> Table:
-    return m.table(_int(tree, at))
-
-
-def _operands(m: Machine, tree: Tree, place: int) -> list[Stored]:
-    """The operands of a form that writes into a table; that at `place` must not be null if its elements are not."""
-    return m.operands_of(tree, 2, (place,) if m.scope.table(_int(tree, 1)).strict else ())
-
-
-def _replace(m: Machine, table: Table, start: int, refs: Sequence[Ref]) -> None:
-    for at, ref in enumerate(refs, start):
-        m.heap.set_element(table, at, ref)
-
-
-@form("table.get")
-def _table_get(m: Machine, tree: Tree) -> Stored:
-    table, index = _table(m, tree), unsigned(m.operands_of(tree, 2)[0])
-    _within(index, 1, len(table.refs), "table_oob")
-    m.heap.read(table.refs[index], REF_TYPES[table.type])
-    return table.refs[index]
-
-
-@form("table.set")
-def _table_set(m: Machine, tree: Tree) -> None:
-    index, ref = _operands(m, tree, 1)
-    table = _table(m, tree)
-    _within(unsigned(index), 1, len(table.refs), "table_oob")
-    m.heap.set_element(table, unsigned(index), ref)
-
-
-@form("table.size")
-def _table_size(m: Machine, tree: Tree) -> Stored:
-    return len(_table(m, tree).refs)
-
-
-def _offered(ref: Stored) -> None:
-    """The value reaches the runtime's own code for tables, which refuses or ignores it (K14)."""
-    if isinstance(ref, Obj):
-        ref.tabled = True
-
-
-@form("table.grow")
-def _table_grow(m: Machine, tree: Tree) -> Stored:
-    ref, delta = _operands(m, tree, 0)
-    table = _table(m, tree)
-    size = len(table.refs)
-    if not delta or size + unsigned(delta) > table.maximum:
-        _offered(ref)
-    if size + unsigned(delta) > table.maximum:
-        return -1
-    m.heap.grow(table, unsigned(delta), ref)
-    return size
-
-
-@form("table.fill")
-def _table_fill(m: Machine, tree: Tree) -> None:
-    index, ref, count = _operands(m, tree, 1)
-    table = _table(m, tree)
-    if unsigned(index) + unsigned(count) > len(table.refs):
-        _offered(ref)
-        raise Trap("table_oob")
-    _replace(m, table, unsigned(index), [ref] * unsigned(count))
-
-
-@form("table.copy")
-def _table_copy(m: Machine, tree: Tree) -> None:
-    into, from_ = _table(m, tree), _table(m, tree, 2)
-    at, start, count = map(unsigned, m.operands_of(tree, 3))
-    _within(at, count, len(into.refs), "table_oob")
-    _within(start, count, len(from_.refs), "table_oob")
-    if into is from_ and at == start:
-        return  # nothing at all happens (6.2)
-    refs = from_.refs[start : start + count]
-    backwards = into is from_ and at > start
-    for step in reversed(range(count)) if backwards else range(count):
-        m.heap.set_element(into, at + step, refs[step])
-
-
-@form("table.init")
-def _table_init(m: Machine, tree: Tree) -> None:
-    at, start, count = map(unsigned, m.operands_of(tree, 3))
-    table = _table(m, tree)
-    _within(at, count, len(table.refs), "table_oob")
-    items = _items(m, _int(tree, 2), start, count)
-    m.initialized(items, kept=True)
-    for place, ref in enumerate(items):  # one by one: what was written before one that does not fit stays
-        m.used_item(_int(tree, 2), start + place)
-        m.heap.set_element(table, at + place, ref)
+    m.heap.drop_segment(m.own.segments[number_at(tree)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from twinheap.model.body import CACHED, Tree, forms, parse
-from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS
+from twinheap.model.body import CACHED, Tree, forms, invokes, names, parse
+from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS, MAKES
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
 from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried
@@ -55,10 +55,9 @@ variables share a slot and which places are free is not known."""
 SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
 
-_MAKES: Final = frozenset({"struct.new", "array.new", "array.new_fixed", "throw"})
-"""Forms that make room for an object while what will be in it waits."""
+UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
+"""Forms whose value the compiler forgot to mark as a reference, with the defect."""
 
-_UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4"}
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
 
 
@@ -105,23 +104,17 @@ def unsafe_in(text: str) -> frozenset[str]:
         if form[0] in SEQUENCES:
             continue
         for at, part in enumerate(parts):
-            if form[0] in _MAKES or any(_may_collect(later) for later in parts[at + 1 :]):
+            if form[0] in MAKES or any(_may_collect(later) for later in parts[at + 1 :]):
                 found |= _unmapped(part)
     found |= {"K34"} if overtakes(text, _may_collect) or rewrites(text, _may_collect) else set()
     found |= {"K35"} if merges(text, _may_collect) else set()
     return frozenset(found)
 
 
-@lru_cache(maxsize=CACHED)
-def names(text: str, form: str) -> bool:
-    """Whether a body has such a form."""
-    return any(inner[0] == form for inner in forms(parse(text)))
-
-
 def reached_by(text: str, bodies: tuple[str, ...]) -> tuple[str, ...]:
     """The bodies whose code a run of one may run: its own, and those that give references to functions away."""
     others = [other for other in bodies if other != text and names(other, "ref.func")]
-    return (text, *others) if names(text, "invoke") or names(text, "tail_invoke") else (text,)
+    return (text, *others) if invokes(text) else (text,)
 
 
 def _no_fields(form: Tree) -> bool:
@@ -157,7 +150,7 @@ def may_hurt(text: str, profile: Profile) -> bool:
 
 def _unmapped(form: Tree) -> set[str]:
     name = str(form[0])
-    found = {_UNMAPPED[name]} if name in _UNMAPPED else set()
+    found = {UNMAPPED[name]} if name in UNMAPPED else set()
     if name in SAME_VALUE and name in EXPRESSIONS:
         for part in form[-1:] if name == "then" else form[1:]:
             if isinstance(part, tuple):

@@ -23,6 +23,9 @@ NO_HEAP: Final = "before it has been allocated"
 NO_TYPE: Final = "should have concrete types"
 """In the panic texts of K11 where the handle of a struct or array denotes an externref."""
 
+NO_KIND: Final = "no other kinds of `"
+"""In the panic texts of K11 where the handle of an any or eq reference denotes an exception."""
+
 SHARED: Final = "inner.index.is_lifo()"
 """The debug assertion that says K11, in a build that checks it."""
 
@@ -86,7 +89,7 @@ def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
         return "K17"
     if name == "cast" and SHARED in obs.outcome:
         return "K11" if isinstance(w.slots[op[1]], OwnedRoot) else None
-    reused = NO_INDEX in obs.outcome or NO_TYPE in obs.outcome
+    reused = any(text in obs.outcome for text in (NO_INDEX, NO_TYPE, NO_KIND))
     if reused and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
         return "K11"
     return None

@@ -22,6 +22,9 @@ _SAME_VARIABLE: Final = SAME_VALUE | {"if_else"}
 """Forms that may give the value of a variable that an operand read."""
 
 
+WRITES: Final = frozenset({"set", "tee", "set2"})
+"""Forms that give a variable another value."""
+
 TAGS: Final = frozenset(TAG_TYPES)
 """The names of tags, which stand among the variables of clauses."""
 
@@ -122,7 +125,7 @@ def _straight(form: Tree, found: set[int]) -> bool:
     for part in form[1:]:
         if isinstance(part, tuple) and (not _straight(part, found) or name in _ONE_PART):
             return False
-    if name in ("set", "tee", "set2"):
+    if name in WRITES:
         found |= {int(part) for part in form[1:] if not isinstance(part, tuple)}
     return name not in ("then", "block")  # their end is where branches to it come together
 

@@ -40,13 +40,6 @@ def build(w: World, store: Store, kind: str, type_: int | ObjectType, cells: Seq
     return obj
 
 
-def make(w: World, store: Store, kind: str, type_: int, cells: Sequence[Stored]) -> Obj:
-    """A fresh object that nothing holds yet."""
-    obj = build(w, store, kind, type_, cells)
-    store.add(obj)
-    return obj
-
-
 def is_a(ref: Ref, wanted: str) -> bool:
     """Whether a reference that is not null is of a type below `wanted`, a reference type by name (wasm-ops.md 6.1).
 

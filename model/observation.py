@@ -76,9 +76,12 @@ def is_outcome(text: str) -> bool:
     return text in PLAIN_OUTCOMES or (text.startswith((PANIC, DEAD, TRAP)) and len(text) <= MAX_TEXT)
 
 
+WRONG_STORE: Final = "object used with wrong store"
+"""The text of the one panic that is by design (docs/spec/semantics.md 2.1)."""
+
 # Panic texts quoted in semantics.md 2 and 3; the first that occurs in a panic message is its canonical form.
 PANIC_TEXTS: Final = (
-    "object used with wrong store",
+    WRONG_STORE,
     "attempted to access the store's GC heap before it has been allocated",
     "assertion failed: self.comes_from_same_store(store)",
     "field value comes from the wrong store",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from twinheap.model.body import CACHED, forms
+from twinheap.model.body import CACHED, forms, invokes
 from twinheap.model.body_forms import ALLOCATES
 from twinheap.model.body_live import lives_of
 from twinheap.model.profiles import Profile
@@ -12,13 +12,7 @@ from twinheap.model.profiles import Profile
 
 def predictable(text: str, profile: Profile) -> bool:
     """Whether a body does nothing whose moment is not known. Elsewhere a run makes its store portable."""
-    return lives_of(text).clear and not _invokes(text) and not (profile.segments_late and _makes_items(text))
-
-
-@lru_cache(maxsize=CACHED)
-def _invokes(text: str) -> bool:
-    """Whether a body calls by reference, and so perhaps functions of other bodies, whose frames are not known."""
-    return any(form[0] in ("invoke", "tail_invoke") for form in forms(lives_of(text).tree))
+    return lives_of(text).clear and not invokes(text) and not (profile.segments_late and _makes_items(text))
 
 
 @lru_cache(maxsize=CACHED)

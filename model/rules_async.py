@@ -12,6 +12,7 @@ from twinheap.model.observation import OK, OOM, OTHER, PENDING, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.rules_memory import (
     add_object,
+    allocating,
     begin_allocation,
     check_growth,
     make_due,
@@ -27,12 +28,9 @@ from twinheap.model.world import Broken, World, rule
 @rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/spent")
 def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, handle: int, error: int) -> None:
     """As `ext_new`, in increments; allowed with an async limiter."""
-    if value in w.spent:
-        w.skip(obs, "spent")
+    store = allocating(w, obs, slot, value)
+    if store is None:
         return
-    store = store_at(w, slot)
-    w.spent.add(value)
-    w.collects(store)
     future = Future(store, [], Obj(value, slot), handle, error)
     future.first = not store.heap
     future.refused = not begin_allocation(store)
@@ -83,7 +81,7 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
             root.trimmed = True
         make_due(w, store, [obj for obj in future.due if not obj.held])
         return
-    if future.refused:
+    if future.refused and not (store.maybe_heap and begin_allocation(store, obs.outcome != OTHER)):
         w.case = "no-heap"
         w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
         w.rejected.append(future.obj.value)
@@ -117,7 +115,8 @@ def cancel(w: World, obs: Observation, pending: int) -> None:
     w.case = "collection" if future.obj is None else "allocation"
     if future.obj is not None:
         w.rejected.append(future.obj.value)
-        store.heap = store.heap and not future.first  # whether it came so far is not known, and there is nothing in it
+        if future.first and not future.refused:  # whether it came so far is not known, and there is nothing in it
+            store.heap, store.maybe_heap = False, True
     store.pending = None
     w.slots[pending] = EMPTY
     store.forget_exactness()

@@ -34,14 +34,18 @@ def _exists(w: World, obs: Observation, obj: Obj, index: int) -> bool:
     return False
 
 
+def _opened_at(w: World, obs: Observation, source: int, index: int) -> tuple[Handle, Obj] | None:
+    """As `opened`, for a field or element that is there."""
+    found = opened(w, obs, source)
+    return found if found and _exists(w, obs, found[1], index) else None
+
+
 def _get(w: World, obs: Observation, source: int, index: int, type_: int, form: int, result: int) -> None:
     """A new root for a reference; absent, and no root, if the field has no such hierarchy."""
-    found = opened(w, obs, source)
+    found = _opened_at(w, obs, source, index)
     if found is None:
         return
     handle, obj = found
-    if not _exists(w, obs, obj, index):
-        return
     if hierarchy(obj.storages[index]) != REF_TYPES[type_]:
         w.case = "absent"
         w.require_values(obs, (ABSENT,), "TH105")
@@ -73,12 +77,10 @@ def fields(w: World, obs: Observation, source: int) -> None:
 
 def _get_number(w: World, obs: Observation, source: int, index: int) -> None:
     """The number as it was stored (`kit.stored_number`); absent if the field holds a reference."""
-    found = opened(w, obs, source)
+    found = _opened_at(w, obs, source, index)
     if found is None:
         return
     _, obj = found
-    if not _exists(w, obs, obj, index):
-        return
     numeric = obj.storages[index] in NUMBERS
     w.case = "number" if numeric else "absent"
     w.require_values(obs, (obj.cells[index],) if numeric else (ABSENT,), "TH109" if numeric else "TH105")  # type: ignore[arg-type]

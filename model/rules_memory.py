@@ -17,10 +17,13 @@ from twinheap.model.state import LIMIT, Store
 from twinheap.model.world import RULES, Broken, World, rule
 
 
-def begin_allocation(store: Store) -> bool:
-    """Step B of the protocol: there is a heap, unless the limiter refuses to let it be made (1.5)."""
+def begin_allocation(store: Store, shown: bool = False) -> bool:
+    """Step B of the protocol: there is a heap, unless the limiter refuses to let it be made (1.5).
+
+    `shown`: what was observed needs a heap, which settles whether there is one where that was unknown.
+    """
     if not store.heap:
-        store.heap = store.answer == LIMIT
+        store.heap = store.answer == LIMIT or (shown and store.maybe_heap)
         if store.counts:
             store.counts.create_heap()
     return store.heap
@@ -28,7 +31,7 @@ def begin_allocation(store: Store) -> bool:
 
 def has_heap(w: World, obs: Observation, store: Store) -> bool:
     """`begin_allocation`; without a heap, only the limiter's error is right."""
-    if begin_allocation(store):
+    if begin_allocation(store, obs.outcome != OTHER):
         return True
     w.case = "no-heap"
     w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
@@ -103,14 +106,22 @@ def refuse(w: World, store: Store, obs: Observation, obj: Obj, error: int) -> No
         store.errors.add(obj.value)
 
 
+def allocating(w: World, obs: Observation, slot: int, value: int) -> Store | None:
+    """The store in which a host value is to live, which may be collected; None if the value has had its one object."""
+    if value in w.spent:
+        w.skip(obs, "spent")
+        return None
+    store = store_at(w, slot)
+    w.spent.add(value)
+    w.collects(store)
+    return store
+
+
 def _allocation(owned: bool) -> Callable[..., None]:
     def ext_new(w: World, obs: Observation, slot: int, value: int, handle: int, error: int) -> None:
-        if value in w.spent:
-            w.skip(obs, "spent")
+        store = allocating(w, obs, slot, value)
+        if store is None:
             return
-        store = store_at(w, slot)
-        w.spent.add(value)
-        w.collects(store)
         if store.limiter:
             w.case = "async-limiter"
             w.require(obs, OTHER, "an async limiter needs the async form (1.5 A)")
@@ -153,7 +164,7 @@ def _filled(
         raise Broken("TH109", f"ok: a number up to {count}")
     roots: list[OwnedRoot] = []
     w.case = "all" if number == count else "some" if number else "none"
-    if store.limiter or not begin_allocation(store):
+    if store.limiter or not begin_allocation(store, number > 0):
         w.case = "async-limiter" if store.limiter else "no-heap"
         if number:
             raise Broken("TH106", "none: the limiter does not let it happen (1.5 A, B)")

@@ -214,7 +214,7 @@ def chain(w: World, obs: Observation, slot: int, count: int, result: int) -> Non
     if obs.outcome != OK or type(number) is not int or not 0 <= number <= count:
         raise Broken("TH109", f"ok: a number up to {count}")
     w.case = "all" if number == count else "some" if number else "none"
-    if store.limiter or not begin_allocation(store):
+    if store.limiter or not begin_allocation(store, number > 0):
         w.case = "async-limiter" if store.limiter else "no-heap"
         if number:
             raise Broken("TH106", "none: the limiter does not let it happen (1.5 A, B)")

@@ -185,9 +185,13 @@ def _set_range(w: World, obs: Observation, table: Table, index: int, value: int,
 
 @rule("table_set", _WRITE + " err:oob/bounds")
 def table_set(w: World, obs: Observation, target: int, index: int, value: int) -> None:
-    """Replaces one element."""
-    if not w.empty(obs, target, value):
-        _set_range(w, obs, _table(w, target), index, value, 1)
+    """Replaces one element. Nobody releases what was there (K14)."""
+    if w.empty(obs, target, value):
+        return
+    table = _table(w, target)
+    if index < len(table.refs):
+        _offered(table.refs[index])
+    _set_range(w, obs, table, index, value, 1)
 
 
 @rule("table_fill", _WRITE + " err:oob/bounds")

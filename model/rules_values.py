@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twinheap.model.contents import Raw
 from twinheap.model.entities import Obj, i31_of_raw
-from twinheap.model.observation import OK, Observation
+from twinheap.model.observation import OK, PANIC, WRONG_STORE, Observation
 from twinheap.model.ops import EXTERN, INT_KINDS
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.world import Broken, World, rule
@@ -111,7 +111,7 @@ def wrong_store(w: World, obs: Observation, slot: int, source: int, use: int) ->
     if w.empty(obs, source):
         return
     w.case = "foreign"
-    panicked = obs.outcome.startswith("panic:") and "wrong store" in obs.outcome
+    panicked = obs.outcome.startswith(PANIC) and "wrong store" in obs.outcome
     as_value = INT_KINDS["use"].names[use] == "global"
     if as_value and obs.outcome == "err:type":
         w.case = "foreign-value"
@@ -120,4 +120,4 @@ def wrong_store(w: World, obs: Observation, slot: int, source: int, use: int) ->
         return  # the C API panics while it converts the argument (capi 5.3)
     if panicked and not as_value:
         return
-    raise Broken("TH406", "err:type" if as_value else "panic:object used with wrong store")
+    raise Broken("TH406", "err:type" if as_value else PANIC + WRONG_STORE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.model import interpreter_forms, interpreter_objects
+from twinheap.model import interpreter_forms, interpreter_objects, interpreter_tables
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.hazards import machine_for
@@ -22,7 +22,7 @@ from twinheap.model.run_trace import Trace
 from twinheap.model.state import Budget
 from twinheap.model.world import Broken, World, rule, unsure
 
-FORMS_FROM: Final = (interpreter_forms, interpreter_objects)  # importing them registers the forms
+FORMS_FROM: Final = (interpreter_forms, interpreter_objects, interpreter_tables)  # importing them registers the forms
 
 
 @rule("inst", "ok/first ok/heap")

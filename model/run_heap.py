@@ -32,7 +32,6 @@ I31_AS_ANY: Final = 31
 
 MAX_NULL_BYTES: Final = 1 << 26  # NULL refuses larger objects (1.3)
 MAX_BYTES: Final = 1 << 32
-SLACK: Final = 64  # more than headers and rounding
 
 
 class Trap(Exception):

@@ -92,7 +92,7 @@ class Moments:
         """An allocation fits, or it is known that it does not. `by_host`: not by compiled code. Raises OutOfMemory."""
         counts = self.store.counts
         assert counts
-        if counts.alloc(obj) if by_host else counts.alloc_inline(obj):
+        if counts.alloc(obj, inline=not by_host):
             return
         null = self.w.profile.collector == "null" and not by_host
         outcome = TRAP + TOO_LARGE if null else OOM

@@ -50,6 +50,7 @@ class Store:
         self.limiter = limiter
         self.answer = LIMIT  # how the limiter answers (1.5)
         self.heap = False  # a GC heap exists (1.1)
+        self.maybe_heap = False  # or perhaps: what would have made it was cancelled half-way
         self.dropped = False
         self.lifo: list[tuple[int, Ref]] = []
         self.generation = 0

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from twinheap.model.engines import ENGINES
-from twinheap.model.observation import PANIC
+from twinheap.model.observation import PANIC, WRONG_STORE
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
@@ -51,10 +51,6 @@ POOL_PANICS: Final = 16
 
 
 STORE_NEW_IN: Final = CODE["store_new_in"]
-
-
-WRONG_STORE: Final = "object used with wrong store"
-"""The text of the one panic that is by design (docs/spec/semantics.md 2.1)."""
 
 
 class ExecutorError(Exception):
@@ -190,9 +186,8 @@ class Executor(Recovering):
             self._panics += sum(POOL_PANICS if _has_pool(program) else 1 for program in panicked)
         if self._panics >= MOST_PANICS:
             self._panics = 0
-            child = self._restart()
-            for later in self._flights:
-                child.send(later.encoded())
+            self._restart()
+            self._send_again(self._flights)
 
     def run(self, programs: Iterable[Program]) -> list[Ran]:
         """Sends programs as one batch, numbered from 0, and receives it. No other batch may be under way."""

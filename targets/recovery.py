@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from twinheap.model.observation import Observation
@@ -65,6 +66,12 @@ class Recovering:
         self.restarts += 1
         return self.start()
 
+    def _send_again(self, flights: Iterable[Flight]) -> None:
+        """Sends whole batches to a child that has not seen them."""
+        child = self.start()
+        for flight in flights:
+            child.send(flight.encoded())
+
     def _recover(self, flight: Flight, trouble: Trouble) -> None:
         """Gets the missing results of `flight` in fresh children, and sends again what was sent after it."""
         lost = flight.missing()
@@ -84,9 +91,7 @@ class Recovering:
         if not named and not from_outside(trouble):
             # It named no program for certain, and alone none does it again; it must not be forgotten.
             flight.ran[suspect] = not_again(flight.ran[suspect], trouble)
-        child = self.start()
-        for later in list(self._flights)[1:]:
-            child.send(later.encoded())
+        self._send_again(list(self._flights)[1:])
 
     def _one_by_one(self, flight: Flight, numbers: list[int]) -> None:
         """Runs programs of `flight` again, each as a batch of its own, whose results are written at its end."""

@@ -2,7 +2,7 @@
 
 code: TH106
 known: K3
-targets: capi@32.0.0 capi@37.0.0 capi@43.0.0
+targets: capi@31.0.0 capi@37.0.0 capi@43.0.0
 """
 
 from __future__ import annotations

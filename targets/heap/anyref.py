@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from twinheap.targets.heap.externref import reroot, root_from_raw
-from twinheap.targets.heap.handle import GcRef, Handle
+from twinheap.targets.heap.handle import GcRef, Handle, T
 from twinheap.targets.heap.i31 import I31
 from twinheap.targets.heap.layout import HeapType
 from twinheap.targets.heap.rooted import Rooted, make_rooted
@@ -29,10 +29,7 @@ class AnyRef(GcRef):
     @staticmethod
     def from_i31(store: "Store", value: I31) -> "Rooted[AnyRef]":
         """A LIFO root for an i31. Needs no heap."""
-        rooted = make_rooted(store, value.raw, AnyRef)
-        if store.verifying:
-            store.verify()
-        return rooted
+        return _i31_root(store, value, AnyRef)
 
     @staticmethod
     def convert_extern(store: "Store", externref: "Handle[ExternRef]") -> "Rooted[AnyRef]":
@@ -56,7 +53,11 @@ class EqRef(GcRef):
     @staticmethod
     def from_i31(store: "Store", value: I31) -> "Rooted[EqRef]":
         """A LIFO root for an i31. Needs no heap."""
-        rooted = make_rooted(store, value.raw, EqRef)
-        if store.verifying:
-            store.verify()
-        return rooted
+        return _i31_root(store, value, EqRef)
+
+
+def _i31_root(store: "Store", value: I31, of: type[T]) -> "Rooted[T]":
+    rooted = make_rooted(store, value.raw, of)
+    if store.verifying:
+        store.verify()
+    return rooted

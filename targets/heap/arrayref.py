@@ -75,11 +75,6 @@ class ArrayRef(GcRef):
         return run_to_end(_new_steps(store, allocator, elems, len(elems)))
 
     @staticmethod
-    def new_fixed_async(store: "Store", allocator: Allocator, elems: Sequence[Value]) -> "HeapFuture[Rooted[ArrayRef]]":
-        """As `new_fixed`, as an awaitable."""
-        return HeapFuture(_new_steps(store, allocator, elems, len(elems)))
-
-    @staticmethod
     def copy(
         store: "Store", target: Handle["ArrayRef"], to: int, source: Handle["ArrayRef"], start: int, count: int
     ) -> None:

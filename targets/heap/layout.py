@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 PAGE_BYTES: Final = 64 * 1024  # a Wasm page: the heap grows by whole ones
 MAX_HEAP_BYTES: Final = 1 << 32  # what 32-bit references can address
-NULL_REF: Final = 0
 NO_TYPE: Final = 0xFFFF_FFFF  # type index of the objects without a Wasm type: externrefs
 
 KIND_MASK: Final = 0b111111 << 26

@@ -128,25 +128,19 @@ class MemoryOps(PythonMachine):
     # --- allocation
 
     def op_ext_new(self, op: Op) -> Raw:
-        _, at, value, handle, error = op
-        if value in self._with_store:
-            return SKIPPED
-        store = self.slots[at]
-        self._with_store.add(value)
-        try:
-            self.slots[handle] = store, ExternRef.new(store, HostValue(value))
-        except GcHeapOutOfMemory as oom:
-            return self._out_of_memory(store, oom, error, value)
-        return DONE
+        return self._allocated(op, ExternRef.new)
 
     def op_ext_new_owned(self, op: Op) -> Raw:
+        return self._allocated(op, _new_owned)
+
+    def _allocated(self, op: Op, new: Callable[[Store, HostValue], Any]) -> Raw:
         _, at, value, handle, error = op
         if value in self._with_store:
             return SKIPPED
         store = self.slots[at]
         self._with_store.add(value)
         try:
-            self.slots[handle] = store, _new_owned(store, HostValue(value))
+            self.slots[handle] = store, new(store, HostValue(value))
         except GcHeapOutOfMemory as oom:
             return self._out_of_memory(store, oom, error, value)
         return DONE

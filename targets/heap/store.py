@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from twinheap.targets.heap import space
 from twinheap.targets.heap.budget import Budget
-from twinheap.targets.heap.errors import ASYNC_LIMITER, GcHeapOutOfMemory, HeapPanic, LimiterError
+from twinheap.targets.heap.errors import ASYNC_LIMITER, GcHeapOutOfMemory, LimiterError
 from twinheap.targets.heap.future import HeapFuture, Steps, run_to_end
 from twinheap.targets.heap.host_data import HostData, HostDataTable
 from twinheap.targets.heap.limits import AsyncResourceLimiter, ResourceLimiter
@@ -250,8 +250,3 @@ class Store:
         from twinheap.targets.heap.verify import verify_store
 
         verify_store(self)
-
-
-def wrong_store() -> HeapPanic:
-    """The panic of a handle that meets a store it does not belong to (section 2.1)."""
-    return HeapPanic("object used with wrong store")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twinheap.model.body_env import MAX_INVOKED
 from twinheap.targets.heap.types import Storage
 from twinheap.targets.heap.values import FunctionRef, Val
-from twinheap.targets.heap.wasm_code import NUMBERS, Body, Form, Function
+from twinheap.targets.heap.wasm_code import Body, Form, Function
 from twinheap.targets.heap.wasm_frames import (
     NULL_REF,
     UNREACHABLE,
@@ -327,10 +327,6 @@ class Core:
         if not ref:
             raise Trap(NULL_REF)
         return ref
-
-    def zero(self, storage: str) -> WasmValue:
-        """What a field of that type is at first."""
-        return NUMBERS.get("i32" if storage in ("i8", "i16") else storage, 0)
 
     # --- the host's functions
 

@@ -5,13 +5,10 @@ as compiled code has them through its stack maps. At each safepoint the frame le
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from twinheap.targets.heap.errors import HeapError
 from twinheap.targets.heap.values import Val
-
-if TYPE_CHECKING:
-    pass
 
 WasmValue = int | Val
 """A raw reference (0 is null), or a number."""

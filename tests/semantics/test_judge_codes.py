@@ -167,6 +167,24 @@ def test_limiter_calls_belong_to_the_store_that_acts() -> None:
     assert judge(program, [observe(text) for text in texts], EXACT) == []
 
 
+@pytest.mark.parametrize(
+    ("end", "codes"),
+    [("err:oom !1", []), ("err:other !1", []), ("ok", []), ("err:unrooted !1", ["TH108"])],
+)
+def test_whether_a_cancelled_first_allocation_made_the_heap_is_not_known(end: str, codes: list[str]) -> None:
+    program = loads(
+        "twinheap program 1\nS0: limit=none limiter=async\nP2, L1 = new_async S0 v0\ncancel P2\nset_limiter S0 no\n"
+        "P4, L3 = new_async S0 v1\npoll P4 0\n"
+    ).program
+    texts = ["ok pending", "ok !0", "ok", "ok pending", end, "ok pending", "ok", "ok", "ok" if "!1" in end else "ok !1"]
+    assert [verdict.code for verdict in judge(program, [observe(text) for text in texts], DRC)] == codes
+    never = loads(
+        "twinheap program 1\nS0: limit=none limiter=async\nset_limiter S0 no\nP2, L1 = new_async S0 v0\npoll P2 0\n"
+    ).program
+    refused = [observe(text) for text in ("ok", "ok pending", "err:oom !0", "ok pending", "ok", "ok", "ok")]
+    assert [verdict.code for verdict in judge(never, refused, DRC)] == ["TH301"]
+
+
 def test_every_code_of_the_judge_has_a_negative_test() -> None:
     elsewhere = {"TH404", "TH405", "TH601", "TH602"}  # the supervisor's, and those of comparing targets
     assert {case.code for case in CASES} | elsewhere == set(CODES)

@@ -25,8 +25,6 @@ from twinheap.model.view import view
 from twinheap.targets.check import check_executor
 from twinheap.targets.executor import MOST_PANICS, POOL_PANICS, Executor
 from twinheap.targets.registry import Target, parse
-from twinheap.targets.rust import cache
-from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
 from twinheap.targets.wire import OP_NAMES, WIRE_VERSION, ParentHello, Request, batch_frame, frame
 
 BUILD_TIMEOUT = 1800
@@ -46,11 +44,8 @@ FULL = Config(limit=0)
 
 
 @pytest.fixture(scope="module")
-def target(require: Callable[[str], None]) -> Target:
-    there = any(entry.flavour == Flavour(DEFAULT_RELEASE) for entry in cache.entries().values())
-    if not there and "rust" not in os.environ.get("TWINHEAP_REQUIRE", ""):
-        pytest.skip("not built: `twinheap rust build` takes minutes")
-    require("rust")
+def target(require_executor: Callable[[], None]) -> Target:
+    require_executor()
     return parse("rust", print)
 
 

@@ -9,8 +9,6 @@ import pytest
 
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.replay import Shared, expectations, load, replay
-from twinheap.targets.rust import cache
-from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
 
 KNOWN = Path(__file__).parents[2] / "corpus" / "known"
 RELEASES = 8
@@ -29,18 +27,14 @@ def shared() -> Iterator[Shared]:
     left.close()
 
 
-def _built(target: str) -> bool:
-    """Whether an executor of the Rust API is there; that of the default release is asked for by other tests."""
-    release = target.partition("@")[2].partition(",")[0] or DEFAULT_RELEASE
-    return cache.is_fresh(Flavour(release, zeal="zeal" in target), cache.digest(cache.crate()))
-
-
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_as_recorded(path: Path, shared: Shared, require: Callable[[str], None]) -> None:
+def test_as_recorded(
+    path: Path, shared: Shared, require: Callable[[str], None], is_built: Callable[[str], bool]
+) -> None:
     require("network")
     stored = load(path)
-    due = [(name, status) for name, status in expectations(stored) if not name.startswith("rust") or _built(name)]
+    due = [(name, status) for name, status in expectations(stored) if not name.startswith("rust") or is_built(name)]
     if not due:
         pytest.skip("needs executors of the Rust API, which take minutes to build: see `twinheap rust build`")
     for target, expected in due:

@@ -5,7 +5,6 @@ Handles are dropped before their store, after it, and on another thread meanwhil
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -18,8 +17,6 @@ from twinheap.model.profiles import profile_for
 from twinheap.model.program import Program
 from twinheap.targets.executor import Executor
 from twinheap.targets.registry import parse
-from twinheap.targets.rust import cache
-from twinheap.targets.rust.flavour import DEFAULT_RELEASE, Flavour
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,11 +28,8 @@ FILLS = MAX_VALUES // MAX_FILL
 
 
 @pytest.fixture(scope="module", params=["drc", "null"])
-def rust(require: Callable[[str], None], request: pytest.FixtureRequest) -> Iterator[Executor]:
-    built = cache.is_fresh(Flavour(DEFAULT_RELEASE), cache.digest(cache.crate()))
-    if not built and "rust" not in os.environ.get("TWINHEAP_REQUIRE", ""):
-        pytest.skip("not built: `twinheap rust build` takes minutes")
-    require("rust")
+def rust(require_executor: Callable[[], None], request: pytest.FixtureRequest) -> Iterator[Executor]:
+    require_executor()
     with parse(f"rust,collector={request.param}", print).executor() as executor:
         yield executor
 

@@ -18,13 +18,6 @@ from twinheap.targets.heap import (
     Unrooted,
 )
 
-COLLECTORS = ("drc", "null", "copying")
-
-
-@pytest.fixture(params=COLLECTORS)
-def store(request) -> Store:
-    return Store(request.param, verify=True)
-
 
 def owned(store: Store, value: object) -> OwnedRooted[ExternRef]:
     with RootScope(store):

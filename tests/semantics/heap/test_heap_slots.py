@@ -26,13 +26,6 @@ from twinheap.targets.heap import (
 )
 from twinheap.targets.heap.limits import AsyncResourceLimiter
 
-COLLECTORS = ("drc", "null", "copying")
-
-
-@pytest.fixture(params=COLLECTORS)
-def store(request) -> Store:
-    return Store(request.param, verify=True)
-
 
 def table_of(store: Store, *values: object) -> Table[ExternRef]:
     with RootScope(store):

@@ -34,7 +34,6 @@ from twinheap.targets.heap import (
     Val,
 )
 
-KIB = 1024
 UNROOTED = "attempted to use a garbage-collected object that has been unrooted"
 SAME_STORE = r"assertion failed: self.comes_from_same_store\(store\)"
 BOX = StructType([FieldType(EXTERNREF)])

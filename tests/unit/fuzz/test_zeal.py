@@ -13,8 +13,7 @@ from twinheap.model.ops import CODE, OPS
 from twinheap.model.program import Program
 from twinheap.model.text import loads
 
-GC, RESULT, FROM_RAW = CODE["gc"], CODE["result"], CODE["from_raw"]
-PLAIN = Profile("plain", ops=(8, 30), full=0.0, churn=0.0, wasm=0.6, zeal=0.0)
+GC = CODE["gc"]
 HEAD = "twinheap program 1\n"
 
 

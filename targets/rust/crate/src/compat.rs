@@ -45,10 +45,10 @@ pub fn without_backtraces(config: &mut Config) {
     config.wasm_backtrace(false);
 }
 
-/// A collection in increments. It can fail from 46 on.
 /// Whether a heap of a pool remembers the types of its last store.
 pub const REMEMBERS_TYPES: bool = cfg!(not(wasmtime_at_least_46));
 
+/// A collection in increments. It can fail from 46 on.
 #[cfg(wasmtime_at_least_46)]
 pub async fn gc_async<T: Send + 'static>(mut context: StoreContextMut<'_, T>) -> Result<()> {
     context.as_context_mut().gc_async(None).await

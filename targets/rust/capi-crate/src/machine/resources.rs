@@ -59,17 +59,15 @@ impl Machine {
                 Churn::Global(made.map_err(|failed| Stop::misuse(format!("no global of type anyref: {failed}")))?)
             }
         };
-        let mut grown = 0;
-        for half in [count - count / 2, count / 2] {
-            let start = bytes_in_use(); // the first half warms up
+        let grown = growth(count, |half| {
             (0..half).for_each(|at| self.step(&churn, context, &root, at));
             if let Churn::Extern = churn {
                 self.api.gc(context);
             }
-            grown = bytes_in_use() - start;
-        }
+            Ok(())
+        });
         self.api.roots.unroot(context, root);
-        Ok(Observation::int(grown.max(0)))
+        grown.map(Observation::int)
     }
 
     /// The same for objects with nothing but null in them.
@@ -88,9 +86,7 @@ impl Machine {
         row.set(0, if what == STRUCT { Val::null(Hierarchy::Any) } else { null });
         row.set(1, null);
         let (context, objects, api) = self.within(store)?;
-        let mut grown = 0;
-        for half in [count - count / 2, count / 2] {
-            let start = bytes_in_use(); // the first half warms up
+        let grown = growth(count, |half| {
             for at in 0..half {
                 let made = match what {
                     STRUCT => objects.struct_new(api, (store, context), of, &row),
@@ -105,9 +101,9 @@ impl Machine {
                 }
             }
             api.gc(context);
-            grown = bytes_in_use() - start;
-        }
-        Ok(Observation::int(grown.max(0)))
+            Ok(())
+        });
+        grown.map(Observation::int)
     }
 
     /// Calls of Wasm that get a reference; their result is null.
@@ -125,21 +121,19 @@ impl Machine {
         arguments.set(1, Val::null(Hierarchy::Extern));
         arguments.set(2, Val::null(Hierarchy::Any));
         arguments.set(PARAMETERS - 1, Val::i32(0));
-        let mut grown = 0;
-        for half in [count - count / 2, count / 2] {
-            let start = bytes_in_use(); // the first half warms up
+        let grown = growth(count, |half| {
             for at in 0..half {
                 self.invoke(store, context, &main, &arguments).map_err(Stop::Failed)?;
                 if at % COLLECT_EVERY == COLLECT_EVERY - 1 {
                     self.api.gc(context);
                 }
             }
-            grown = bytes_in_use() - start;
-        }
+            Ok(())
+        })?;
         self.set_limits(store, &left);
         subject.into_iter().for_each(|root| self.api.roots.unroot(context, root));
         self.api.gc(context);
-        Ok(Observation::int(grown.max(0)))
+        Ok(Observation::int(grown))
     }
 
     /// A struct is cast to a type above its own again and again, or a field of it is read.
@@ -155,8 +149,7 @@ impl Machine {
         row.set(1, root);
         let mut grown = 0;
         if let Ok(subject) = objects.struct_new(api, (store, context), pair, &row) {
-            for half in [count - count / 2, count / 2] {
-                let start = bytes_in_use(); // the first half warms up
+            grown = growth(count, |half| {
                 for _ in 0..half {
                     if what == CAST {
                         objects.cast_and_drop(context, &subject);
@@ -164,13 +157,13 @@ impl Machine {
                         api.roots.unroot(context, found);
                     }
                 }
-                grown = bytes_in_use() - start;
-            }
+                Ok(())
+            })?;
             api.roots.unroot(context, subject);
         }
         api.roots.unroot(context, root);
         api.gc(context);
-        Ok(Observation::int(grown.max(0)))
+        Ok(Observation::int(grown))
     }
 
     /// One handle made and dropped.
@@ -195,6 +188,14 @@ impl Machine {
             }
         }
     }
+}
+
+/// By how many bytes the second half of so many steps makes the process grow; the first half warms up.
+fn growth(count: i64, mut steps: impl FnMut(i64) -> Result<(), Stop>) -> Result<i64, Stop> {
+    steps(count - count / 2)?;
+    let start = bytes_in_use();
+    steps(count / 2)?;
+    Ok((bytes_in_use() - start).max(0))
 }
 
 /// What malloc has handed out and not got back, mapped blocks included.
