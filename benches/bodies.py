@@ -6,6 +6,8 @@
 judge). `loop`: the same modules, already in binary form, compiled one after another in this process by the same
 library, and nothing else. `runs`: runs of bodies a second in the pipeline; `reference ops`: the forms on references
 that a run executes, as the model counts them, on average; `known` runs that the model loses are left out.
+`idle`: shares of the time in which a process had nothing to do; where the parent is not idle, what is missing on the
+clock is the time in which it had no core.
 On a busy machine seconds say little: `of CPU time` divides by the CPU seconds of the busier one of the two processes,
 which is what two free cores would take, and the loop's bodies by its own.
 """
@@ -100,6 +102,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for seed in range(1, options.rounds + 1):
         measured = checked.measure(options.programs, seed, options.seconds)
         seconds, busy = measured.seconds, max(measured.parent, measured.executor)
+        idle = max(0.0, 1 - (measured.parent + measured.waited) / seconds)
         programs = programs_of(measured.programs, seed, checked.supported)
         modules = [module_of(text) for text in dict.fromkeys(text for one in programs for text in one.config.bodies)]
         alone, compiling = loop.seconds(modules)
@@ -113,6 +116,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 "runs a body": runs / len(modules),
                 "runs a second of CPU time": runs / busy,
                 "CPU time of the parent / of the executor": measured.parent / measured.executor,
+                "share of the time in which the parent is idle": idle,
+                "share of the time in which the executor is idle": measured.idle,
+                "share of the time in which the parent has no core": measured.waited / seconds,
                 "compiled / compiled only": alone / seconds,
                 "compiled / compiled only, of CPU time": compiling / busy,
             }

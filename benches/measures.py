@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -43,7 +44,8 @@ class Measured(NamedTuple):
     """Ops executed (not skipped, closing `end`s left out), and the seconds that they took.
 
     `programs`: how many; `parent`, `executor`: CPU seconds; `idle`: the share of the time in which the executor had
-    nothing to do. The last three are of the checked pipeline only, and nothing is known of an executor that restarted.
+    nothing to do; `waited`: seconds for which the parent wanted a core that others had. The last four are of the
+    checked pipeline only, and nothing is known of an executor that restarted.
     """
 
     ops: int
@@ -52,6 +54,7 @@ class Measured(NamedTuple):
     parent: float = 0.0
     executor: float = math.nan
     idle: float = math.nan
+    waited: float = math.nan
 
     @property
     def rate(self) -> float:
@@ -82,7 +85,7 @@ class Checked:
         blocks = [BlockJob(start, min(start + BLOCK, programs)) for start in range(0, programs, BLOCK)]
         gc.collect()
         pid, before = self._executor()
-        started, parent = time.perf_counter(), time.process_time()
+        started, parent, waited = time.perf_counter(), time.process_time(), _waited()
         for at, block in enumerate(blocks):
             if at and time.perf_counter() - started > seconds:
                 break
@@ -90,13 +93,13 @@ class Checked:
             if at:
                 self._absorb(statistics)
         self._absorb(statistics)
-        took, parent = time.perf_counter() - started, time.process_time() - parent
+        took, parent, waited = time.perf_counter() - started, time.process_time() - parent, _waited() - waited
         now, after = self._executor()
         if now != pid:
-            return Measured(statistics.ops, took, statistics.programs, parent)
+            return Measured(statistics.ops, took, statistics.programs, parent, waited=waited)
         cpu, waited = after[0] - before[0], after[1] - before[1]
         idle = max(0.0, 1 - (cpu + waited) / took)
-        return Measured(statistics.ops, took, statistics.programs, parent, cpu, idle)
+        return Measured(statistics.ops, took, statistics.programs, parent, cpu, idle, waited)
 
     def _executor(self) -> tuple[int, tuple[float, float]]:
         """The executor's process, and the seconds that its threads ran, and waited for a core."""
@@ -115,6 +118,11 @@ class Checked:
     def close(self) -> None:
         """Ends the executor."""
         self._core.close()
+
+
+def _waited() -> float:
+    """Seconds for which this thread was ready to run and had no core."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 class Bare:
@@ -154,14 +162,14 @@ class Bare:
         return [batch_frame(start, bodies[start : start + BLOCK]) for start in range(0, programs, BLOCK)]
 
     def _orderly(self, views: list[Program]) -> list[Program]:
-        """Those that do not end the process; the first of them again in the place of the others."""
+        """Those that do not end the process, again and again in the place of the others."""
         differ = opener_for()(self._target)
         try:
             judged = [one for start in range(0, len(views), BLOCK) for one in differ.run(views[start : start + BLOCK])]
         finally:
             differ.close()
         good = [one.program for one in judged if one.ran.ended is None]
-        return (good + good)[: len(views)]
+        return list(islice(cycle(good), len(views)))
 
     def _exchange(self, frames: Sequence[bytes], answers: int) -> None:
         """Sends from a thread, so that the executor never waits for work, and reads until all answers are there."""

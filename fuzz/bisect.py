@@ -19,41 +19,61 @@ RELEASES_OF: Final = ("capi", "rust")
 """The targets that have releases; what failed on another one is bisected on the first."""
 
 
+BAD: Final = "bad"
+GOOD: Final = "good"
+
+
 class Bisected(msgspec.Struct, frozen=True):
     """What bisection gave.
 
-    `releases`: those tried, each "bad", "good" or "n/a": it could not be replayed, or shows another known defect there.
-    `first_bad`: the oldest bad release, None if none is.
-    `first_good`: the first good release after the last bad one, None if the newest is bad or none is.
+    `releases`: those tried, each "bad", "good", "other": it fails there, but not as the stored program does, or "n/a":
+    it could not be replayed. `first_bad`: the oldest bad release, None if none is. `first_good`: the first good release
+    after the last bad one, None if the newest is bad or none is. `others`: what was met where it is "other".
     """
 
     releases: dict[str, str]
     first_bad: str | None
     first_good: str | None
+    others: dict[str, str] = {}
+
+    def __str__(self) -> str:
+        line = f"first bad {self.first_bad or 'none'}, first good {self.first_good or 'none'}"
+        return line + "".join(f"; {release}: another failure, {met}" for release, met in self.others.items())
 
 
-def something_else(replayed: Replayed) -> str | None:
-    """The known defect that a program shows instead of the one that it is stored for, in which it may be hidden."""
+def another_failure(replayed: Replayed) -> str | None:
+    """What a program shows if it fails in another way than it is stored for, as "TH202 (K22)"; else None.
+
+    A known defect is told by its name, whatever its code, since what comes of one differs from release to release, and
+    anything else by its code. A failure with that code that nothing explains is taken for the stored one: that a known
+    defect is also in this release may be just what is to be found out.
+    """
     verdict, meta = replayed.verdict, replayed.stored.meta
-    if verdict is None or verdict.known is None or "known" not in meta:
+    if verdict is None or "code" not in meta:
         return None
-    return verdict.known if verdict.known != meta["known"] and verdict.code != meta.get("code") else None
+    same = verdict.code == meta["code"] if verdict.known is None else verdict.known == meta.get("known")
+    known = f" ({verdict.known})" if verdict.known else ""
+    return None if same else verdict.code + known
 
 
 class Family(msgspec.Struct, frozen=True):
-    """The releases of one target: `kind` is its name, `given` its options, with their commas."""
+    """The releases of one target: `kind` is its name, `given` its options, with their commas.
+
+    `against`: the target that it is to agree with, for a program on which two disagree, with what stands between them.
+    """
 
     kind: str
     given: str
+    against: str = ""
 
     @property
     def name(self) -> str:
         """The target without a release."""
-        return self.kind + self.given
+        return self.against + self.kind + self.given
 
     def at(self, release: str) -> str:
         """The target's name at a release."""
-        return f"{self.kind}@{release}{self.given}"
+        return f"{self.against}{self.kind}@{release}{self.given}"
 
     def releases(self, spec: str) -> list[str]:
         """The releases that "all" or a range means, oldest first. Raises TargetError."""
@@ -65,13 +85,16 @@ def family_of(targets: Sequence[str]) -> Family:
 
     >>> family_of(["heap", "rust@48.0.2,collector=copying"]).at("45.0.0")
     'rust@45.0.0,collector=copying'
+    >>> family_of(["heap | capi@48.0.0"]).at("45.0.0")
+    'heap | capi@45.0.0'
     """
     for target in targets:
-        head, _, given = target.split(AGAINST)[-1].partition(",")
+        against, between, last = target.rpartition(AGAINST)
+        head, _, given = last.partition(",")
         kind = head.partition("@")[0]
         if kind in RELEASES_OF:
             kept = [part for part in given.split(",") if part and part.partition("=")[0] not in registry.OWN_BUILD]
-            return Family(kind, "".join(f",{part}" for part in kept))
+            return Family(kind, "".join(f",{part}" for part in kept), against + between)
     return Family(RELEASES_OF[0], "")
 
 
@@ -82,7 +105,7 @@ def keep(stored: Stored, family: str, result: Bisected) -> None:
     """
     if stored.is_record:
         return
-    line = f"{family}: first bad {result.first_bad or 'none'}, first good {result.first_good or 'none'}"
+    line = f"{family}: {result}"
     write_atomically(stored.path, dumps(stored.program, {**stored.meta, HEADER: line}).encode())
     FindingStore(stored.path.parent).note_bisected(stored.path.name, result.releases, line)
 
@@ -93,13 +116,15 @@ def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everythin
     Without `everything` it takes for granted that a defect comes once and goes once, as defects do.
     """
     states: dict[str, str] = {}
+    others: dict[str, str] = {}
 
     def state(at: int) -> str:
         release = releases[at]
         if release not in states:
             replayed = replay(release)
-            state = {"FAILED": "bad", "FIXED": "good", "ERROR": "n/a"}[replayed.status]
-            states[release] = "n/a" if something_else(replayed) else state
+            states[release] = {"FAILED": BAD, "FIXED": GOOD, "ERROR": "n/a"}[replayed.status]
+            if other := another_failure(replayed):
+                states[release], others[release] = "other", other
         return states[release]
 
     if everything:
@@ -107,23 +132,36 @@ def bisect(releases: Sequence[str], replay: Callable[[str], Replayed], everythin
             state(at)
     else:
         _search(len(releases), state)
-    tried = {release: states[release] for release in releases if release in states}
-    return _borders(tried)
+    tried = [release for release in releases if release in states]
+    first_bad, first_good = _borders({release: states[release] for release in tried})
+    met = {release: others[release] for release in tried if release in others}
+    return Bisected({release: states[release] for release in tried}, first_bad, first_good, met)
 
 
 def _search(count: int, state: Callable[[int], str]) -> None:
     """Looks at the ends, for any bad release, and then at both borders of the bad ones."""
     bad = _some_bad(count, state)
-    if bad is None:
-        return
-    low, high = -1, bad  # everything up to `low` is not bad, `high` is
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if state(middle) == "bad" else (middle, high)
-    low, high = bad, count
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if state(middle) == "bad" else (low, middle)
+    if bad is not None:
+        _border(bad, -1, state)
+        _border(bad, count, state)
+
+
+def _border(bad: int, beyond: int, state: Callable[[int], str]) -> None:
+    """Tries what lies between a bad release and the end, or a good one, until nothing between them is undecided.
+
+    What is neither bad nor good says nothing of its neighbours: those further off are tried in its place.
+    """
+    step = 1 if beyond > bad else -1
+    while abs(beyond - bad) > 1:
+        middle = at = (bad + beyond) // 2
+        while at != beyond and state(at) not in (BAD, GOOD):
+            at += step
+        if at == beyond:
+            beyond = middle  # nothing decides from there on
+        elif state(at) == BAD:
+            bad = at
+        else:
+            beyond = at if at == middle else middle
 
 
 def _some_bad(count: int, state: Callable[[int], str]) -> int | None:
@@ -131,18 +169,17 @@ def _some_bad(count: int, state: Callable[[int], str]) -> int | None:
     step = max(count - 1, 1)
     while True:
         for at in range(0, count, step):
-            if state(at) == "bad":
+            if state(at) == BAD:
                 return at
         if step == 1:
             return None
         step = (step + 1) // 2
 
 
-def _borders(states: dict[str, str]) -> Bisected:
-    ordered = [(release, state) for release, state in states.items() if state != "n/a"]
-    bad = [at for at, (_, state) in enumerate(ordered) if state == "bad"]
+def _borders(states: dict[str, str]) -> tuple[str | None, str | None]:
+    """The first bad release, and the first good one after the last bad one."""
+    ordered = [(release, state) for release, state in states.items() if state in (BAD, GOOD)]
+    bad = [at for at, (_, state) in enumerate(ordered) if state == BAD]
     if not bad:
-        return Bisected(states, None, None)
-    first_bad = ordered[bad[0]][0]
-    first_good = ordered[bad[-1] + 1][0] if bad[-1] + 1 < len(ordered) else None
-    return Bisected(states, first_bad, first_good)
+        return None, None
+    return ordered[bad[0]][0], ordered[bad[-1] + 1][0] if bad[-1] + 1 < len(ordered) else None

@@ -6,9 +6,10 @@ The rule, made so that it never gives a false alarm (docs/spec/program-ir.md 8.3
   all, not even a known one, are compared. Where views differ, a named share of the programs is run again on the view
   that all targets of the run support.
 * Ops are compared in order, outcome and values, up to the first op whose result the specification leaves to the
-  target: where either is out of memory (under NULL in Wasm a trap), where a `fill` or `chain` made different numbers
-  (capacity belongs to the collector), or where a poll still waits (how often an operation yields is not specified), or
-  where an owned handle is cast (when the cast handle goes stale after its owner is dropped depends on trimming). What
+  target: where either is out of memory (under NULL in Wasm a trap), where a `fill`, `fill_race` or `chain` made
+  different numbers (capacity belongs to the collector), or where a poll still waits (how often an operation yields is
+  not specified), or where an owned handle is cast (when the cast handle goes stale after its owner is dropped depends
+  on trimming), or where a trace is full (what was finalized takes room in it, and cuts off what comes after). What
   follows depends on it. Of traces what was finalized meanwhile is left out, and the bytes of a `churn` are anybody's.
 * Finalizers are compared between targets with the same collector only, as sets: what has been finalized up to each
   `sync` that follows a `gc` directly. Once a collection was cancelled what is dead stays undecided, so
@@ -25,6 +26,7 @@ from twinheap.model.codes import Verdict
 from twinheap.model.observation import OOM, PENDING, STOPPED, TRAP, Observation, Value
 from twinheap.model.ops import CODE
 from twinheap.model.program import Program, results_of
+from twinheap.model.run_trace import TRACE_ENTRIES
 
 NARROW_EVERY: Final = 16
 """One program in this many is run again on the view that all targets share, if their own views differ: 6 % of the time
@@ -33,7 +35,7 @@ finds a disagreement within a night that no judge sees, and the rest of the time
 FINALIZED: Final = "f:"  # of an entry in the trace of a run (docs/bodies.md)
 TOO_LARGE: Final = TRAP + "too_large"
 
-_BULK: Final = frozenset({CODE["fill"], CODE["chain"]})
+_BULK: Final = frozenset({CODE["fill"], CODE["fill_race"], CODE["chain"]})
 _CHURN: Final = CODE["churn"]
 _GC: Final = CODE["gc"]
 _SYNC: Final = CODE["sync"]
@@ -73,6 +75,8 @@ def _first_open(program: Program, left: Sequence[Observation], right: Sequence[O
     owned: set[int] = set()
     for at, (op, one, two) in enumerate(zip(program.all_ops, left, right, strict=False)):
         if one.outcome != two.outcome and TOO_LARGE in (one.outcome, two.outcome):
+            return at
+        if max(len(one.values), len(two.values)) >= TRACE_ENTRIES:
             return at
         if OOM in (one.outcome, two.outcome) or PENDING in one.values or PENDING in two.values:
             return at

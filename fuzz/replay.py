@@ -18,7 +18,7 @@ from twinheap.model.codes import Verdict
 from twinheap.model.engines import DEFAULT, feature
 from twinheap.model.ops import OPS
 from twinheap.model.program import Program, engines_of
-from twinheap.model.text import SUFFIX
+from twinheap.model.text import DIGEST_DIGITS, SUFFIX, digest
 from twinheap.model.view import OWNED_FORM
 from twinheap.targets.executor import ExecutorError
 from twinheap.targets.registry import TargetError, expand
@@ -200,7 +200,7 @@ def _in_fresh(stored: Stored, oracle: Oracle) -> Verdict | None:
         if again:
             oracle.fresh()
         seen = oracle.see([*stored.before, stored.program])[-1]
-        if verdict := chosen(seen, stored.meta.get("code")):
+        if verdict := chosen(seen, stored.meta.get("code"), stored.meta.get("known")):
             return verdict
     return None
 
@@ -211,16 +211,29 @@ def open_oracle(target: str, opener: Opener) -> Oracle:
     return CrossOracle(one, two, opener) if against else TargetOracle(target, opener)
 
 
-def chosen(seen: Seen, code: str | None) -> Verdict | None:
-    """The verdict with this code, else the first that no known defect explains, else the first."""
+def chosen(seen: Seen, code: str | None, known: str | None = None) -> Verdict | None:
+    """The verdict with this code and known defect, else with one of them, else the first that nothing explains."""
     verdicts = [verdict for _, verdict in seen.failures]
-    ranked = sorted(verdicts, key=lambda verdict: (verdict.code != code, verdict.known is not None))
-    return ranked[0] if ranked else None
+
+    def rank(verdict: Verdict) -> tuple[bool, bool, bool]:
+        return verdict.code != code, verdict.known != known, verdict.known is not None
+
+    return min(verdicts, key=rank, default=None)
 
 
 def _remark(stored: Stored, verdict: Verdict | None) -> str:
     code = stored.meta.get("code")
-    return f"{verdict.code} instead of {code}" if verdict and code and verdict.code != code else ""
+    remarks = [f"{verdict.code} instead of {code}"] if verdict and code and verdict.code != code else []
+    if changed(stored):
+        remarks.append("not the program that was stored under this name: edited or damaged")
+    return "; ".join(remarks)
+
+
+def changed(stored: Stored) -> bool:
+    """Whether a finding's file holds another program than its name says: half of one may well be fixed."""
+    named = stored.path.stem.rpartition("-")[2]
+    of_finding = len(named) == DIGEST_DIGITS and stored.path.name.startswith(stored.meta.get("signature", SUFFIX))
+    return of_finding and named != digest(stored.program)
 
 
 def expectations(stored: Stored) -> list[tuple[str, Status]]:

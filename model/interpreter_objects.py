@@ -5,6 +5,7 @@ Bounds and nulls are looked at before anything is written.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,6 +18,8 @@ from twinheap.model.run_heap import Trap
 
 DATA: Final = bytes(range(64))
 """The data segment of every body."""
+_FLOATS: Final = {"f32": "<f", "f64": "<d"}
+"""How bytes become the numbers that have fractions."""
 
 
 def packed(storage: str, value: Stored) -> Stored:
@@ -227,11 +230,14 @@ def _make(m: Machine, tree: Tree, start: int, count: int) -> None:
 
 
 def _data(storage: str, start: int, count: int) -> list[Stored]:
-    """Numbers from the data segment, little-endian."""
+    """Numbers from the data segment, little-endian; fractions are cut off, as in all that shows a number."""
     width = NUMBERS[storage]
     within(start, count * width, len(DATA), "memory_oob")
     places = range(start, start + count * width, width)
-    return [int.from_bytes(DATA[at : at + width], "little") for at in places]
+    parts = [DATA[at : at + width] for at in places]
+    if code := _FLOATS.get(storage):
+        return [int(struct.unpack(code, part)[0]) for part in parts]
+    return [int.from_bytes(part, "little") for part in parts]
 
 
 @form("array.new_elem")

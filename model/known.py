@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell
 from twinheap.model.entities import PAGE, Obj
-from twinheap.model.known_bodies import known_in_bodies
+from twinheap.model.known_bodies import RUNS, known_in_bodies
 from twinheap.model.layout import GRANULE
 from twinheap.model.ops import ANY, EXTERN, NULL, OPS, Op
 from twinheap.model.profiles import CAST_CODES, UNCOUNTED_CODES
@@ -50,7 +50,7 @@ def known_leak(w: World, obj: Obj) -> str | None:
 
     After K9 counts are wrong in both directions: the block of an exception that died too early may hold another.
     """
-    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), None)
+    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), obj.marked)
     if marked is not None or "K9" not in w.profile.defects:
         return marked
     store = w.slots[obj.store]
@@ -64,6 +64,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         return "K15"
     if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
         return "K27"
+    if broken.code == "TH301" and _refused_by_zeal(w, op):
+        return "K60"
     if found := known_in_bodies(w, broken.code, op):
         return found
     if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):
@@ -79,12 +81,22 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
     if broken.code == "TH303":
         return _freed_too_early(_store_of(w, broken))
     if broken.code == "TH301" and broken.obj is not None:
-        if "K7" in w.profile.defects and _just_under_pages(w, w.acting, broken.obj):
-            return "K7"
-        if "K30" in w.profile.defects and _half_counted(w, w.acting, broken.obj):
-            return "K30"
-        return _full_of_leaks(w, w.acting, broken.obj, broken.live) or _full_of_garbage(w, w.acting, broken.obj)
+        return _no_room(w, broken.obj, broken.live)
     return None
+
+
+def _refused_by_zeal(w: World, op: Op) -> bool:
+    """K60: an allocation of compiled code in a build with zeal."""
+    return "K60" in w.profile.defects and w.profile.zeal and OPS[op[0]].name in RUNS
+
+
+def _no_room(w: World, obj: Obj, live: Load | None) -> str | None:
+    """The known defect by which there is no room for an object that should fit."""
+    if "K7" in w.profile.defects and _just_under_pages(w, w.acting, obj):
+        return "K7"
+    if "K30" in w.profile.defects and _half_counted(w, w.acting, obj):
+        return "K30"
+    return _full_of_leaks(w, w.acting, obj, live) or _full_of_garbage(w, w.acting, obj)
 
 
 def _sets_typed_null(w: World, op: Op) -> bool:

@@ -94,6 +94,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K51", "what only a handler gets is missing from stack maps", 39, 50, FRAME_CODES),
         KnownDefect("K52", "types are mixed up where others were freed", OLDEST, 32, FRAME_CODES),
         KnownDefect("K53", "what traces objects outlives their type in a pooled heap", 32, 46, FRAME_CODES),
+        KnownDefect("K60", "zeal: an allocation in Wasm fails, and so does its second try", 45, 46, ("TH301",)),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""

@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from twinheap.model.engines import ENGINES
 from twinheap.model.observation import PANIC, WRONG_STORE
+from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.targets.child import Child, Trouble
 from twinheap.targets.ran import Flight, Ran, from_outside
@@ -40,9 +42,15 @@ STARTS: Final = 3
 """Starts until it is believed that a child that is killed before its handshake cannot live here."""
 
 
-MOST_PANICS: Final = 64
-"""Programs with a panic that one child of Wasmtime runs: each may leave an engine, and some thirty pools fill the
-address space. About one in twenty panics on old releases, and a tenth of those have a pool."""
+MOST_PANICS: Final = 256
+"""Programs with a panic that one child of Wasmtime runs: each may leave an engine and eight stores, whose heaps reserve
+50 GB of the 128 TB of addresses. About one in twenty panics on old releases."""
+
+POOL_PANICS: Final = 16
+"""For how many of them one counts whose stores had a pool: some thirty pools fill the address space."""
+
+
+STORE_NEW_IN: Final = CODE["store_new_in"]
 
 
 class ExecutorError(Exception):
@@ -168,14 +176,14 @@ class Executor(Recovering):
         except Trouble as trouble:
             self._recover(flight, trouble)
         self._flights.popleft()
-        ran = [flight.ran[number] for number in flight.programs]
-        self._relieve(ran)
-        return ran
+        self._relieve(flight)
+        return [flight.ran[number] for number in flight.programs]
 
-    def _relieve(self, ran: Sequence[Ran]) -> None:
+    def _relieve(self, flight: Flight) -> None:
         """Starts a child anew that survived many panics: each may keep an engine, and a pool takes terabytes."""
         if self.hello.runtime == "wasmtime":
-            self._panics += sum(map(_panicked, ran))
+            panicked = [program for number, program in flight.programs.items() if _panicked(flight.ran[number])]
+            self._panics += sum(POOL_PANICS if _has_pool(program) else 1 for program in panicked)
         if self._panics >= MOST_PANICS:
             self._panics = 0
             self._restart()
@@ -200,6 +208,12 @@ def _panicked(ran: Ran) -> bool:
     """Whether a program ended in a panic of the runtime; that of the wrong store leaves nothing."""
     outcome = ran.observations[-1].outcome if ran.observations else ""
     return outcome.startswith(PANIC) and outcome != PANIC + WRONG_STORE
+
+
+def _has_pool(program: Program) -> bool:
+    """Whether a store of the program has a pool."""
+    engines = [program.config.engine, *(op[1] for op in program.ops if op[0] == STORE_NEW_IN)]
+    return any(ENGINES[number].pooling for number in engines)
 
 
 def _no_start(trouble: Trouble) -> str:

@@ -67,6 +67,15 @@ def test_a_chain_of_subtypes_keeps_what_each_adds(collector: str) -> None:
     assert ran(body, collector) == "ok(n:1, n:5, n:44, 0, nonnull)"
 
 
+@pytest.mark.parametrize("collector", COLLECTORS)
+@pytest.mark.parametrize("kind", ["f32", "f64"])
+def test_bytes_of_a_segment_are_fractions_where_the_elements_are(kind: str, collector: str) -> None:
+    """The bytes 0 to 7 are, as a little-endian float of either size, nearly 0, and as an integer large."""
+    new = "(array.new_data t0 (i32 0) (i32 2))"
+    body = f"(body (rec (array t0 {kind})) (main (local t0) (set 4 {new}) (note (to_i32 (array.get t0 (get 4) (i32 0)))) (null extern)))"
+    assert ran(body, collector) == "ok(n:0, null)"
+
+
 @pytest.mark.parametrize(
     ("form", "ends"),
     [

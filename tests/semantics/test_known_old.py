@@ -112,6 +112,15 @@ gc S0
     assert known("37", text, *ran) is None
 
 
+def test_what_a_collection_marks_off_the_list_outlives_the_next_sweep() -> None:
+    """K28: the collection inside the `try` takes v0 off the list, the one behind it marks it, which is then read."""
+    read = "(drop (struct.get sub 0 (struct.new sub (get 0) (i32 0))))"
+    marked = main(f"(try (catch_all) (gc)) (gc) {read}")
+    assert leaks("43", marked) == "K28"
+    assert leaks("44", marked) is None
+    assert leaks("43", main(f"(gc) (gc) {read}")) is None
+
+
 def ends(release: str, body: str, how: Observation, handle: str = "O2") -> str | None:
     text = run(body, handle).partition("odrop")[0]
     return known(release, text, how)
@@ -406,7 +415,7 @@ odrop O1
 gc S0
 """
     gone = Observation("ok", (), (0,))
-    assert known("31", text, Observation("ok", ("object", "null")), SOME, OK, gone) == "K15"
+    assert known("31", text, Observation("ok", ("object", "null")), OK, OK, gone) == "K15"
 
 
 def test_a_value_that_waits_and_is_held() -> None:
@@ -653,3 +662,16 @@ def test_what_a_host_function_gets_of_a_frame_alone() -> None:
     body = f"(body (main (local externs) {kept} (null extern)))"
     assert leaks("36", body, "object") == "K22"
     assert leaks("37", body, "object") is None
+
+
+@pytest.mark.parametrize(("release", "zeal", "name"), [("45", True, "K60"), ("45", False, None), ("46", True, None)])
+def test_zeal_that_refuses_every_allocation_of_wasm(release: str, zeal: bool, name: str | None) -> None:
+    """K60: in a build with zeal, in a run alone; what the host allocates is tried again as it should be."""
+    body = main("(drop (array.new bytes (i32 0) (i32 0)))")
+    program = loads(f"twinheap program 1\nB0: {body}\nI1 = inst S0\nO2 = run I1 0 v0 null null null 0 owned\n").program
+    profile = profile_for("wasmtime", release, "copying", exact=False, zeal=zeal)
+    (found,) = judge(program, [OK, Observation("err:oom")], profile)[:1]
+    assert (found.code, found.known) == ("TH301", name)
+    alone = loads("twinheap program 1\nO1 = ext_new_owned S0 v0\n").program
+    (found,) = judge(alone, [Observation("err:oom", (), (0,))], profile)[:1]
+    assert (found.code, found.known) == ("TH301", None)

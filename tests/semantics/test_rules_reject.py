@@ -38,6 +38,7 @@ def wrong(seen: Observation) -> Iterator[tuple[str, Observation]]:
         yield "no values", msgspec.structs.replace(seen, values=())
     if seen.values:
         yield "other values", msgspec.structs.replace(seen, values=("another",) * len(seen.values))
+    yield "one value more", msgspec.structs.replace(seen, values=(*seen.values, "surplus"))
     if seen.finalized:
         yield "twice", msgspec.structs.replace(seen, finalized=seen.finalized * 2)
 

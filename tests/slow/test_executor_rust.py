@@ -15,6 +15,7 @@ import pytest
 from twinheap.fuzz.generate import generate
 from twinheap.fuzz.profiles import PROFILES
 from twinheap.model.builder import Builder
+from twinheap.model.engines import NUMBER
 from twinheap.model.judge import judge
 from twinheap.model.observation import Observation
 from twinheap.model.ops import CODE, EXTERN, INT_KINDS, NULL, RUN_VALUES, UNLIMITED
@@ -22,7 +23,7 @@ from twinheap.model.profiles import profile_for
 from twinheap.model.program import Config, Program
 from twinheap.model.view import view
 from twinheap.targets.check import check_executor
-from twinheap.targets.executor import MOST_PANICS, Executor
+from twinheap.targets.executor import MOST_PANICS, POOL_PANICS, Executor
 from twinheap.targets.registry import Target, parse
 from twinheap.targets.wire import OP_NAMES, WIRE_VERSION, ParentHello, Request, batch_frame, frame
 
@@ -34,6 +35,9 @@ LEAK_ROUNDS = 300
 """Programs of which each would leave a store behind: 300 stores reserve over a terabyte of addresses."""
 LEAK_LIMIT = 20 << 20
 """Bytes by which the executor may grow in them; its first collections and buffers take some."""
+
+OVERFLOW = "panic:capacity overflow"
+"""A table that grows beyond what memory can be asked for: the store is not used any more."""
 
 ASYNC = Config(limiter=1)
 FULL = Config(limit=0)
@@ -121,16 +125,40 @@ def test_panicking_programs_leave_nothing_behind(rust: Executor) -> None:
     assert resident(pid) - before < LEAK_LIMIT
 
 
-def test_an_executor_of_many_panics_is_relieved(target: Target) -> None:
+@pytest.mark.parametrize(("engine", "programs"), [("default", MOST_PANICS), ("pooling", MOST_PANICS // POOL_PANICS)])
+def test_an_executor_of_many_panics_is_relieved(target: Target, engine: str, programs: int) -> None:
     """Each may keep an engine, of which a process has room for some thirty with pools; no result is lost by that."""
-    panics = program(("table_new64", 0, 1, 1, UNLIMITED, NULL), ("table_grow_huge", 1, 2**61, NULL))
+    panics = program(
+        ("table_new64", 0, 1, 1, UNLIMITED, NULL),
+        ("table_grow_huge", 1, 2**61, NULL),
+        config=Config(engine=NUMBER[engine]),
+    )
     with target.executor() as executor:
-        executor.send(enumerate([panics] * MOST_PANICS))
         first = executor.pid
+        assert {one.observations[-1].outcome for one in executor.run([panics] * (programs - 1))} == {OVERFLOW}
+        assert executor.pid == first
+        executor.send(enumerate([panics]))
         executor.send(enumerate([program(("ext_new", 0, 0))] * 3))
-        assert {one.observations[-1].outcome for one in executor.receive()} == {"panic:capacity overflow"}
+        assert [one.observations[-1].outcome for one in executor.receive()] == [OVERFLOW]
         assert executor.pid != first
         assert [str(one.observations[0]) for one in executor.receive()] == ["ok"] * 3
+
+
+@pytest.mark.parametrize("engine", ["default", "fuel", "pooling"])
+def test_a_panic_changes_nothing_for_later_programs(target: Target, engine: str) -> None:
+    """What was compiled before is read back into the engine that takes the place of the old one, bodies included."""
+    code = "(set 4 (new)) (see (get 4)) (see (to_extern (struct.new_default empty))) (get 4)"
+    text = f"(body (main (local extern) {code}))"
+    config = Config(engine=NUMBER[engine], bodies=(text,))
+    runs = (("inst", 0), ("run", 1, 0, 0, NULL, NULL, NULL, 0, 0), ("typed_pass", 0, 0, EXTERN, 1, 2))
+    panics = (("table_new64", 0, 1, 1, UNLIMITED, NULL), ("table_grow_huge", 4, 2**61, NULL))
+    good, bad = program(*runs, ("modules_drop", 0), *runs[:1], config=config), program(*runs, *panics, config=config)
+    with target.executor() as executor:
+        before = executor.run([good, good])
+        after = executor.run([bad, good, bad, good])
+    assert [str(one) for one in before[0].observations[:3]] == ["ok", "ok(0, object, nonnull)", "ok(nonnull)"]
+    assert [one.observations for one in (before[1], after[1], after[3])] == [before[0].observations] * 3
+    assert [after[at].observations[-1].outcome for at in (0, 2)] == [OVERFLOW] * 2
 
 
 def resident(pid: int) -> int:

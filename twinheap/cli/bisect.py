@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from twinheap.cli import EXIT_OK, EXIT_USAGE, options
 
 if TYPE_CHECKING:
-    from twinheap.fuzz.bisect import Bisected
+    from twinheap.fuzz.bisect import Bisected, Family
     from twinheap.fuzz.replay import Replayed, Stored
 
 
@@ -25,14 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_json(parser)
     parser.epilog = (
-        "The result is stored with the finding, and shown by show. Releases that are not in the cache are fetched, and "
-        "for rust they are built, which takes minutes each."
+        "Bad is a release that shows the code that is stored, or the known defect; if it fails in another way, that is "
+        "reported. The result is stored with the finding, and shown by show. Releases that are not in the cache are "
+        "fetched, and for rust they are built, which takes minutes each."
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Bisects, and returns the exit code: 2 if no release could run the program."""
-    from twinheap.fuzz.bisect import bisect, family_of, keep, something_else
+    from twinheap.fuzz.bisect import another_failure, bisect, family_of, keep
     from twinheap.fuzz.opening import opener_for
     from twinheap.fuzz.replay import load, replay
     from twinheap.fuzz.store import StoreError
@@ -48,16 +49,20 @@ def run(arguments: argparse.Namespace) -> int:
     def tried(release: str) -> Replayed:
         replayed = replay(stored, family.at(release), opener)
         word = {"FAILED": "bad", "FIXED": "good"}.get(replayed.status, f"n/a: {replayed.detail}")
-        if other := something_else(replayed):
-            word = f"n/a: {other}, which may hide {stored.meta['known']}"
-        print(f"{release:10} {word}" + (f"  {replayed.verdict.code}" if replayed.verdict else ""), flush=True, file=out)
+        if other := another_failure(replayed):
+            word = f"other: {other}, and not {_described(stored.meta)}"
+        elif replayed.verdict:
+            word += f"  {replayed.verdict.code}"
+        print(f"{release:10} {word}", flush=True, file=out)
         return replayed
 
     result = bisect(family.releases(arguments.releases), tried, arguments.all)
     print(f"first bad:  {result.first_bad or 'none'}", file=out)
     print(f"first good: {result.first_good or 'none'}", file=out)
+    if result.others:
+        print(f"another failure, which may hide this one, on: {', '.join(result.others)}", file=out)
     if arguments.json:
-        write_json(arguments.json, _report(stored, family.name, result, time.monotonic() - started))
+        write_json(arguments.json, _report(stored, family, result, time.monotonic() - started))
     if all(state == "n/a" for state in result.releases.values()):
         hint = "; try -t rust" if family.kind == "capi" else ""
         print(f"twinheap: error: no release of {family.name} could run this program{hint}", file=sys.stderr)
@@ -69,14 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _report(stored: Stored, family: str, result: Bisected, seconds: float) -> dict[str, Any]:
+def _described(meta: dict[str, str]) -> str:
+    known = meta.get("known")
+    return meta["code"] + (f" ({known})" if known else "")
+
+
+def _report(stored: Stored, family: Family, result: Bisected, seconds: float) -> dict[str, Any]:
     from twinheap.reporters.json_report import VERSION
 
-    kind, comma, given = family.partition(",")
     entry = {
         "code": stored.meta.get("code"),
         "signature": stored.meta.get("signature"),
-        "target": family,
+        "target": family.name,
         "program": str(stored.path),
         "ops": len(stored.program),
         "original_ops": None,
@@ -86,13 +95,14 @@ def _report(stored: Stored, family: str, result: Bisected, seconds: float) -> di
         "first_bad": result.first_bad,
         "first_good": result.first_good,
         "releases": result.releases,
+        "others": result.others,
     }
     return {
         "version": VERSION,
         "programs": 1,
         "ops": len(stored.program),
         "seconds": round(seconds, 3),
-        "targets": [f"{kind}@{release}{comma}{given}" for release in result.releases],
+        "targets": [family.at(release) for release in result.releases],
         "findings": [entry],
         "expected": [],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from twinheap.fuzz.cross import compare
 from twinheap.fuzz.differ import Judged
 from twinheap.model.codes import Verdict
@@ -57,3 +59,33 @@ def test_a_cast_owned_handle_is_the_targets_choice() -> None:
     one = [OK, Observation("ok", ("nonnull",)), OK, Observation("err:unrooted"), OK, OK, OK]
     two = [*one[:3], Observation("ok", ("i31", 0)), *one[4:]]
     assert compare(judged(one, text), judged(two, text), False) is None
+
+
+def test_a_full_trace_is_not_compared_with_one_that_is_not() -> None:
+    """What a collector finalized meanwhile takes the room of what the run tells."""
+    text = (
+        "twinheap program 1\nB0: (body (main (gc) (note (i32 1)) (null extern)))\n"
+        "F1 = fill S0 255 v0\nI2 = inst S0\nfree F1 all\nL3 = run I2 0 v255 null null null 0 lifo\n"
+    )
+    start, end = [Observation("ok", (255,)), OK, OK], [OK, OK, OK]
+
+    def ran(*values: int | str) -> Judged:
+        return judged([*start, Observation("ok", values), *end], text)
+
+    full = tuple(f"f:{value}" for value in range(255))
+    assert compare(ran(*full, "null"), ran(1, "null"), False) is None
+    assert compare(ran(*full[:253], 1, "null"), ran(1, "null"), False) is None
+    assert compare(ran(*full[:252], 1, "null"), ran(1, "null"), False) is None
+    verdict = compare(ran(*full[:252], 2, "null"), ran(1, "null"), False)
+    assert verdict is not None
+    assert (verdict.code, verdict.at) == ("TH601", 3)
+
+
+@pytest.mark.parametrize("op", ["F2 = fill S0 9 v1", "F2 = fill_race S0 9 v1 F1", "O2 = chain S0 9"])
+def test_what_fits_is_the_collectors_choice(op: str) -> None:
+    text = f"twinheap program 1\nF1 = fill S0 1 v0\n{op}\nL3 = ext_new S0 v10\nkind L3\n"
+    one = [Observation("ok", (1,)), Observation("ok", (9,)), OK, Observation("ok", ("extern",)), OK, OK, OK]
+    two = [one[0], Observation("ok", (7,)), Observation("err:oom"), Observation("skip"), *one[4:]]
+    assert compare(judged(one, text), judged(two, text), False) is None
+    same = [*one[:3], Observation("ok", ("i31",)), *one[4:]]
+    assert compare(judged(one, text), judged(same, text), False) is not None

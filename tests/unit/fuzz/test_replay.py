@@ -15,9 +15,21 @@ from twinheap.fuzz.corpus import add, minimize
 from twinheap.fuzz.engine import Engine, Run
 from twinheap.fuzz.messages import Setup
 from twinheap.fuzz.opening import opener_for
-from twinheap.fuzz.oracle import Opener
+from twinheap.fuzz.oracle import Opener, Seen
 from twinheap.fuzz.record import Finding
-from twinheap.fuzz.replay import Replayed, Shared, Status, Stored, inexpressible, load, replay, replay_all, stored_in
+from twinheap.fuzz.replay import (
+    Replayed,
+    Shared,
+    Status,
+    Stored,
+    chosen,
+    inexpressible,
+    load,
+    replay,
+    replay_all,
+    stored_in,
+)
+from twinheap.fuzz.signature import Identity
 from twinheap.fuzz.store import FindingStore, StoreError
 from twinheap.fuzz.timeline import timeline
 from twinheap.model.codes import Verdict
@@ -181,23 +193,57 @@ def test_bisection_finds_both_borders(first: int, last: int, everything: bool) -
     assert len(tried) == 10 or not everything
 
 
-def test_bisection_does_not_take_one_known_defect_for_another() -> None:
-    """Releases 2 to 4 have what the program is stored for; before, another defect hides whether they do."""
-    meta = {"known": "K34", "code": "TH401"}
+Failures = list[tuple[str, str | None] | None]
+
+
+def bisected_over(failures: Failures, everything: bool, **meta: str) -> Bisected:
+    """Bisection of a program stored with `meta` over releases 0, 1, ... that show these failures, None: none."""
     stored = Stored(Path("x"), loads("twinheap program 1\n").program, meta, [])
-    of = {"TH401": "K34", "TH202": "K22", "TH403": "K34"}
-    codes = ["TH202", "TH202", "TH401", "TH403", "TH401", None]
 
     def one(release: str) -> Replayed:
-        code = codes[int(release[0])]
-        if code is None:
+        failure = failures[int(release.split(".")[0])]
+        if failure is None:
             return Replayed(stored, release, "FIXED")
-        return Replayed(stored, release, "FAILED", Verdict(code, 0, "", "", of[code]))
+        return Replayed(stored, release, "FAILED", Verdict(failure[0], 0, "", "", failure[1]))
 
-    for everything in (False, True):
-        result = bisect([f"{n}.0.0" for n in range(6)], one, everything)
-        assert (result.first_bad, result.first_good) == ("2.0.0", "5.0.0")
-        assert result.releases["0.0.0"] == "n/a"
+    return bisect([f"{n}.0.0" for n in range(len(failures))], one, everything)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_bisection_does_not_take_one_known_defect_for_another(everything: bool) -> None:
+    """Releases 2 to 4 have what the program is stored for; before, another defect hides whether they do."""
+    failures: Failures = [("TH202", "K22")] * 2 + [("TH401", "K34"), ("TH403", "K34"), ("TH401", "K34"), None]
+    result = bisected_over(failures, everything, known="K34", code="TH401")
+    assert (result.first_bad, result.first_good) == ("2.0.0", "5.0.0")
+    assert result.releases["0.0.0"] == "other"
+    assert result.others["0.0.0"] == "TH202 (K22)"
+    assert str(result).startswith("first bad 2.0.0, first good 5.0.0; 0.0.0: another failure, TH202 (K22)")
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_bisection_does_not_take_one_code_for_another(everything: bool) -> None:
+    """A leak in releases 3 to 5, which a known defect of 2 and a panic of 6 and 7 look like."""
+    leak: tuple[str, str | None] = ("TH202", None)
+    failures: Failures = [None, None, ("TH202", "K1"), leak, leak, leak, ("TH401", None), ("TH401", None), None, None]
+    result = bisected_over(failures, everything, code="TH202")
+    assert (result.first_bad, result.first_good) == ("3.0.0", "8.0.0")
+    assert set(result.others) >= {"2.0.0", "6.0.0", "7.0.0"}
+    assert set(bisected_over(failures, everything).releases.values()) == {"good", "bad"}  # without a code: any failure
+
+
+def test_a_known_defect_where_the_profile_lacks_it_is_still_the_same() -> None:
+    result = bisected_over([None, ("TH202", None), ("TH202", "K1"), None], True, code="TH202", known="K1")
+    assert (result.first_bad, result.first_good, result.others) == ("1.0.0", "3.0.0", {})
+
+
+def test_replaying_prefers_the_defect_that_is_stored() -> None:
+    one, two, three = Verdict("TH202", 3, "", "", "K1"), Verdict("TH202", 4, "", "", "K22"), Verdict("TH401", 5, "", "")
+    seen = Seen([(Identity(verdict.code, verdict.known, "", ""), verdict) for verdict in (one, two, three)])
+    assert chosen(seen, "TH202", "K22") is two
+    assert chosen(seen, "TH202") is one
+    assert chosen(seen, "TH401", "K22") is three
+    assert chosen(seen, "TH301") is three
+    assert chosen(Seen([]), "TH202", "K1") is None
 
 
 def test_bisection_without_a_bad_release() -> None:
@@ -233,6 +279,19 @@ def test_a_program_is_not_replayed_on_another_engine_than_its_own() -> None:
     assert inexpressible(program, everything | {"engine=pulley", "engine=fuel"}) == []
 
 
+def test_a_finding_that_lost_some_lines_is_not_just_fixed(tmp_path: Path) -> None:
+    setup = Setup(seed=1, targets=("heap,mutant=m20",), profile="small")
+    Engine(Run(setup=setup, programs=200, folder=tmp_path), opener_for(), lambda event: None).run()
+    path = min(stored_in(tmp_path))
+    assert replay(load(path), "heap", opener_for()).detail == ""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    cut = replay(load(path), "heap", opener_for())
+    assert (cut.status, "edited or damaged" in cut.detail) == ("FIXED", True)
+    other = write(tmp_path / "K1-0123456789abcdef.twin", code="TH202")
+    assert replay(load(other), "heap", opener_for()).detail == ""
+
+
 def test_bisection_is_kept_with_the_finding_but_not_with_records(tmp_path: Path) -> None:
     result = Bisected({"45.0.0": "bad", "46.0.1": "good"}, "45.0.0", "46.0.1")
     line = "rust,collector=copying: first bad 45.0.0, first good 46.0.1"
@@ -259,7 +318,7 @@ def test_bisection_is_kept_with_the_finding_but_not_with_records(tmp_path: Path)
         (["rust@48.0.2,zeal=1,collector=null"], "rust@45.0.0,zeal=1,collector=null"),
         (["heap", "capi,via=ctypes"], "capi@45.0.0,via=ctypes"),
         (["capi,lib=/x,release=44.0.0"], "capi@45.0.0"),
-        (["heap | rust"], "rust@45.0.0"),
+        (["heap | rust"], "heap | rust@45.0.0"),
         (["exec,cmd=./capi a"], "capi@45.0.0"),
         ([], "capi@45.0.0"),
     ],

@@ -7,9 +7,10 @@ use std::cell::OnceCell;
 
 use wasmtime::{
     AnyRef, ArrayRef, AsContextMut, Caller, Engine, EqRef, Error, ExnRef, ExternRef, HeapType, Instance, InstancePre,
-    Linker, Module, OwnedRooted, Result, Rooted, StoreContextMut, StructRef, WasmParams, WasmResults, I31,
+    Linker, OwnedRooted, Result, Rooted, StoreContextMut, StructRef, WasmParams, WasmResults, I31,
 };
 
+use crate::engine::Environment;
 use crate::handles::{Handle, Lifo, Owned, Typed, ANY, ARRAY, EQ, EXN, EXTERN, STRUCT};
 use crate::kit;
 use crate::limiter::Limits;
@@ -77,10 +78,10 @@ pub struct Crossing(OnceCell<InstancePre<Limits>>);
 
 impl Crossing {
     /// An instance in a store.
-    pub fn instance(&self, engine: &Engine, store: StoreContextMut<'_, Limits>) -> Result<Instance> {
+    pub fn instance(&self, environment: &Environment, store: StoreContextMut<'_, Limits>) -> Result<Instance> {
         if self.0.get().is_none() {
-            let linker = linker(engine)?;
-            let made = linker.instantiate_pre(&Module::new(engine, text())?)?;
+            let linker = linker(&environment.engine)?;
+            let made = linker.instantiate_pre(&environment.module(text().as_bytes())?)?;
             let _ = self.0.set(made);
         }
         self.0.get().ok_or_else(|| Error::msg("it was just made"))?.instantiate(store)

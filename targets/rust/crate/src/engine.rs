@@ -13,6 +13,7 @@ use wasmtime::{
 };
 
 use crate::compat;
+use crate::compiler::Compiler;
 use crate::crossing::Crossing;
 use crate::kit::{self, Types};
 use crate::outcome::Stop;
@@ -100,6 +101,7 @@ pub struct Environment {
     pub fuelled: bool,
     /// Whether runs have stacks of their own.
     pub fibers: bool,
+    compiler: Rc<Compiler>,
     compiled: RefCell<Option<Rc<Compiled>>>,
     /// The module that took the places of forgotten types last, and its variant.
     decoy: RefCell<Option<(Module, usize)>>,
@@ -118,37 +120,47 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// An instance of a module with a main that calls nothing.
-    pub fn quiet(&self, engine: &Engine, store: impl AsContextMut) -> Result<Instance> {
-        Instance::new(store, &Module::new(engine, QUIET)?, &[])
-    }
-
-    fn new(engine: &Engine) -> Result<Compiled> {
-        let identity = Module::new(engine, IDENTITY)?;
-        let instance = Module::new(engine, kit::WAT)?;
-        let types = Types::new(engine)?;
+    fn new(environment: &Environment) -> Result<Compiled> {
+        let identity = environment.module(IDENTITY.as_bytes())?;
+        let instance = environment.module(kit::WAT.as_bytes())?;
+        let types = Types::of(&environment.module(kit::exporting().as_bytes())?)?;
         Ok(Compiled { types, instance, crossing: Crossing::default(), links: RefCell::default(), identity })
     }
 }
 
 impl Environment {
-    pub fn new(options: Options, number: usize) -> Result<Environment> {
+    fn new(options: Options, number: usize, compiler: &Rc<Compiler>) -> Result<Environment> {
         let name = ENGINES.get(number).copied().unwrap_or_default();
-        let engine = Environment::engine(options, name)?;
-        let compiled = RefCell::new(Some(Rc::new(Compiled::new(&engine)?)));
-        let clock = (name == "epochs").then(Arc::default);
-        let (fuelled, fibers) = (name == "fuel", name == "fibers");
-        Ok(Environment { engine, number, clock, fuelled, fibers, compiled, decoy: RefCell::default() })
+        Ok(Environment {
+            engine: Environment::engine(options, name)?,
+            number,
+            clock: (name == "epochs").then(Arc::default),
+            fuelled: name == "fuel",
+            fibers: name == "fibers",
+            compiler: Rc::clone(compiler),
+            compiled: RefCell::default(),
+            decoy: RefCell::default(),
+        })
     }
 
-    /// What is compiled, made anew if it was forgotten.
+    /// A module, in WAT or binary form.
+    pub fn module(&self, source: &[u8]) -> Result<Module> {
+        self.compiler.module(&self.engine, self.number, source)
+    }
+
+    /// What is compiled, made when it is first needed or was forgotten.
     pub fn compiled(&self) -> Result<Rc<Compiled>> {
         if let Some(compiled) = &*self.compiled.borrow() {
             return Ok(Rc::clone(compiled));
         }
-        let made = Rc::new(Compiled::new(&self.engine)?);
+        let made = Rc::new(Compiled::new(self)?);
         *self.compiled.borrow_mut() = Some(Rc::clone(&made));
         Ok(made)
+    }
+
+    /// An instance of a module with a main that calls nothing.
+    pub fn quiet(&self, store: impl AsContextMut) -> Result<Instance> {
+        Instance::new(store, &self.module(QUIET.as_bytes())?, &[])
     }
 
     /// Lets go of every module and type; then others take what places are free in the engine.
@@ -156,7 +168,8 @@ impl Environment {
         self.compiled.take();
         let mut decoy = self.decoy.borrow_mut();
         let variant = decoy.as_ref().map_or(0, |(_, variant)| 1 - variant);
-        *decoy = Some((Module::new(&self.engine, kit::decoy(variant))?, variant)); // made before the last one goes
+        // Made before the last one goes.
+        *decoy = Some((self.module(kit::decoy(variant).as_bytes())?, variant));
         Ok(())
     }
 
@@ -167,8 +180,8 @@ impl Environment {
             return Ok(module.clone());
         }
         let text = usize::try_from(share).ok().and_then(kit::linked);
-        let module =
-            Module::new(&self.engine, text.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?)?;
+        let text = text.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?;
+        let module = self.module(text.as_bytes())?;
         compiled.links.borrow_mut().insert(share, module.clone());
         Ok(module)
     }
@@ -201,40 +214,41 @@ impl Environment {
     }
 }
 
-/// The environments by engine configuration, each made when a program first asks for it.
+/// The environments by engine configuration, each made when it is first asked for.
 pub struct Environments {
     options: Options,
+    compiler: Rc<Compiler>,
     made: BTreeMap<usize, Rc<Environment>>,
 }
 
 impl Environments {
     pub fn new(options: Options) -> Environments {
-        Environments { options, made: BTreeMap::new() }
+        Environments { options, compiler: Rc::default(), made: BTreeMap::new() }
     }
 
     pub fn get(&mut self, number: usize) -> Result<Rc<Environment>> {
         if let Some(found) = self.made.get(&number) {
             return Ok(Rc::clone(found));
         }
-        let made = Rc::new(Environment::new(self.options, number)?);
+        let made = Rc::new(Environment::new(self.options, number, &self.compiler)?);
         self.made.insert(number, Rc::clone(&made));
         Ok(made)
     }
 
-    /// The names of the configurations that can be had here.
-    pub fn names(&self) -> Vec<&'static str> {
-        let able = |name: &&str| Environment::engine(self.options, name).is_ok();
-        ENGINES.iter().copied().filter(able).collect()
+    /// The names of the configurations that can be had here; all of them are made.
+    pub fn names(&mut self) -> Vec<&'static str> {
+        ENGINES
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(number, _)| self.get(*number).is_ok())
+            .map(|(_, name)| name)
+            .collect()
     }
 
-    /// Makes one of them anew when it is asked for.
+    /// Makes one of them anew when it is asked for: whoever still has the old one keeps it.
     pub fn renew(&mut self, number: usize) {
         self.made.remove(&number);
-    }
-
-    /// Makes all of them anew when they are asked for: stores that were forgotten keep what they had of the old ones.
-    pub fn forget(&mut self) {
-        self.made.clear();
     }
 }
 

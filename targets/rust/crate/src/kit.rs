@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 
 use wasmtime::{
-    ArrayRefPre, ArrayType, AsContextMut, Engine, Error, ExnRefPre, ExnType, ExternType, Global, GlobalType, HeapType,
+    ArrayRefPre, ArrayType, AsContextMut, Error, ExnRefPre, ExnType, ExternType, Global, GlobalType, HeapType,
     Instance, Module, Mutability, RefType, Result, StorageType, StructRefPre, StructType, Tag, TagType, Val, ValType,
 };
 
@@ -81,13 +81,18 @@ pub struct Types {
     pub tags: Vec<TagType>,
 }
 
+/// The module of an instance, which also exports its object types as those of parameters.
+pub fn exporting() -> String {
+    let mut text = WAT.trim_end().trim_end_matches(')').to_owned();
+    for name in STRUCTS.iter().chain(&ARRAYS) {
+        text.push_str(&format!("(func (export \"{name}\") (param (ref null ${name})))\n"));
+    }
+    text + ")"
+}
+
 impl Types {
-    pub fn new(engine: &Engine) -> Result<Types> {
-        let mut text = WAT.trim_end().trim_end_matches(')').to_owned();
-        for name in STRUCTS.iter().chain(&ARRAYS) {
-            text.push_str(&format!("(func (export \"{name}\") (param (ref null ${name})))\n"));
-        }
-        let module = Module::new(engine, text + ")")?;
+    /// Those of a module of `exporting`.
+    pub fn of(module: &Module) -> Result<Types> {
         let heap_type = |name: &&str| -> Result<HeapType> {
             let exported = module.get_export(name);
             let ty = exported.as_ref().and_then(ExternType::func).and_then(|function| function.param(0));

@@ -61,6 +61,8 @@ struct Run {
     instances: Vec<Inst>,
     /// The engine configuration of the program.
     engine: usize,
+    /// Those of all stores that it made.
+    entered: Vec<usize>,
     log: Arc<Log>,
     ops: Rc<[Op]>,
     /// The calls under way, the innermost last.
@@ -140,6 +142,7 @@ impl Machine {
         run.count = 0;
         run.at = 0;
         run.engine = program.engine;
+        run.entered.clear();
         if program.ops.iter().any(|op| op.kind == OpKind::ModulesDrop) {
             self.spoilt.push(POOLING); // its heaps know types of earlier programs, too
         }
@@ -152,15 +155,20 @@ impl Machine {
         let spoilt = std::mem::take(&mut self.spoilt);
         if compat::REMEMBERS_TYPES {
             for number in spoilt.into_iter().chain(self.modules.crowded()) {
-                self.environments.renew(number);
-                self.modules.forget(number);
+                self.forget_engine(number);
             }
         }
+    }
+
+    fn forget_engine(&mut self, number: usize) {
+        self.environments.renew(number);
+        self.modules.forget(number);
     }
 
     fn open_store(&mut self, engine: usize, limit: i64, limiter: i64, slot: usize) -> Result<(), Stop> {
         let environment = self.environments.get(engine)?;
         let run = &mut self.run;
+        run.entered.push(engine);
         let limits = Limits::new(limit, &run.log, environment.clock.clone());
         let store = run.stores.open(environment, limits, limiter != 0);
         run.slots[slot] = Slot::Store(store);
@@ -190,8 +198,11 @@ impl Machine {
             panics::forget_message();
             self.run.stores.forget_all();
             std::mem::forget(std::mem::take(&mut self.run.slots));
-            self.environments.forget(); // what the stores have of a pool is gone for good
-            self.modules = Modules::default();
+            // What the stores have of a pool is gone for good, and what else the panic left in their engines is not
+            // known. It touched no other engine: those of the other configurations are as they were.
+            for number in std::mem::take(&mut self.run.entered) {
+                self.forget_engine(number);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod compare;
 mod compat;
+mod compiler;
 mod crossing;
 mod effects;
 mod engine;

@@ -7,7 +7,7 @@ use wasmtime::{StorageType, Val, ValType};
 
 use crate::compat;
 use crate::effects::Effects;
-use crate::engine::{Environment, Options};
+use crate::engine::{Environments, Options};
 use crate::kit;
 use crate::msgpack::{Malformed, Reader, Writer};
 use crate::ops::OpKind;
@@ -209,7 +209,7 @@ fn every_op_kind_has_a_name_of_its_own() {
 /// `tests/unit/rust` compares the same listing with the model's tables.
 #[test]
 fn the_types_of_the_kit_are_those_of_the_model() {
-    let engine = Environment::new(Options { collector: compat::COLLECTORS[0], zeal: None }, 0).unwrap();
+    let engine = Environments::new(Options { collector: compat::COLLECTORS[0], zeal: None }).get(0).unwrap();
     let expected = std::fs::read_to_string(fixtures().join("kit.txt")).unwrap();
     assert_eq!(engine.compiled().unwrap().types.listing(), expected);
 }

@@ -39,7 +39,7 @@ impl Modules {
             *used = self.clock;
             return Ok(module.clone());
         }
-        let compiled = Module::from_binary(&environment.engine, binary);
+        let compiled = environment.module(binary);
         let module = compiled.map_err(|error| Stop::misuse(format!("a body does not compile: {error:#}")))?;
         if self.compiled.len() >= MAX_MODULES {
             let oldest = self.compiled.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());

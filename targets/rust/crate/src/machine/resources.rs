@@ -119,7 +119,7 @@ impl Machine {
                 Subject::Table(Table::new(&mut scope, ty, Ref::Any(Some(one)))?)
             }
             "call" => {
-                let instance = compiled.quiet(&environment.engine, scope.as_context_mut())?;
+                let instance = environment.quiet(scope.as_context_mut())?;
                 let main = instance.get_typed_func(&mut scope, "main")?;
                 let given = ExternRef::new(&mut scope, ()).ok();
                 let given = given.map(|made| made.to_owned_rooted(&mut scope)).transpose()?;

@@ -24,7 +24,7 @@ impl Machine {
             let stores = &mut machine.run.stores;
             let (makers, environment) = (stores.makers(store)?, stores.environment(store)?);
             let instance = makers.crossing(
-                |context| environment.compiled()?.crossing.instance(&environment.engine, context),
+                |context| environment.compiled()?.crossing.instance(&environment, context),
                 stores.context(store)?,
             )?;
             let call = Call { store: stores.context(store)?, instance, way, to, nullable: nullable != 0 };
