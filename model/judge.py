@@ -67,7 +67,7 @@ _GIVING: Final = _TRACED | frozenset(
         *("table_grow", "table_grow_huge", "table_size"),
         *("struct_get", "struct_get_number", "array_get", "array_get_number", "array_len", "fields"),
         *("exn_get", "exn_take", "exn_pending", "arg", "result"),
-        *("fill", "fill_race", "chain", "churn", "oom_take", "new_async", "gc_async", "poll"),
+        *("fill", "fill_race", "chain", "churn", "pool_fill", "oom_take", "new_async", "gc_async", "poll"),
     )
 )
 """The ops that give values if they are `ok`; their rules say which (docs/wire.md, Observations)."""
