@@ -189,6 +189,12 @@ def test_limiter_calls_and_needed_bytes_are_reported(rust: Executor) -> None:
     assert ran.observations[0] == Observation("err:oom", (), (0,), ((0, 0), (0, 65536)), 32)
 
 
+def test_calls_that_were_made_and_dropped_leave_no_object(rust: Executor) -> None:
+    """A heap of 64 KiB holds 2047 externrefs: there is none of the instance whose main was called."""
+    ops = (("churn", 0, kind("churn", "call"), 1), ("fill", 0, 2047, 0))
+    assert seen_by(rust, program(*ops, config=Config(limit=65536)))[1] == "ok(2047)"
+
+
 # --- futures
 
 

@@ -68,7 +68,12 @@ impl Machine {
                 grown = bytes_in_use() - start;
             }
             let from_object = matches!(subject, Subject::Call(..) | Subject::Cast(_) | Subject::Field(_));
-            drop(subject);
+            if let Subject::Call(main, _, fibers) = subject {
+                // The instance stays, and with it what it got last.
+                machine.steps(store, &Subject::Call(main, None, fibers), 1)?;
+            } else {
+                drop(subject);
+            }
             if from_object {
                 machine.run.stores.context(store)?.gc(None)?;
             }
