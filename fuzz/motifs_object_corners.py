@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twinheap.fuzz.draft import MOST_STORES, Draft
+from twinheap.fuzz.draft import MOST_STORES, OWN, Draft
 from twinheap.fuzz.motif_table import KIND, Registered, motif
 from twinheap.fuzz.motifs_memory import ASYNC_LIMITER, PAGE
 from twinheap.fuzz.motifs_objects import (
@@ -23,7 +23,7 @@ from twinheap.fuzz.motifs_objects import (
     STRUCT_SET,
     STRUCT_SET_NUMBER,
 )
-from twinheap.fuzz.motifs_raw import CONV_EXT
+from twinheap.fuzz.motifs_raw import CONV_EXT, CONV_EXT_OWNED
 from twinheap.model.ops import ANY, CODE, EXTERN, NULL, UNLIMITED
 
 OBJECT_CORNERS: Final[list[Registered]] = []
@@ -144,7 +144,8 @@ def odd_field(g: Draft) -> None:
 def object_as_extern(g: Draft) -> None:
     """A struct seen as an externref has no host value."""
     made = g.made(STRUCT_NEW, (g.place.slot, STRUCT_NUMBER["empty"], 0, NULL, NULL, NULL, NULL, 0), False)
-    handle = g.made(CONV_EXT, (g.made(UPCAST, (made, ANY), False),), False)
+    seen, owned = g.made(UPCAST, (made, ANY), False), g.byte() < 128
+    handle = g.made(CONV_EXT_OWNED, (g.made(OWN, (seen,), True),), True) if owned else g.made(CONV_EXT, (seen,), False)
     g.add(DATA, (handle,))
     g.add(DATA_SET, (handle, 7))
 
