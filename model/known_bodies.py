@@ -11,7 +11,7 @@ from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
 from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried
 from twinheap.model.observation import DEAD
-from twinheap.model.ops import CALLS, END, OPS, Op
+from twinheap.model.ops import CALLS, CODE, END, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
@@ -63,6 +63,8 @@ _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect",
 
 IN_BODIES: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35", "K50", "K51"})
 """What `unsafe_in` looks for, and `hazards.Watched` then sees."""
+
+_POLL: Final = CODE["poll"]
 
 _TREES: Final = 16 * CACHED
 """Forms of which is kept whether a collection may run in them."""
@@ -179,6 +181,8 @@ def _stores(w: World, op: Op) -> list[Store]:
     if op[0] == END:  # the scope is left by the time that what was finalized is looked at
         touched.append(w.acting)
         touched += w.brackets[-1:]
+    if op[0] == _POLL:  # the future has ended
+        touched.append(w.acting)
     found = [slot if isinstance(slot, Store) else getattr(slot, "store", None) for slot in touched]
     return [store for store in found if isinstance(store, Store)]
 

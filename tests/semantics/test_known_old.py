@@ -121,6 +121,16 @@ def test_what_a_collection_marks_off_the_list_outlives_the_next_sweep() -> None:
     assert leaks("43", main(f"(gc) (gc) {read}")) is None
 
 
+def test_a_future_that_ended_is_of_the_store_where_a_body_did_harm() -> None:
+    """K28: the freed struct is used, so that the heap may seem full to an allocation in increments later."""
+    tried = "(set 4 (struct.new_default sub)) (gc) (see (to_extern (get 4)))"
+    body = f"(body (main (local sub) (try (catch_all) {tried}) (null extern)))"
+    run = "I1 = inst S0\nL2 = run_exn I1 0 v0 null null null 0 lifo"
+    text = f"B0: {body}\n{run}\nP3, L4 = new_async S0 v8\npoll P3 0\n"
+    ran = Observation("ok", ("object", "null"))
+    assert known("42", text, ran, Observation("ok", ("pending",)), Observation("err:oom", (), (8,))) == "K28"
+
+
 def ends(release: str, body: str, how: Observation, handle: str = "O2") -> str | None:
     text = run(body, handle).partition("odrop")[0]
     return known(release, text, how)
