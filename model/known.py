@@ -64,8 +64,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         return "K15"
     if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
         return "K27"
-    if broken.code == "TH301" and _refused_by_zeal(w, op):
-        return "K60"
+    if broken.code == "TH301" and (refused := _refused_by_zeal(w, op)):
+        return refused
     if found := known_in_bodies(w, broken.code, op):
         return found
     if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):
@@ -85,9 +85,11 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
     return None
 
 
-def _refused_by_zeal(w: World, op: Op) -> bool:
-    """K60: an allocation of compiled code in a build with zeal."""
-    return "K60" in w.profile.defects and w.profile.zeal and OPS[op[0]].name in RUNS
+def _refused_by_zeal(w: World, op: Op) -> str | None:
+    """K60, K61: an allocation of compiled code in a build with zeal."""
+    if not w.profile.zeal or OPS[op[0]].name not in RUNS:
+        return None
+    return next(iter(w.profile.defects & {"K60", "K61"}), None)
 
 
 def _no_room(w: World, obj: Obj, live: Load | None) -> str | None:

@@ -95,6 +95,7 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K52", "types are mixed up where others were freed", OLDEST, 32, FRAME_CODES),
         KnownDefect("K53", "what traces objects outlives their type in a pooled heap", 32, 46, FRAME_CODES),
         KnownDefect("K60", "zeal: an allocation in Wasm fails, and so does its second try", 45, 46, ("TH301",)),
+        KnownDefect("K61", "zeal: a heap that has to grow for an allocation in Wasm does not", 46, None, ("TH301",)),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""
