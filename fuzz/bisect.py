@@ -87,14 +87,17 @@ def family_of(targets: Sequence[str]) -> Family:
     'rust@45.0.0,collector=copying'
     >>> family_of(["heap | capi@48.0.0"]).at("45.0.0")
     'heap | capi@45.0.0'
+    >>> family_of(["capi@48.0.0 | heap"]).at("45.0.0")
+    'heap | capi@45.0.0'
     """
     for target in targets:
-        against, between, last = target.rpartition(AGAINST)
-        head, _, given = last.partition(",")
-        kind = head.partition("@")[0]
-        if kind in RELEASES_OF:
-            kept = [part for part in given.split(",") if part and part.partition("=")[0] not in registry.OWN_BUILD]
-            return Family(kind, "".join(f",{part}" for part in kept), against + between)
+        one, between, other = target.partition(AGAINST)
+        for against, last in ((one + between, other), (other + between, one)) if between else (("", target),):
+            head, _, given = last.partition(",")
+            kind = head.partition("@")[0]
+            if kind in RELEASES_OF:
+                kept = [part for part in given.split(",") if part and part.partition("=")[0] not in registry.OWN_BUILD]
+                return Family(kind, "".join(f",{part}" for part in kept), against)
     return Family(RELEASES_OF[0], "")
 
 

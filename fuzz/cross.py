@@ -66,6 +66,11 @@ def _shown(seen: Observation) -> list[Value]:
     return [value for value in seen.values if not (isinstance(value, str) and value.startswith(FINALIZED))]
 
 
+def _marks(seen: Observation) -> bool:
+    """Whether a trace says of finalizers when they ran."""
+    return len(_shown(seen)) < len(seen.values)
+
+
 def _said(seen: Observation) -> str:
     return str(Observation(seen.outcome, seen.values))
 
@@ -76,8 +81,8 @@ def _first_open(program: Program, left: Sequence[Observation], right: Sequence[O
     for at, (op, one, two) in enumerate(zip(program.all_ops, left, right, strict=False)):
         if one.outcome != two.outcome and TOO_LARGE in (one.outcome, two.outcome):
             return at
-        if max(len(one.values), len(two.values)) >= TRACE_ENTRIES:
-            return at
+        if max(len(one.values), len(two.values)) >= TRACE_ENTRIES and (_marks(one) or _marks(two)):
+            return at  # finalizers take room in a trace that ends early
         if OOM in (one.outcome, two.outcome) or PENDING in one.values or PENDING in two.values:
             return at
         if not STOPPED.isdisjoint((one.outcome, two.outcome)) and (one.outcome, one.values) != (

@@ -212,11 +212,11 @@ def open_oracle(target: str, opener: Opener) -> Oracle:
 
 
 def chosen(seen: Seen, code: str | None, known: str | None = None) -> Verdict | None:
-    """The verdict with this code and known defect, else with one of them, else the first that nothing explains."""
+    """The verdict of this known defect, else with this code, else the first that nothing explains."""
     verdicts = [verdict for _, verdict in seen.failures]
 
     def rank(verdict: Verdict) -> tuple[bool, bool, bool]:
-        return verdict.code != code, verdict.known != known, verdict.known is not None
+        return known is not None and verdict.known != known, verdict.code != code, verdict.known is not None
 
     return min(verdicts, key=rank, default=None)
 

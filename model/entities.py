@@ -35,10 +35,11 @@ class Obj:
     while already there: 1.6, K1), `tabled` (was offered to a table: K14), `as_any` (a raw value was rooted as an any
     reference: K15), `copied` (by a host table copy: K18), `caught` (thrown and caught: K2), `halfway` (a field of an
     object whose initialization failed later: K12), `taken` (from the pending slot: K19), `hosted` (a host function's
-    parameter or result: K22), `marked` (the defect for which a collection marked it while it was not in the OASR
-    list, so that it outlives the sweep after next: K3, K4, K28, K34, K35), `orphaned` (held by an object that died:
-    K20), `misfit` (an array whose elements had the wrong type: K29), `missing` (how many of its holders were not
-    counted: K9, K15, K33), `lost` (a collection freed it for that).
+    parameter or result: K22), `off` (the defect for which a collection took it off the OASR list while a frame held
+    it: K3, K4, K28, K34, K35), `marked` (`off` when a later one marked it, which no sweep undoes until it is in the
+    list again), `spared` (then the sweep for once), `orphaned` (held by an object that died: K20), `misfit` (an
+    array whose elements had the wrong type: K29), `missing` (how many of its holders were not counted: K9, K15,
+    K33), `lost` (a collection freed it for that).
     `tags`: whose tag an exception was made with: those of an instance, or None for the host's.
     `size`: the bytes of an object other than an externref, before rounding.
     """
@@ -62,9 +63,11 @@ class Obj:
         "marked",
         "misfit",
         "missing",
+        "off",
         "orphaned",
         "payload",
         "size",
+        "spared",
         "storages",
         "store",
         "tabled",
@@ -97,7 +100,9 @@ class Obj:
         self.taken = False
         self.hosted = False
         self.orphaned = False
+        self.off: str | None = None
         self.marked: str | None = None
+        self.spared: str | None = None
         self.misfit = False
         self.tags: object = None
         self.missing = 0

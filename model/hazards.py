@@ -63,8 +63,7 @@ class Watched(Machine):
         """Operands that stack maps may lack, with the defects, and whether they certainly do."""
         self.unlisted: dict[int, tuple[frozenset[str], bool]] = {}
         """What a collection passed by that no stack map showed: why, and whether nothing held it then."""
-        self.unswept: dict[int, str] = {}
-        """The same with one defect, also what the caller holds: off the list, where no sweep takes a mark away."""
+        self.marking = False  # something was taken off the list, whether or not another holder keeps it
         self.collections = 0
         self.under: list[_Frame] = []  # the frames below the top, and the one on top
         self.declaring = False
@@ -101,13 +100,14 @@ class Watched(Machine):
 
     def _stale(self) -> None:
         """What stack maps show at a collection is used by it, also where its block has been given to another object."""
-        if self.unswept:
+        if self.unlisted or self.marking:
             every = [ref for frame in self.under for ref in (*frame.variables, *frame.operands)]
             for held in self.heap.moments.roots() if self.lives else every:
                 if type(held) is Obj:
                     self._used(held)
-                    if held.value in self.unswept:
-                        held.marked = self.unswept[held.value]
+                    if held.off and not held.marked:
+                        held.marked = held.off
+                        self.store.marked.append(held)
                         self.store.forget_exactness()  # it outlives one sweep more, once it is in the list again
 
     def needed(self) -> list[Stored]:
@@ -128,7 +128,8 @@ class Watched(Machine):
         sure, unless something else shows it.
         """
         if here := self.store.profile.defects.intersection(names):
-            self.unswept[obj.value] = min(here)
+            obj.off = min(here, key=lambda name: int(name[1:]))
+            self.marking = True
         if names and (self.moves or obj not in self.heap.args):
             before, lost = self.unlisted.get(obj.value, (frozenset(), False))
             self.unlisted[obj.value] = before.union(names), lost or self.moves or not obj.held

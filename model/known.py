@@ -50,7 +50,7 @@ def known_leak(w: World, obj: Obj) -> str | None:
 
     After K9 counts are wrong in both directions: the block of an exception that died too early may hold another.
     """
-    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), obj.marked)
+    marked = next((name for mark, name in _leaks_of(w.profile.defects) if getattr(obj, mark)), obj.spared)
     if marked is not None or "K9" not in w.profile.defects:
         return marked
     store = w.slots[obj.store]
@@ -64,8 +64,6 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         return "K15"
     if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
         return "K27"
-    if broken.code == "TH301" and (refused := _refused_by_zeal(w, op)):
-        return refused
     if found := known_in_bodies(w, broken.code, op):
         return found
     if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):
@@ -81,15 +79,21 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
     if broken.code == "TH303":
         return _freed_too_early(_store_of(w, broken))
     if broken.code == "TH301" and broken.obj is not None:
-        return _no_room(w, broken.obj, broken.live)
+        return _refused_by_zeal(w, op, broken.obj) or _no_room(w, broken.obj, broken.live)
     return None
 
 
-def _refused_by_zeal(w: World, op: Op) -> str | None:
-    """K60, K61: an allocation of compiled code in a build with zeal."""
-    if not w.profile.zeal or OPS[op[0]].name not in RUNS:
+def _refused_by_zeal(w: World, op: Op, obj: Obj) -> str | None:
+    """K60, K61: an allocation of compiled code in a build with zeal; for K61 the smallest heap is not enough."""
+    if not w.profile.zeal or w.profile.collector == "null" or OPS[op[0]].name not in RUNS:
         return None
-    return next(iter(w.profile.defects & {"K60", "K61"}), None)
+    if "K60" in w.profile.defects:
+        return "K60"
+    room = PAGE // 2 if w.profile.collector == "copying" else PAGE
+    # Frames may hold what nothing else does.
+    there = sum(w.acting.block(other) for other in w.acting.objects.values() if other is not obj)
+    grows = there + w.acting.block(obj) > room - GRANULE[w.profile.collector]
+    return "K61" if grows and "K61" in w.profile.defects else None
 
 
 def _no_room(w: World, obj: Obj, live: Load | None) -> str | None:

@@ -89,10 +89,11 @@ def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
         return "K17"
     if name == "cast" and SHARED in obs.outcome:
         return "K11" if isinstance(w.slots[op[1]], OwnedRoot) else None
-    reused = any(text in obs.outcome for text in (NO_INDEX, NO_TYPE, NO_KIND))
-    if reused and any(isinstance(w.slots[slot], CastHandle) for _, slot in slots_of(op)):
-        return "K11"
-    return None
+    casts = [holder for _, slot in slots_of(op) if isinstance(holder := w.slots[slot], CastHandle)]
+    if NO_INDEX in obs.outcome:
+        return "K11" if casts else None
+    reused = NO_TYPE in obs.outcome or NO_KIND in obs.outcome
+    return "K11" if reused and any(not cast.root.tokens for cast in casts) else None
 
 
 def _i31_without_heap(w: World, op: Op) -> bool:

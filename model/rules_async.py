@@ -84,6 +84,7 @@ def _progress(w: World, obs: Observation, pending: int, future: Future) -> None:
     if future.refused and not (store.maybe_heap and begin_allocation(store, obs.outcome != OTHER)):
         w.case = "no-heap"
         w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
+        store.maybe_heap = False
         w.rejected.append(future.obj.value)
         return
     fits = future.fits if store.counts else None

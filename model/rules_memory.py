@@ -35,6 +35,7 @@ def has_heap(w: World, obs: Observation, store: Store) -> bool:
         return True
     w.case = "no-heap"
     w.require(obs, OTHER, "the limiter does not let the heap be made (1.5 B)")
+    store.maybe_heap = False
     return False
 
 

@@ -179,10 +179,11 @@ def array_new_huge(w: World, obs: Observation, slot: int, length: int) -> None:
     store = store_at(w, slot)
     if not synchronous(w, obs, store):
         return
-    case = "heap" if store.heap else "first"
+    case, unknown = "heap" if store.heap else "first", store.maybe_heap
     if has_heap(w, obs, store):
         w.case = case
         w.require(obs, OTHER, f"there is no heap for {length} elements")
+    store.maybe_heap = unknown  # it is an error with a heap, too
 
 
 @rule("array_new_fixed", MADE)

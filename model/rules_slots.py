@@ -189,9 +189,10 @@ def table_set(w: World, obs: Observation, target: int, index: int, value: int) -
     if w.empty(obs, target, value):
         return
     table = _table(w, target)
-    if index < len(table.refs):
-        _offered(table.refs[index])
+    before = table.refs[index] if index < len(table.refs) else None
     _set_range(w, obs, table, index, value, 1)
+    if obs.outcome == OK:
+        _offered(before)
 
 
 @rule("table_fill", _WRITE + " err:oob/bounds")

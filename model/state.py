@@ -59,6 +59,7 @@ class Store:
         self.dead: dict[int, Obj] = {}
         self.leaked: dict[int, Obj] = {}
         self.listed: list[Obj] = []  # exposed since the last full collection
+        self.marked: list[Obj] = []  # marked while off the list (K28 and its like)
         self.raws: list[Ref] = []  # unexpired raw values
         self.owned_made = 0
         self.cast_roots: list[OwnedRoot] = []  # owned roots that cast handles share
@@ -383,6 +384,7 @@ class Store:
     def expose(self, ref: Ref) -> None:
         """`ref` is handed out as a raw value, or to Wasm."""
         if type(ref) is Obj:
+            ref.off = None
             if ref.lost:
                 self._hurt(ref)
             if ref.listed:
@@ -398,11 +400,13 @@ class Store:
 
         `counted`: exact counts know of it, too.
         """
-        if type(ref) is Obj and ref.lost:
-            self._hurt(ref)
-        if type(ref) is Obj and not ref.listed:
-            ref.listed = True
-            self.listed.append(ref)
+        if type(ref) is Obj:
+            ref.off = None
+            if ref.lost:
+                self._hurt(ref)
+            if not ref.listed:
+                ref.listed = True
+                self.listed.append(ref)
         if counted and self.counts:
             self.counts.read(ref)
 
@@ -488,6 +492,8 @@ class Store:
             obj.lost = obj.lost or obj.holders + obj.inside <= obj.missing
         if self.small:
             self.harm("K25")
+        if self.runs:
+            self._spare()
         for watcher in self.watchers:
             watcher()
 
@@ -497,9 +503,18 @@ class Store:
         """A full collection is over: nothing is listed any more, but for what frames may need."""
         if self.runs:
             return
+        self._spare()
         for obj in self.listed:
             obj.listed = False
         self.listed = []
+
+    def _spare(self) -> None:
+        """A sweep leaves in the list what has a mark from when it was not there, and takes the mark away."""
+        for obj in self.marked:
+            obj.spared = None
+            if obj.marked and not obj.off:
+                obj.spared, obj.marked = obj.marked, None
+        self.marked = [obj for obj in self.marked if obj.marked or obj.spared]
 
     def dropped_casts(self) -> list[OwnedRoot]:
         """The owned roots that cast handles share and that have no token any more."""
