@@ -23,6 +23,9 @@ _BACKTRACE = "\n\nStack backtrace:"
 # In wasmtime_store_limiter a negative number means no limit.
 _UNLIMITED = -1
 
+# Modules are small, and other workers have the other cores: to hand functions from thread to thread only costs time.
+_PARALLEL = "wasmtime_config_parallel_compilation_set"
+
 
 class Store(NamedTuple):
     """A wasmtime_store_t* and its wasmtime_context_t*, which dies with it."""
@@ -237,6 +240,8 @@ def _new_engine(library: Library, configure: Callable[[int], None] | None) -> in
         setter = f"wasmtime_config_{name}_set"
         if library.knows(setter):
             library.bound(setter)(config, True)
+    if library.has(_PARALLEL):
+        library.function(_PARALLEL, None, ctypes.c_void_p, ctypes.c_bool)(config, False)
     if configure is not None:
         configure(config)
     engine: int | None = library.bound("wasm_engine_new_with_config")(config)

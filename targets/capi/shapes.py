@@ -105,6 +105,7 @@ _ALWAYS: dict[str, Prototype] = {
     "wasmtime_module_new": (_PTR, (_PTR, _STR, _SIZE, _PTR)),
     "wasmtime_module_delete": (None, (_PTR,)),
     "wasmtime_module_serialize": (_PTR, (_PTR, _PTR)),
+    "wasmtime_module_deserialize": (_PTR, (_PTR, _STR, _SIZE, _PTR)),
     "wasmtime_module_imports": (None, (_PTR, _PTR)),
     "wasm_importtype_vec_delete": (None, (_PTR,)),
     "wasm_importtype_type": (_PTR, (_PTR,)),

@@ -19,6 +19,9 @@ const WANTED: &[&str] = &[
     "wasmtime_config_gc_support_set",
 ];
 
+/// Modules are small, and other workers have the other cores: to hand functions from thread to thread only costs time.
+const PARALLEL: &str = "wasmtime_config_parallel_compilation_set";
+
 /// `WASMTIME_OPT_LEVEL_NONE`
 const OPT_NONE: u8 = 0;
 /// `WASMTIME_REGALLOC_SINGLE_PASS`
@@ -39,6 +42,9 @@ pub fn new_engine(
             if let Some(set) = library.setter::<bool>(name) {
                 set(config, true);
             }
+        }
+        if let Some(set) = library.setter::<bool>(PARALLEL) {
+            set(config, false);
         }
         configure(library, shape, config, facts, engine)?;
         let made = (c.wasm_engine_new_with_config)(config);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::api::Api;
 use crate::facts::{Facts, Shape};
 use crate::library::Library;
+use crate::modules::Shelf;
 use crate::objects::Objects;
 use crate::outcome::Stop;
 use crate::wasm::{HostFunction, Wasm};
@@ -35,6 +36,8 @@ pub struct Engines {
     shape: Shape,
     functions: &'static [HostFunction],
     parts: Vec<Option<Part>>,
+    /// Of each configuration the modules that some engine of it was rid of.
+    shelves: Vec<Shelf>,
 }
 
 impl Engines {
@@ -45,7 +48,8 @@ impl Engines {
         functions: &'static [HostFunction],
     ) -> Engines {
         let parts = facts.engines.iter().map(|_| None).collect();
-        Engines { library, facts, shape, functions, parts }
+        let shelves = facts.engines.iter().map(|_| Shelf::default()).collect();
+        Engines { library, facts, shape, functions, parts, shelves }
     }
 
     fn part(&mut self, number: usize) -> Result<&mut Part, Trouble> {
@@ -55,6 +59,11 @@ impl Engines {
             *there = Some(Part { api: Rc::new(api), wasm: None, objects: None, clock: 0, spoilt: false });
         }
         there.as_mut().ok_or_else(|| Trouble::new("an engine was just made"))
+    }
+
+    /// Serialized modules of a configuration.
+    fn shelf(&self, number: usize) -> Shelf {
+        self.shelves.get(number).cloned().unwrap_or_default()
     }
 
     /// The functions with an engine. Fails if the library cannot have it.
@@ -101,20 +110,22 @@ impl Engines {
     /// Modules and host functions of an engine.
     pub fn wasm(&mut self, number: usize) -> Result<(&mut Wasm, &Api), Trouble> {
         let functions = self.functions;
+        let shelf = self.shelf(number);
         let part = self.part(number)?;
         let wasm = match &mut part.wasm {
             Some(wasm) => wasm,
-            none => none.insert(Wasm::new(&part.api, functions)?),
+            none => none.insert(Wasm::new(&part.api, functions, shelf)?),
         };
         Ok((wasm, &part.api))
     }
 
     /// The types of an engine's objects.
     pub fn objects(&mut self, number: usize) -> Result<(&mut Objects, &Api), Stop> {
+        let shelf = self.shelf(number);
         let part = self.part(number).map_err(Stop::Misuse)?;
         let objects = match &mut part.objects {
             Some(objects) => objects,
-            none => none.insert(Objects::new(&part.api)?),
+            none => none.insert(Objects::new(&part.api, &shelf)?),
         };
         Ok((objects, &part.api))
     }

@@ -42,6 +42,8 @@ functions! {
         wasmtime_store_limiter(Ptr, i64, i64, i64, i64, i64);
         wasmtime_module_new(Ptr, Ptr, usize, Ptr) -> Ptr;
         wasmtime_module_delete(Ptr);
+        wasmtime_module_serialize(Ptr, Ptr) -> Ptr;
+        wasmtime_module_deserialize(Ptr, Ptr, usize, Ptr) -> Ptr;
         wasmtime_module_imports(Ptr, Ptr);
         wasm_importtype_vec_delete(Ptr);
         wasm_importtype_type(Ptr) -> Ptr;

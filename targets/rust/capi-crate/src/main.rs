@@ -14,6 +14,7 @@ mod functions;
 mod globals;
 mod library;
 mod machine;
+mod modules;
 #[path = "../../crate/src/msgpack.rs"]
 mod msgpack;
 mod objects;

@@ -11,6 +11,7 @@ use std::ptr::{from_mut, null_mut};
 use crate::abi::{FieldType, Hierarchy, Item, Ptr, Val, ValType, Vals, KIND_F32, KIND_F64, KIND_I32, KIND_I64};
 use crate::api::{Api, Context};
 use crate::functions::ObjectFunctions;
+use crate::modules::Shelf;
 use crate::outcome::Stop;
 use crate::types::imported_types;
 use crate::wasm::type_vector;
@@ -53,10 +54,15 @@ pub struct Objects {
 }
 
 impl Objects {
-    pub fn new(api: &Api) -> Result<Objects, Stop> {
+    /// `shelf`: modules that were compiled for an engine of the same configuration.
+    pub fn new(api: &Api, shelf: &Shelf) -> Result<Objects, Stop> {
         let c = api.objects.clone().ok_or_else(|| Stop::misuse("this release has no objects of the host"))?;
-        let found = imported_types(&api.c, api.engine, &api.facts.modules.types)
+        let code = &api.facts.modules.types;
+        let module = shelf
+            .module(api, code)
             .map_err(|failed| Stop::misuse(format!("the library does not accept the types of the kit: {failed}")))?;
+        let found = imported_types(&api.c, module);
+        shelf.give_back(api, code, module);
         let mut structs: Vec<Known> = found.into_iter().map(|valtype| opened(&c, valtype)).collect();
         let arrays = structs.split_off(api.facts.structs.len());
         let tag_types = api.facts.tags.iter().map(|tag| tag_type(api, &c, tag)).collect();

@@ -25,8 +25,11 @@ pub struct RefTypes {
 impl RefTypes {
     /// Compiles the module that imports them.
     pub fn read(c: &Always, engine: Ptr, facts: &Facts) -> Result<RefTypes, Trouble> {
-        let found = imported_types(c, engine, &facts.modules.ref_types)
+        let module = compile(c, engine, &facts.modules.ref_types)
             .map_err(|failed| Trouble(format!("the library does not accept reference types: {failed}")))?;
+        let found = imported_types(c, module);
+        // SAFETY: it was just made, and what was taken from it are copies.
+        unsafe { (c.wasmtime_module_delete)(module) };
         let types = facts.ref_types.iter().copied().zip(found).collect();
         Ok(RefTypes { types, globals: RefCell::default() })
     }
@@ -54,12 +57,11 @@ impl RefTypes {
     }
 }
 
-/// Copies of the types of the globals that a module imports, in order; or why it does not compile.
-pub fn imported_types(c: &Always, engine: Ptr, code: &[u8]) -> Result<Vec<Ptr>, String> {
-    let module = compile(c, engine, code)?;
+/// Copies of the types of the globals that a module imports, in order.
+pub fn imported_types(c: &Always, module: Ptr) -> Vec<Ptr> {
     let mut imports = ByteVec::new();
-    // SAFETY: the module is alive until it is deleted here; it fills the vector with pointers to import types, which
-    // live until the vector is deleted, and each is that of a global. The copies of their content are ours.
+    // SAFETY: the module is alive; it fills the vector with pointers to import types, which live until the vector is
+    // deleted, and each is that of a global. The copies of their content are ours.
     unsafe {
         (c.wasmtime_module_imports)(module, imports.get_mut());
         let pointers = std::slice::from_raw_parts(imports.data.cast::<Ptr>(), imports.size);
@@ -69,8 +71,7 @@ pub fn imported_types(c: &Always, engine: Ptr, code: &[u8]) -> Result<Vec<Ptr>, 
         });
         let types = types.collect();
         (c.wasm_importtype_vec_delete)(imports.get_mut());
-        (c.wasmtime_module_delete)(module);
-        Ok(types)
+        types
     }
 }
 

@@ -3,17 +3,14 @@
 //! Bodies are linked, not instantiated with a list of imports: a linker takes the kit's exports as they are, while the
 //! C API of 39 to 43 has no tags of its own and aborts when it is given one.
 
-use std::collections::HashMap;
 use std::ptr::{from_mut, null_mut};
 
 use crate::abi::{ByteVec, Extern, Item, Ptr, KIND_I32};
 use crate::api::{Api, Context};
+use crate::modules::{Modules, Shelf};
 use crate::outcome::{Outcome, Stop, OTHER};
 use crate::types::compile;
 use crate::wire::Trouble;
-
-/// Compiled modules that are kept, some 20 KB each: those of a batch, and of the program being shrunk.
-const CACHED: usize = 256;
 
 /// The export that counts the check points which an instance of a body has passed (docs/bodies.md).
 const POINTS: &str = "points";
@@ -65,12 +62,7 @@ pub struct Body {
 /// Modules, host functions and instances of one engine; it stays as long as the process.
 pub struct Wasm {
     host: Ptr,
-    /// By the binary: the module, and when it was last used.
-    modules: HashMap<Vec<u8>, (Ptr, u64)>,
-    clock: u64,
-    kit: Option<Ptr>,
-    /// Modules of instances that share what others have, by what.
-    links: HashMap<i64, Ptr>,
+    modules: Modules,
     /// The module that took the places of forgotten types last, and its variant.
     decoy: Option<(Ptr, usize)>,
     /// Whether bodies may use exceptions.
@@ -78,84 +70,57 @@ pub struct Wasm {
 }
 
 impl Wasm {
-    pub fn new(api: &Api, functions: &[HostFunction]) -> Result<Wasm, Trouble> {
+    /// `shelf`: modules that were compiled for an engine of the same configuration.
+    pub fn new(api: &Api, functions: &[HostFunction], shelf: Shelf) -> Result<Wasm, Trouble> {
         // SAFETY: the engine is alive; the linker is never deleted.
         let host = unsafe { (api.c.wasmtime_linker_new)(api.engine) };
         for function in functions {
             define(api, host, function)?;
         }
         let exceptions = api.shape.exceptions && accepts(api, &api.facts.modules.tag);
-        Ok(Wasm { host, modules: HashMap::new(), clock: 0, kit: None, links: HashMap::new(), decoy: None, exceptions })
-    }
-
-    /// The compiled module of a body, from the cache or made now; None if the release refuses it.
-    fn module(&mut self, api: &Api, code: &[u8]) -> Option<Ptr> {
-        self.clock += 1;
-        if let Some((module, used)) = self.modules.get_mut(code) {
-            *used = self.clock;
-            return Some(*module);
-        }
-        let compiled = compile(&api.c, api.engine, code).ok()?;
-        if self.modules.len() >= CACHED {
-            let oldest = self.modules.iter().min_by_key(|(_, (_, used))| *used).map(|(code, _)| code.clone());
-            if let Some((module, _)) = oldest.and_then(|code| self.modules.remove(&code)) {
-                // SAFETY: it was made by us and is in use by nobody: its instances keep what they need of it.
-                unsafe { (api.c.wasmtime_module_delete)(module) };
-            }
-        }
-        self.modules.insert(code.to_vec(), (compiled, self.clock));
-        Some(compiled)
+        Ok(Wasm { host, modules: Modules::new(shelf), decoy: None, exceptions })
     }
 
     /// Whether modules will soon be freed to make room for others.
     pub fn crowded(&self) -> bool {
-        self.modules.len() > CACHED / 2
+        self.modules.crowded()
     }
 
     /// Frees every module; then others take what places are free in the engine (`decoy_module` of model/wat.py).
     pub fn forget(&mut self, api: &Api) -> Result<(), Stop> {
         self.free(api);
+        let decoys = &api.facts.modules.decoys;
         let variant = self.decoy.map_or(0, |(_, variant)| 1 - variant);
-        let made = compile(&api.c, api.engine, &api.facts.modules.decoys[variant])
+        let made = self
+            .modules
+            .shelf
+            .module(api, &decoys[variant])
             .map_err(|failed| Stop::misuse(format!("the library refuses a module of struct types: {failed}")))?;
-        if let Some((before, _)) = self.decoy.replace((made, variant)) {
-            // SAFETY: as above; it never had an instance.
-            unsafe { (api.c.wasmtime_module_delete)(before) };
+        if let Some((before, variant)) = self.decoy.replace((made, variant)) {
+            self.modules.shelf.give_back(api, &decoys[variant], before);
         }
         Ok(())
     }
 
     /// Frees every module that may be used again.
     pub fn free(&mut self, api: &Api) {
-        let bodies = self.modules.drain().map(|(_, (module, _))| module);
-        let links = self.links.drain().map(|(_, module)| module);
-        for module in bodies.chain(links).chain(self.kit.take()) {
-            // SAFETY: made by us and used by nobody: instances keep what they need of it.
-            unsafe { (api.c.wasmtime_module_delete)(module) };
-        }
+        self.modules.free(api);
     }
 
-    fn kit_module(&mut self, api: &Api) -> Result<Ptr, Stop> {
-        if let Some(kit) = self.kit {
-            return Ok(kit);
-        }
+    /// The module of the kit, or with `share` of an instance of it that imports what others have.
+    fn kit_module(&mut self, api: &Api, share: Option<i64>) -> Result<Ptr, Stop> {
         let modules = &api.facts.modules;
-        let code = if self.exceptions { &modules.kit_with_tags } else { &modules.kit };
-        let made = compile(&api.c, api.engine, code)
-            .map_err(|failed| Stop::misuse(format!("the library refuses the kit: {failed}")))?;
-        Ok(*self.kit.insert(made))
-    }
-
-    fn link_module(&mut self, api: &Api, share: i64) -> Result<Ptr, Stop> {
-        if let Some(module) = self.links.get(&share) {
-            return Ok(*module);
-        }
-        let codes = usize::try_from(share).ok().and_then(|share| api.facts.modules.links.get(share));
-        let [without, with] = codes.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?;
-        let made = compile(&api.c, api.engine, if self.exceptions { with } else { without })
-            .map_err(|failed| Stop::misuse(format!("the library refuses the kit: {failed}")))?;
-        self.links.insert(share, made);
-        Ok(made)
+        let code = match share {
+            None if self.exceptions => &modules.kit_with_tags,
+            None => &modules.kit,
+            Some(share) => {
+                let codes = usize::try_from(share).ok().and_then(|share| modules.links.get(share)); // without tags, with
+                let codes = codes.ok_or_else(|| Stop::misuse(format!("there is no share {share}")))?;
+                &codes[usize::from(self.exceptions)]
+            }
+        };
+        let made = self.modules.get(api, code);
+        made.map_err(|failed| Stop::misuse(format!("the library refuses the kit: {failed}")))
     }
 
     /// A new instance of the kit, which may have a share of what another one of its store exports; the outcome if the
@@ -166,10 +131,7 @@ impl Wasm {
         context: Context,
         source: Option<(&Instance, i64)>,
     ) -> Result<Instance, Stop> {
-        let kit = match source {
-            None => self.kit_module(api)?,
-            Some((_, share)) => self.link_module(api, share)?,
-        };
+        let kit = self.kit_module(api, source.map(|(_, share)| share))?;
         // SAFETY: the linker of the host functions is alive; the copy is ours.
         let linker = unsafe { (api.c.wasmtime_linker_clone)(self.host) };
         let from = source.map_or(linker, |(source, _)| source.linker);
@@ -200,7 +162,7 @@ impl Wasm {
         let Some((source, helpers)) = far else {
             return self.linked(api, context, instance.linker, code);
         };
-        let module = self.module(api, helpers).ok_or(Stop::Failed(OTHER.into()))?;
+        let module = self.module(api, helpers)?;
         let helpers = instantiate(api, context, source.linker, module)?;
         // SAFETY: the linker of the instance is alive; the copy is ours.
         let linker = unsafe { (api.c.wasmtime_linker_clone)(instance.linker) };
@@ -209,8 +171,13 @@ impl Wasm {
         made
     }
 
+    /// The module of a body; the outcome if the release refuses it.
+    fn module(&mut self, api: &Api, code: &[u8]) -> Result<Ptr, Stop> {
+        self.modules.get(api, code).map_err(|_| Stop::Failed(OTHER.into()))
+    }
+
     fn linked(&mut self, api: &Api, context: Context, linker: Ptr, code: &[u8]) -> Result<Body, Stop> {
-        let module = self.module(api, code).ok_or(Stop::Failed(OTHER.into()))?;
+        let module = self.module(api, code)?;
         let made = instantiate(api, context, linker, module)?;
         let main = export(api, context, &made, "main")?;
         let points = api.config.limits_runs().then(|| export(api, context, &made, POINTS)).transpose()?;
