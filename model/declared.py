@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from twinheap.model.body import BodyError, Tree, dumps
+from twinheap.model.body import CACHED, BodyError, Tree, dumps
 from twinheap.model.body_forms import ABSTRACT, NON_NULL_PREFIX, NUMBER_TYPES, REFERENCE_TYPES
 from twinheap.model.kit import (
     ARRAYS,
@@ -231,20 +232,25 @@ def _wrong(form: Tree, why: str) -> BodyError:
 
 def types_of(forms: Iterable[Tree]) -> Types:
     """The types of a body, out of its `(rec ...)` forms in order. Raises BodyError for what is no valid type."""
-    groups: tuple[tuple[Member, ...], ...] = ()
     known = KIT_ONLY
     for form in forms:
-        own = [part for part in form[1:] if isinstance(part, tuple)]
-        names = [str(part[1]) if len(part) > 1 else "" for part in own]
-        if not own or len(own) != len(form) - 1 or any(part[0] not in _KINDS for part in own):
-            raise _wrong(form, "a group is made of (struct NAME ...), (array NAME ...) and (func NAME ...)")
-        if len(set(names)) < len(names) or any(not is_declared(name) or name in known.references for name in names):
-            raise _wrong(form, "each type has a name of its own: t and a number")
-        groups += (tuple(_member(part, {*known.references, *names}) for part in own),)
-        if sum(map(len, groups)) > MAX_DECLARED:
-            raise _wrong(form, f"a body declares at most {MAX_DECLARED} types")
-        known = _checked(form, groups, known)
+        known = _with_group(known, form)
     return known
+
+
+@lru_cache(maxsize=CACHED)  # a body is made group by group, read, checked, and turned to Wasm
+def _with_group(known: Types, form: Tree) -> Types:
+    """What is known behind a group."""
+    own = [part for part in form[1:] if isinstance(part, tuple)]
+    names = [str(part[1]) if len(part) > 1 else "" for part in own]
+    if not own or len(own) != len(form) - 1 or any(part[0] not in _KINDS for part in own):
+        raise _wrong(form, "a group is made of (struct NAME ...), (array NAME ...) and (func NAME ...)")
+    if len(set(names)) < len(names) or any(not is_declared(name) or name in known.references for name in names):
+        raise _wrong(form, "each type has a name of its own: t and a number")
+    groups = (*known.groups, tuple(_member(part, {*known.references, *names}) for part in own))
+    if sum(map(len, groups)) > MAX_DECLARED:
+        raise _wrong(form, f"a body declares at most {MAX_DECLARED} types")
+    return _checked(form, groups, known)
 
 
 def _member(form: Tree, names: set[str]) -> Member:

@@ -271,9 +271,10 @@ class Machine:
         """The values of a form's parts from `start` on. Raises Trap for null in the places, from 0, of `strict`."""
         waiting = self.operands
         mark = len(waiting)
-        for at, part in enumerate(tree[start:]):
-            value = self.value(part)  # type: ignore[arg-type]
-            waiting.append(given(value, at in strict) if strict else value)
+        for at, part in enumerate(tree[start:]) if strict else ():
+            waiting.append(given(self.value(part), at in strict))  # type: ignore[arg-type]
+        for part in () if strict else tree[start:]:  # nearly always
+            waiting.append(self.value(part))  # type: ignore[arg-type]
         values = waiting[mark:]
         del waiting[mark:]
         self.at = tree

@@ -179,8 +179,10 @@ class Heap:
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
         by_host = by_host or self.constant
-        with self.moments.making(() if by_host else cells):
-            self._may_fail(obj, by_host)
+        written = () if by_host else cells
+        self.moments.making(written)
+        self._may_fail(obj, by_host)
+        self.moments.made(written)
         if self.store.counts and not self.pretending:
             self.store.counts.born(obj, listed=not self.constant)
         self.limits.changes += self.w.profile.collector == "null"  # where nothing is reclaimed, it takes room for ever

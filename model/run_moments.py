@@ -47,11 +47,12 @@ class Moments:
         """What a collection finds in the frames of this run (wasm-ops.md 6.1)."""
         return [*chain.from_iterable(self.below), *self.top(), *self._cells]
 
-    @contextmanager
-    def making(self, cells: Sequence[Stored]) -> Iterator[None]:
-        """Compiled code allocates an object, into which it then writes these."""
-        self._cells = [cell for cell in cells if cell not in self.unshown]
-        yield
+    def making(self, cells: Sequence[Stored]) -> None:
+        """Compiled code is about to allocate an object, into which it then writes these; arrays may be long."""
+        self._cells = [cell for cell in cells if cell not in self.unshown] if self.unshown else cells
+
+    def made(self, cells: Sequence[Stored]) -> None:
+        """That object is there."""
         self._cells = ()
         if self.store.counts and self.store.counts.counting and any(type(c) is Obj and not c.count for c in cells):
             for name in ("K3", "K4"):  # it was freed for that object, and is used now

@@ -92,10 +92,11 @@ def far_module(text: str, counted: bool = False) -> str | None:
     """The module of the far helpers of a body, which exports them as "h0" and so on; None if it has none."""
     parts = [part for part in parse(text)[1:] if isinstance(part, tuple)]
     helpers = [part for part in parts if part[0] == "func"]
-    uses = _uses(parts, [], [], counted)
-    uses.listed = [at for at, helper in enumerate(helpers) if _is_far(helper)]
-    if not uses.listed:
+    far = [at for at, helper in enumerate(helpers) if _is_far(helper)]
+    if not far:
         return None
+    uses = _uses(parts, [], [], counted)
+    uses.listed = far
     heads = [(at, f'$h{at} (export "h{at}") (type {uses.type_name(at)})') for at in uses.listed]
     functions = [_function(uses, head, helpers[at], *uses.helpers[at]) for at, head in heads]
     return _with_extras(uses, [*_counter(counted), *functions])
