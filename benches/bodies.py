@@ -1,15 +1,19 @@
 """What bodies cost: how fast they are compiled and run while they are checked, against a loop that only compiles them.
 
-    python benches/bodies.py [--target capi] [--programs 600] [--rounds 3] [--seconds S] [--json FILE]
+    python benches/bodies.py [--target capi] [--workers 2] [--programs 600] [--rounds 3] [--seconds S] [--json FILE]
 
-`compiled`: distinct bodies a second in the whole pipeline of one worker (generate, view, WAT to binary, compile, run,
-judge). `loop`: the same modules, already in binary form, compiled one after another in this process by the same
-library, and nothing else. `runs`: runs of bodies a second in the pipeline; `reference ops`: the forms on references
-that a run executes, as the model counts them, on average; `known` runs that the model loses are left out.
-`idle`: shares of the time in which a process had nothing to do; where the parent is not idle, what is missing on the
-clock is the time in which it had no core.
-On a busy machine seconds say little: `of CPU time` divides by the CPU seconds of the busier one of the two processes,
-which is what two free cores would take, and the loop's bodies by its own.
+Each worker is the whole pipeline (generate, view, WAT to binary, compile, run, judge): a process that makes and judges,
+and its executor. `fuzz` takes a worker a core, since with one both processes have to take the same time to keep two
+cores busy, and they do not: so two pipelines run side by side here, on programs of their own, and are summed.
+`--workers 1` shows how far one alone comes.
+
+`compiled`: bodies a second. A body counts once for each worker and engine configuration that it ran under, and not if
+the worker's executor has it from an earlier round. `only`: the same modules, already in binary form, compiled one after
+another under the same configurations in this process by the same library, and nothing else. `runs`: runs of bodies a
+second; `reference ops`: the forms on references that a run executes, as the model counts them, on average; `known` runs
+that the model loses are left out. `core-ms`: CPU time of all processes.
+On a busy machine seconds say little: `of CPU time` is what two free cores would take, half of the sum of all processes'
+CPU time, but no less than that of the busiest one.
 """
 
 from __future__ import annotations
@@ -18,34 +22,23 @@ import argparse
 import json
 import math
 import statistics
-import time
-from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from measures import Checked
+from compiling import Body, Executed, Loop, executed
+from measures import WARM_UP, Checked, Measured
 
+from twinheap.fuzz.budget import BLOCK
 from twinheap.fuzz.generate import generate
-from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.profiles import profile_named
-from twinheap.model import interpreter
-from twinheap.model.observation import SKIP
-from twinheap.model.ops import CODE
 from twinheap.model.program import Program
 from twinheap.model.view import view
-from twinheap.targets import registry
-from twinheap.targets.capi.api import CApi
-from twinheap.targets.capi.library import load
-from twinheap.targets.capi.wasm import Wasm
-from twinheap.targets.modules import module_of
 
 PROFILE: Final = "bodies"
-RUNS: Final = frozenset(CODE[name] for name in ("run", "run_exn", "call", "call_exn"))
-NO_REFERENCES: Final = frozenset(
-    {"do", "then", "block", "br", "br_if", "br_table", "if", "repeat", "return", "unreachable", "note", "gc", "clear"}
-    | {"i32", "i64", "f32", "f64", "add", "to_i32", "table.size", "elem.drop", "try"}
-)
-"""Forms that neither make, move, look at nor drop a reference themselves."""
+CORES: Final = 2
+"""Of the machine that is meant."""
 
 
 def programs_of(count: int, seed: int, supported: frozenset[str]) -> list[Program]:
@@ -54,77 +47,92 @@ def programs_of(count: int, seed: int, supported: frozenset[str]) -> list[Progra
     return [view(generate(seed, number, profile, supported), supported) for number in range(count)]
 
 
-def reference_ops(target: str, programs: list[Program]) -> tuple[int, float]:
-    """How many runs were executed, and the reference forms that one executes on average."""
-    count = runs = 0
-    plain = dict(interpreter.FORMS)
+class Worker:
+    """One pipeline in a process of its own. Its seeds are its own, too: no two workers run the same programs."""
 
-    def counting(run: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any) -> Any:
-            nonlocal count
-            count += 1
-            return run(*arguments)
+    def __init__(self, options: argparse.Namespace) -> None:
+        context = get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=_work, args=(other, options.target), daemon=True)
+        self._process.start()
+        self._target = options.target
+        self.supported: frozenset[str] = self._pipe.recv()  # it is warm now
+        self._compiled: set[Body] = set(self._executed(WARM_UP * BLOCK, 0).bodies)
 
-        return counted
+    def start(self, programs: int, seed: int, seconds: float) -> None:
+        """Begins a round."""
+        self._pipe.send((programs, seed, seconds))
 
-    interpreter.FORMS.update({name: counting(run) for name, run in plain.items() if name not in NO_REFERENCES})
-    differ = opener_for()(target)
-    try:
-        for start in range(0, len(programs), 32):
-            for judged in differ.run(programs[start : start + 32]):
-                seen = zip(judged.program.all_ops, judged.ran.observations, strict=False)
-                runs += sum(op[0] in RUNS and one.outcome != SKIP for op, one in seen)
-    finally:
-        differ.close()
-        interpreter.FORMS.update(plain)
-    return runs, count / max(runs, 1)
+    def finish(self) -> Measured:
+        """The end of it."""
+        measured: Measured = self._pipe.recv()
+        return measured
+
+    def did(self, measured: Measured, seed: int) -> tuple[Executed, set[Body]]:
+        """What that round did, and the bodies that it compiled."""
+        did = self._executed(measured.programs, seed)
+        new = set(did.bodies - self._compiled)
+        self._compiled |= new
+        return did, new
+
+    def _executed(self, programs: int, seed: int) -> Executed:
+        return executed(self._target, programs_of(programs, seed, self.supported))
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._pipe.send(None)
+        self._process.join()
 
 
-class Loop:
-    """A compiler and nothing else, in this process."""
+def _work(pipe: Connection, target: str) -> None:
+    checked = Checked(target, profile_named(PROFILE))
+    pipe.send(checked.supported)
+    while (job := pipe.recv()) is not None:
+        programs, seed, seconds = job
+        pipe.send(checked.measure(programs, seed, seconds))
+    checked.close()
 
-    def __init__(self, target: str) -> None:
-        command = registry.parse(target).command
-        self._wasm = Wasm(CApi(load(command[command.index("--library") + 1], None)), {})
 
-    def seconds(self, modules: list[bytes]) -> tuple[float, float]:
-        """The time that it takes to compile each module once, and the CPU time."""
-        started, cpu = time.perf_counter(), time.process_time()
-        for code in modules:
-            self._wasm.compile_once(code)
-        return time.perf_counter() - started, time.process_time() - cpu
+def one_round(options: argparse.Namespace, number: int, workers: list[Worker], loop: Loop) -> dict[str, float]:
+    """Rates of one round, all workers together."""
+    seeds = [1 + number * len(workers) + at for at in range(len(workers))]
+    for worker, seed in zip(workers, seeds, strict=True):
+        worker.start(options.programs, seed, options.seconds)
+    measured = [worker.finish() for worker in workers]
+    did = [worker.did(one, seed) for worker, one, seed in zip(workers, measured, seeds, strict=True)]
+    bodies = [len(new) for _, new in did]
+    times = [loop.seconds(new) for _, new in did]
+    alone, compiling = (sum(column) for column in zip(*times, strict=True))
+    runs, forms = sum(one.runs for one, _ in did), sum(one.forms for one, _ in did)
+    cpu = [used for one in measured for used in (one.parent, one.executor)]
+    free = max(sum(cpu) / CORES, *cpu)
+    made = sum(count / one.seconds for count, one in zip(bodies, measured, strict=True))
+    return {
+        "bodies compiled a second": made,
+        "bodies a second, compiled only": sum(bodies) / alone,
+        "runs a second": sum(each.runs / one.seconds for (each, _), one in zip(did, measured, strict=True)),
+        "reference ops a run": forms / max(runs, 1),
+        "runs a body": runs / sum(bodies),
+        "core-ms a body": 1e3 * sum(cpu) / sum(bodies),
+        "core-ms a body, compiled only": 1e3 * compiling / sum(bodies),
+        "runs a second of CPU time": runs / free,
+        "CPU time of the parents / of the executors": sum(cpu[::2]) / sum(cpu[1::2]),
+        "share of the time in which parents have no core": sum(one.waited / one.seconds for one in measured)
+        / len(measured),
+        "compiled / compiled only": made * alone / sum(bodies),
+        "compiled / compiled only, of CPU time": compiling / free,
+    }
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Rates and ratios."""
-    checked, loop = Checked(options.target, profile_named(PROFILE)), Loop(options.target)
+    workers, loop = [Worker(options) for _ in range(options.workers)], Loop(options.target)
     rounds: list[dict[str, float]] = []
-    for seed in range(1, options.rounds + 1):
-        measured = checked.measure(options.programs, seed, options.seconds)
-        seconds, busy = measured.seconds, max(measured.parent, measured.executor)
-        idle = max(0.0, 1 - (measured.parent + measured.waited) / seconds)
-        programs = programs_of(measured.programs, seed, checked.supported)
-        modules = [module_of(text) for text in dict.fromkeys(text for one in programs for text in one.config.bodies)]
-        alone, compiling = loop.seconds(modules)
-        runs, forms = reference_ops(options.target, programs)
-        rounds.append(
-            {
-                "bodies compiled a second": len(modules) / seconds,
-                "bodies a second, compiled only": len(modules) / alone,
-                "runs a second": runs / seconds,
-                "reference ops a run": forms,
-                "runs a body": runs / len(modules),
-                "runs a second of CPU time": runs / busy,
-                "CPU time of the parent / of the executor": measured.parent / measured.executor,
-                "share of the time in which the parent is idle": idle,
-                "share of the time in which the executor is idle": measured.idle,
-                "share of the time in which the parent has no core": measured.waited / seconds,
-                "compiled / compiled only": alone / seconds,
-                "compiled / compiled only, of CPU time": compiling / busy,
-            }
-        )
+    for number in range(options.rounds):
+        rounds.append(one_round(options, number, workers, loop))
         print("   ".join(f"{name} {value:,.2f}" for name, value in rounds[-1].items()), flush=True)
-    checked.close()
+    for worker in workers:
+        worker.close()
     medians = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     names = ("compiled / compiled only", "compiled / compiled only, of CPU time")
     ratios = {f"{options.target} bodies {name}": medians.pop(name) for name in names}
@@ -135,7 +143,8 @@ def main() -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(description="What bodies cost.")
     parser.add_argument("--target", default="capi", help="a release of the C API (default: capi)")
-    parser.add_argument("--programs", type=int, default=600, help="programs a round (default: 600)")
+    parser.add_argument("--workers", type=int, default=CORES, help=f"pipelines side by side (default: {CORES})")
+    parser.add_argument("--programs", type=int, default=600, help="programs of a worker a round (default: 600)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default: 3)")
     parser.add_argument("--seconds", type=float, default=math.inf, help="at most so long a round (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write ratios and rates there, too")
