@@ -50,6 +50,7 @@ MIX: Final = 0x9E3779B97F4A7C15  # spreads neighbouring (seed, number) pairs ove
 FULL_LIMITS: Final = (PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 3 * PAGE, UNLIMITED)
 SMALL_LIMITS: Final = (0, 1, PAGE - 1, PAGE, PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE)
 TIGHT_LIMITS: Final = (0, PAGE, PAGE, PAGE, PAGE, 2 * PAGE, 2 * PAGE, 3 * PAGE)
+FULL_SHARE: Final = 0.5  # of the motifs of a program that fills a store, those about that
 MAX_STEPS: Final = 4  # motifs per op aimed at: ends programs in which most is dropped
 
 USUAL: Final = (*MOTIFS, *RAW, *CONTAINERS, *OBJECTS, *HOLDING, *MEMORY, *CORNERS, *OBJECT_CORNERS, *TYPED, *LIFETIMES)
@@ -143,7 +144,8 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     usual = [entry for entry in USUAL if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
     wasm = [entry for entry in WASM if able.issuperset(entry.needs)]
-    return tuple(tuple(_menu(rng, profile, usual, special) for _ in range(VARIANTS)) for special in ([], full, wasm))
+    specials = (([], 0.0), (full, FULL_SHARE), (wasm, profile.code))
+    return tuple(tuple(_menu(rng, profile, usual, *special) for _ in range(VARIANTS)) for special in specials)
 
 
 def _expressible(supported: frozenset[str]) -> frozenset[str]:
@@ -153,22 +155,24 @@ def _expressible(supported: frozenset[str]) -> frozenset[str]:
     return supported | {"scope", "lend"} | {name for name, lowered in OWNED_FORM.items() if lowered in supported}
 
 
-def _menu(rng: Random, profile: Profile, entries: list[Registered], special: list[Registered]) -> Menu:
-    """One swarm variant: most groups off or reweighed. The `special` motifs get half of the menu."""
+def _menu(rng: Random, profile: Profile, entries: list[Registered], special: list[Registered], share: float) -> Menu:
+    """One swarm variant: most groups off or reweighed. The `special` motifs get that share of the menu."""
     factors = {}
     for group in sorted({entry.group for entry in entries}):
         kept = group in CORE or rng.random() < profile.swarm or profile.weight(group) > 1
         factors[group] = rng.choice(FACTORS) * profile.weight(group) if kept else 0.0
     places = MENU - UNIFORM
-    menu = _spread(special, [entry.weight for entry in special], places // 2)
+    menu = _spread(special, [entry.weight for entry in special], int(places * share))
     weights = [entry.weight * factors[entry.group] for entry in entries]
     menu += _spread(entries, weights, places - len(menu))
     return tuple(menu + [uniform_op] * (MENU - len(menu)))
 
 
 def _spread(entries: list[Registered], weights: list[float], places: int) -> list[Motif]:
-    """`places` entries: one of each that has any weight, the rest as often as the weights say."""
+    """`places` entries: one of each that has any weight, if there is room, the rest as often as the weights say."""
     kept = [(entry.run, weight) for entry, weight in zip(entries, weights, strict=True) if weight]
+    if len(kept) > places:
+        kept = sorted(kept, key=lambda one: -one[1])[:places]
     total = sum(weight for _, weight in kept)
     rest = places - len(kept)
     menu: list[Motif] = []
