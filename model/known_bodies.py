@@ -115,8 +115,9 @@ def unsafe_in(text: str) -> frozenset[str]:
 
 def reached_by(text: str, bodies: tuple[str, ...]) -> tuple[str, ...]:
     """The bodies whose code a run of one may run: its own, and those that give references to functions away."""
-    others = [other for other in bodies if other != text and names(other, "ref.func")]
-    return (text, *others) if invokes(text) else (text,)
+    if not invokes(text):
+        return (text,)
+    return text, *(other for other in bodies if other != text and names(other, "ref.func"))
 
 
 def _no_fields(form: Tree) -> bool:
@@ -145,9 +146,14 @@ def unmapped(form: Tree) -> frozenset[str]:
 
 def may_hurt(text: str, profile: Profile) -> bool:
     """Whether a run of a body may meet a defect that `hazards.Watched` looks for."""
-    known = profile.defects & IN_BODIES
-    found = unsafe_in(text) & known if known else known  # the newest releases have none of them
-    return bool(found if profile.collector == "copying" else found - OF_MOVES)
+    known = _in_bodies(profile.defects, profile.collector == "copying")
+    return bool(known) and not known.isdisjoint(unsafe_in(text))  # the newest releases have none of them
+
+
+@lru_cache
+def _in_bodies(defects: frozenset[str], moves: bool) -> frozenset[str]:
+    """Those of a release's defects that bodies may meet: asked for each run. `moves`: whether objects do."""
+    return defects & (IN_BODIES if moves else IN_BODIES - OF_MOVES)
 
 
 def _unmapped(form: Tree) -> set[str]:

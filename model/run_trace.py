@@ -44,11 +44,16 @@ class Trace:
             if not isinstance(last, str) or not last.startswith(PASSED) or not last[len(PASSED) :].isdecimal():
                 raise Broken("TH404", f"the trace of a run that is stopped ends with {PASSED} and a number")
             self.entries, self.passed = obs.values[:-1], int(last[len(PASSED) :])
-        marked = [value for entry in self.entries if (value := _marked(entry)) is not None]
-        if not set(marked) <= set(obs.finalized):
+        self.end = 0
+        marked = []
+        for at, entry in enumerate(self.entries, 1):
+            value = _marked(entry)
+            if value is None:
+                self.end = at
+            else:
+                marked.append(value)
+        if marked and not set(marked) <= set(obs.finalized):
             raise Broken("TH404", "every value that the trace marks as finalized is among those of the op")
-        plain = [at for at, entry in enumerate(self.entries) if _marked(entry) is None]
-        self.end = plain[-1] + 1 if plain else 0
 
     @property
     def over(self) -> bool:
