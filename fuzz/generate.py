@@ -144,7 +144,7 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     usual = [entry for entry in USUAL if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
     wasm = [entry for entry in WASM if able.issuperset(entry.needs)]
-    specials = (([], 0.0), (full, FULL_SHARE), (wasm, profile.code))
+    specials: tuple[tuple[list[Registered], float], ...] = (([], 0.0), (full, FULL_SHARE), (wasm, profile.code))
     return tuple(tuple(_menu(rng, profile, usual, *special) for _ in range(VARIANTS)) for special in specials)
 
 
