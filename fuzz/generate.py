@@ -18,6 +18,7 @@ from twinheap.fuzz.motif_table import Motif, Registered
 from twinheap.fuzz.motifs import MOTIFS
 from twinheap.fuzz.motifs_corners import CORNERS
 from twinheap.fuzz.motifs_holding import HOLDING
+from twinheap.fuzz.motifs_left import LEFT
 from twinheap.fuzz.motifs_lifetimes import LIFETIMES
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
@@ -142,7 +143,7 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     rng = Random(profile.name)
     usual = [entry for entry in USUAL if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
-    wasm = [entry for entry in WASM if able.issuperset(entry.needs)]
+    wasm = [entry for entry in (*WASM, *LEFT) if able.issuperset(entry.needs)]
     return tuple(tuple(_menu(rng, profile, usual, special) for _ in range(VARIANTS)) for special in ([], full, wasm))
 
 
