@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.model.contents import Cell, Table
+from twinheap.model.contents import Cell, Table, offered
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.kit import HIERARCHY
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
@@ -99,7 +99,7 @@ def table_new(
     if refused:
         _refused(w, obs, OTHER)
         return
-    _offered(ref)
+    offered(ref)
     w.require(obs, OK, "the value fits")
     table = Table(store, type_, maximum, [])
     _append(table, ref, minimum)
@@ -121,12 +121,6 @@ def _refused(w: World, obs: Observation, outcome: str) -> None:
     """The limiter is asked about every table, also one without elements (6.2)."""
     w.case = "limiter"
     w.require(obs, outcome, "the limiter does not let the table grow")
-
-
-def _offered(ref: Ref) -> None:
-    """The value reaches the table, whether or not the write succeeds (K14)."""
-    if isinstance(ref, Obj):
-        ref.tabled = True
 
 
 def _append(table: Table, ref: Ref, count: int) -> None:
@@ -172,7 +166,7 @@ def _set_range(w: World, obs: Observation, table: Table, index: int, value: int,
     ref = w.value(obs, value, table.type)
     if isinstance(ref, Stale):
         return
-    _offered(ref)
+    offered(ref)
     if index + count > len(table.refs):
         w.case = "bounds"
         w.require(obs, OOB, f"the table has {len(table.refs)} elements")
@@ -192,7 +186,7 @@ def table_set(w: World, obs: Observation, target: int, index: int, value: int) -
     before = table.refs[index] if index < len(table.refs) else None
     _set_range(w, obs, table, index, value, 1)
     if obs.outcome == OK:
-        _offered(before)
+        offered(before)
 
 
 @rule("table_fill", _WRITE + " err:oob/bounds")
@@ -221,7 +215,7 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
     ref = w.value(obs, value, table.type) if _is_read(w, value, table.type, 0 if over or refused else delta) else None
     if isinstance(ref, Stale):
         return
-    _offered(ref)
+    offered(ref)
     if refused:
         _refused(w, obs, OTHER if INT_KINDS["answer"].names[table.store.answer] == "error" else GROW)
         return
