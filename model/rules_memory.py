@@ -12,9 +12,10 @@ from twinheap.model.layout import needed
 from twinheap.model.observation import OK, OOM, OTHER, Observation
 from twinheap.model.ops import EXTERN, NULL
 from twinheap.model.roots import OwnedRoot
+from twinheap.model.rule import RULES, Gives, rule
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.state import LIMIT, Store
-from twinheap.model.world import RULES, Broken, World, rule
+from twinheap.model.world import Broken, World
 
 
 def begin_allocation(store: Store, shown: bool = False) -> bool:
@@ -189,14 +190,14 @@ def _filled(
 _FILLED = "ok/all ok/some ok/none ok/async-limiter ok/no-heap"
 
 
-@rule("fill", _FILLED)
+@rule("fill", _FILLED, Gives.VALUES)
 def fill(w: World, obs: Observation, slot: int, count: int, first: int, result: int) -> None:
     """`count` owned externrefs at once, up to the first out of memory."""
     store = store_at(w, slot)
     w.slots[result] = Fill(store, [*_filled(w, obs, store, slot, count, first, exact=True)])
 
 
-@rule("fill_race", f"{_FILLED} skip/empty")
+@rule("fill_race", f"{_FILLED} skip/empty", Gives.VALUES)
 def fill_race(w: World, obs: Observation, slot: int, count: int, first: int, raced: int, result: int) -> None:
     """As `fill`, while another thread drops the handles of a fill: which of them a trim still meets is open (2.3).
 
@@ -333,7 +334,7 @@ def gc_for(w: World, obs: Observation, slot: int, error: int) -> None:
     store.trimmed()
 
 
-@rule("oom_take", "ok/value skip/empty")
+@rule("oom_take", "ok/value skip/empty", Gives.VALUES)
 def oom_take(w: World, obs: Observation, error: int) -> None:
     """into_inner gives the host value back; it is not finalized (3.5)."""
     if w.empty(obs, error):

@@ -11,9 +11,10 @@ from twinheap.model.kit import HIERARCHY
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
 from twinheap.model.ops import INT_KINDS, NULL, REF_TYPES, UNLIMITED
 from twinheap.model.roots import Stale
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.state import LIMIT
-from twinheap.model.world import World, rule
+from twinheap.model.world import World
 
 INDEXED: Final = 2**32 - 1
 """Elements of the largest table without a maximum."""
@@ -51,8 +52,8 @@ def _global_get(owned: bool) -> Callable[..., None]:
     return global_get
 
 
-rule("global_get", "ok/object ok/i31 ok/null skip/empty")(_global_get(owned=False))
-rule("global_get_owned", "ok/object ok/i31 ok/null skip/empty")(_global_get(owned=True))
+rule("global_get", "ok/object ok/i31 ok/null skip/empty", Gives.VALUES)(_global_get(owned=False))
+rule("global_get_owned", "ok/object ok/i31 ok/null skip/empty", Gives.VALUES)(_global_get(owned=True))
 
 
 @rule("global_set", _WRITE + " err:immutable/const")
@@ -151,8 +152,8 @@ def _table_get(owned: bool) -> Callable[..., None]:
     return table_get
 
 
-rule("table_get", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(owned=False))
-rule("table_get_owned", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(owned=True))
+rule("table_get", "ok/object ok/i31 ok/null ok/absent skip/empty", Gives.VALUES)(_table_get(owned=False))
+rule("table_get_owned", "ok/object ok/i31 ok/null ok/absent skip/empty", Gives.VALUES)(_table_get(owned=True))
 
 
 def _is_read(w: World, value: int, type_: int, count: int) -> bool:
@@ -203,7 +204,7 @@ def table_fill(w: World, obs: Observation, target: int, index: int, value: int, 
     _set_range(w, obs, table, index, value, count)
 
 
-@rule("table_grow", _WRITE + " err:grow/maximum err:grow/limiter err:other/limiter")
+@rule("table_grow", _WRITE + " err:grow/maximum err:grow/limiter err:other/limiter", Gives.VALUES)
 def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) -> None:
     """Gives the previous size; delta 0 always succeeds. Without a maximum, what indexes can reach is the bound."""
     if w.empty(obs, target, value):
@@ -228,7 +229,7 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
     _append(table, ref, delta)
 
 
-rule("table_grow_huge", _REFUSED_WRITE)(table_grow)
+rule("table_grow_huge", _REFUSED_WRITE, Gives.VALUES)(table_grow)
 
 
 @rule("table_copy", "ok/up ok/down ok/same ok/other ok/nothing err:type/mismatch err:oob/bounds skip/empty")
@@ -261,7 +262,7 @@ def table_copy(w: World, obs: Observation, target: int, at: int, source: int, st
         dst.refs[at + step] = ref
 
 
-@rule("table_size", "ok/size skip/empty")
+@rule("table_size", "ok/size skip/empty", Gives.VALUES)
 def table_size(w: World, obs: Observation, target: int) -> None:
     """The number of elements."""
     if w.empty(obs, target):
