@@ -7,11 +7,13 @@ cores. The control runs programs on the unmutated heap, on all collectors, and m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from twinheap.fuzz.engine import Engine, Run
+from twinheap.fuzz.events import Ended, Event, FindingMade
 from twinheap.fuzz.messages import HuntDone, HuntJob, Setup
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.pool import ProcessPool
@@ -44,11 +46,12 @@ class Hunted(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True):
-    """The control: programs run, and findings, of which there must be none."""
+    """The control: programs run, and findings, of which there must be none. `interrupted`: Ctrl-C ended it."""
 
     programs: int
-    findings: int
+    findings: list[FindingMade]
     seconds: float
+    interrupted: bool
 
 
 def target_of(name: str, seed: int) -> str:
@@ -81,16 +84,23 @@ def _hunted(done: HuntDone, profile: str) -> Hunted:
     return Hunted(parts["mutant"], done.seed, parts["collector"], done.programs, done.seconds, found)
 
 
-def control(programs: int, seed: int, profile: str, workers: int) -> Control:
-    """Runs programs on the unmutated heap, a third on each collector."""
-    total, findings, seconds = 0, 0, 0.0
+def control(programs: int, seed: int, profile: str, workers: int, folder: Path | None = None) -> Control:
+    """Runs programs on the unmutated heap, a third on each collector. Findings are stored in `folder`, if given."""
+    total, seconds, interrupted = 0, 0.0, False
+    findings: list[FindingMade] = []
+
+    def hear(event: Event) -> None:
+        nonlocal interrupted
+        interrupted = interrupted or (isinstance(event, Ended) and event.interrupted)
+
     for at, collector in enumerate(COLLECTORS):
         share = programs // len(COLLECTORS) + (at < programs % len(COLLECTORS))
-        if not share:
+        if not share or interrupted:
             continue
         setup = Setup(seed=seed + at, targets=(f"heap,collector={collector}",), profile=profile)
-        summary = Engine(Run(setup=setup, programs=share, workers=workers), opener_for(), lambda event: None).run()
+        run = Run(setup=setup, programs=share, workers=workers, folder=folder)
+        summary = Engine(run, opener_for(), hear).run()
         total += summary.statistics.programs
-        findings += len(summary.findings)
+        findings += summary.findings
         seconds += summary.seconds
-    return Control(total, findings, seconds)
+    return Control(total, findings, seconds, interrupted)

@@ -111,7 +111,7 @@ class Heap:
 
     def _live(self, obj: Obj) -> Load:
         """What no collection can free: what is held, and what frames and `obj` may still need."""
-        self.store.runs.append(lambda: [*obj.cells])
+        self.store.runs.append(lambda: [*obj.cells, *self.moments.operands])
         live = self.store.most_live
         self.store.runs.pop()
         return live
@@ -170,8 +170,18 @@ class Heap:
 
     # --- allocation
 
-    def alloc(self, kind: str, of: str | ObjectType, cells: Sequence[Stored], by_host: bool = False) -> Obj:
-        """A fresh struct, array or exception, which is listed at birth (1.6). `of`: as `Types.made` gives it."""
+    def alloc(
+        self,
+        kind: str,
+        of: str | ObjectType,
+        cells: Sequence[Stored],
+        by_host: bool = False,
+        operands: Sequence[Stored] | None = None,
+    ) -> Obj:
+        """A fresh struct, array or exception, which is listed at birth (1.6). `of`: as `Types.made` gives it.
+
+        `operands`: what the frame holds for it meanwhile, if not its cells.
+        """
         if self.w.early or self.called:
             for cell in dict.fromkeys(cells):  # an array may have the same one many times
                 self.use(cell)
@@ -179,7 +189,8 @@ class Heap:
         for at, cell in enumerate(obj.cells if "K24" in self.w.profile.defects else ()):
             self._count(cell, obj.storages[at])
         by_host = by_host or self.constant
-        with self.moments.making(() if by_host else cells):
+        held = cells if operands is None else operands
+        with self.moments.making(() if by_host else held, cells):
             self._may_fail(obj, by_host)
         if self.store.counts and not self.pretending:
             self.store.counts.born(obj, listed=not self.constant)
@@ -207,7 +218,7 @@ class Heap:
             raise Trap(TOO_LARGE)
         if length > MAX_CELLS:
             raise Lost
-        return self.alloc("array", of, [cell] * length)
+        return self.alloc("array", of, [cell] * length, operands=[cell])  # also of none, which writes it nowhere
 
     def new(self) -> Obj | None:
         """The host function `new`: an externref with the next value; exposed, since a host function gives it."""

@@ -27,7 +27,8 @@ class OutOfMemory(Exception):
 class Moments:
     """One run. `below`: what the frames below the top need behind what they called; `top`: what the top one needs.
 
-    `unshown`: of the operands that were taken last, those that no stack map shows (K3, K4).
+    `operands`: of the allocation that compiled code is at. `unshown`: of the operands that were taken last, those that
+    no stack map shows (K3, K4).
     """
 
     def __init__(self, w: World, store: Store, trace: Trace) -> None:
@@ -37,7 +38,7 @@ class Moments:
         self.below: list[list[Stored]] = []
         self.top: Callable[[], list[Stored]] = list
         self.unshown: set[Obj] = set()
-        self._cells: Sequence[Stored] = ()  # what compiled code will write into what it allocates
+        self.operands: Sequence[Stored] = ()
         self._marked = 0  # how many finalizations the trace has told
         self._before: tuple[list[int], list[tuple[int, int]]] = [], []  # what came before the callback
         if store.counts:
@@ -45,14 +46,14 @@ class Moments:
 
     def roots(self) -> list[Stored]:
         """What a collection finds in the frames of this run (wasm-ops.md 6.1)."""
-        return [*chain.from_iterable(self.below), *self.top(), *self._cells]
+        return [*chain.from_iterable(self.below), *self.top(), *self.operands]
 
     @contextmanager
-    def making(self, cells: Sequence[Stored]) -> Iterator[None]:
-        """Compiled code allocates an object, into which it then writes these."""
-        self._cells = [cell for cell in cells if cell not in self.unshown]
+    def making(self, operands: Sequence[Stored], cells: Sequence[Stored]) -> Iterator[None]:
+        """Compiled code allocates an object with `operands` at hand, and then writes `cells` into it."""
+        self.operands = [operand for operand in operands if operand not in self.unshown]
         yield
-        self._cells = ()
+        self.operands = ()
         if self.store.counts and self.store.counts.counting and any(type(c) is Obj and not c.count for c in cells):
             for name in ("K3", "K4"):  # it was freed for that object, and is used now
                 self.store.harm(name)

@@ -77,6 +77,23 @@ def test_wasm_grows_before_it_collects() -> None:
     assert observed[1].finalized == ()
 
 
+NONE = """(main
+    (drop (struct.new_default eqs))
+    (drop (array.new anys (struct.new_default pair) (i32 0)))
+    (drop (new))
+    (null extern))"""
+NEARLY = "L2 = array_new S0 longs 8161 0 null lifo\nL3 = array_new S0 longs 9 0 null lifo"
+
+
+def test_an_array_of_no_elements_needs_its_operand_meanwhile() -> None:
+    """There is room for the two structs: the first gives its place to the array, and the second only to the externref."""
+    made = program(f"I1 = inst S0\n{NEARLY}\n{RUN}", " ".join(NONE.split()), limit=str(PAGE))
+    observed = seen(made)
+    assert observed[3].limiter == ((PAGE, 2 * PAGE),) * 2
+    observed[3] = replace(observed[3], limiter=observed[3].limiter[:1])
+    assert [verdict.code for verdict in judge(made, observed, exact())] == ["TH304"]
+
+
 def test_wasm_collects_when_growth_is_refused() -> None:
     made = program(f"I1 = inst S0\n{RUN}", GARBAGE, limit=str(PAGE))
     observed = seen(made)

@@ -23,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control", metavar="N", help="programs on the unmutated heap (default: 200000; 0: none)")
     parser.add_argument("--profile", metavar="NAME", help="what random programs are made of (default: default)")
     parser.add_argument("--workers", metavar="N", help="processes that work, or auto: one per core (default)")
-    parser.add_argument("--findings", metavar="FOLDER", help="where to store the shrunk killers (default: nowhere)")
+    parser.add_argument(
+        "--findings",
+        metavar="FOLDER",
+        help="where to store the shrunk killers, and what the control finds (default: nowhere)",
+    )
     options.add_json(parser)
     parser.epilog = "Exit code 1 if a mutant survives, or if the control finds anything."
 
@@ -60,15 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
             _keep(keep, one)
     control = None
     if control_programs:
-        control = mutants.control(control_programs, first, settings["profile"], workers)
-        told = f"control: {control.programs} programs in {control.seconds:.0f} s, {control.findings} findings"
-        print(told, file=out)
+        folder = Path(keep) / "control" if keep else None
+        control = mutants.control(control_programs, first, settings["profile"], workers, folder)
+        print("\n".join(_lines_of(control)), file=out)
     survivors = [one for one in hunted if one.found is None]
     killed = len(hunted) - len(survivors)
     print(f"{killed} of {len(hunted)} hunts killed, in {time.monotonic() - started:.0f} s", file=out)
     if arguments.json:
         write_json(arguments.json, _report(hunted, control, time.monotonic() - started))
-    return EXIT_FOUND if survivors or (control and control.findings) else EXIT_OK
+    return EXIT_FOUND if survivors or (control and (control.findings or control.interrupted)) else EXIT_OK
 
 
 def _number(option: str, text: str | None, default: int) -> int:
@@ -102,6 +106,17 @@ def _line_of(one: Hunted) -> str:
     )
 
 
+def _lines_of(control: Control) -> list[str]:
+    """What the control did, and each finding whole: it is a fault of the model or of the heap, so somebody looks."""
+    from twinheap.reporters.terminal import describe
+
+    told = f"control: {control.programs} programs in {control.seconds:.0f} s, {len(control.findings)} findings"
+    lines = [told + (", interrupted" if control.interrupted else "")]
+    for made in control.findings:
+        lines += [*describe(made), f"  seed {made.finding.seed}, program {made.finding.number}"]
+    return lines
+
+
 def _keep(folder: str, one: Hunted) -> None:
     from pathlib import Path
 
@@ -112,15 +127,16 @@ def _keep(folder: str, one: Hunted) -> None:
 
 
 def _report(hunted: list[Hunted], control: Control | None, seconds: float) -> dict[str, Any]:
-    from twinheap.reporters.json_report import VERSION
+    from twinheap.reporters.json_report import VERSION, finding_entry
 
+    findings = control.findings if control else []
     return {
         "version": VERSION,
         "programs": sum(one.programs for one in hunted) + (control.programs if control else 0),
         "ops": None,
         "seconds": round(seconds, 3),
         "targets": sorted({f"heap,collector={one.collector},mutant={one.name}" for one in hunted}),
-        "findings": [],
+        "findings": [finding_entry(made) for made in findings],
         "expected": [],
         "mutants": [
             {
@@ -137,6 +153,6 @@ def _report(hunted: list[Hunted], control: Control | None, seconds: float) -> di
         ],
         "control": {
             "programs": control.programs if control else 0,
-            "findings": control.findings if control else 0,
+            "findings": len(findings),
         },
     }

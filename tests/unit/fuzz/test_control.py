@@ -1,0 +1,38 @@
+"""The control of `twinheap bench mutants`: what it finds is told and stored, since somebody has to look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from twinheap.cli import bench
+from twinheap.fuzz import mutants
+from twinheap.fuzz.replay import load
+
+PROGRAMS = 40
+"""Enough for m20, which a test of planted bugs finds in a few; and each different failure is shrunk."""
+
+
+def test_what_the_control_finds_is_shown_and_stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(mutants, "COLLECTORS", ("null", "drc,mutant=m20"))
+    control = mutants.control(PROGRAMS, 1, "default", 1, tmp_path)
+    assert control.programs == PROGRAMS
+    assert not control.interrupted
+    assert {made.finding.target for made in control.findings} == {"heap,collector=drc,mutant=m20"}
+    lines = bench._lines_of(control)
+    assert lines[0].endswith(f"{len(control.findings)} findings")
+    for made in control.findings:
+        assert made.path is not None
+        assert len(load(made.path).program) == made.finding.ops
+        assert any(str(made.path) in line for line in lines)
+        assert f"  seed 2, program {made.finding.number}" in lines
+
+
+def test_without_a_folder_the_programs_are_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutants, "COLLECTORS", ("drc,mutant=m20",))
+    control = mutants.control(PROGRAMS, 1, "default", 1)
+    assert control.findings
+    made = control.findings[0]
+    assert made.path is None
+    assert any(f"  at:       {made.finding.op}" == line for line in bench._lines_of(control))
