@@ -11,10 +11,11 @@ from twinheap.model.known import known_leak
 from twinheap.model.layout import needed
 from twinheap.model.observation import OK, OOM, OTHER, Observation
 from twinheap.model.ops import EXTERN, NULL
+from twinheap.model.room import LIMIT
 from twinheap.model.roots import OwnedRoot
 from twinheap.model.rule import RULES, Gives, rule
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.state import LIMIT, Store
+from twinheap.model.state import Store
 from twinheap.model.world import Broken, World
 
 

@@ -10,10 +10,10 @@ from twinheap.model.entities import Obj, Ref
 from twinheap.model.kit import HIERARCHY
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
 from twinheap.model.ops import INT_KINDS, NULL, REF_TYPES, UNLIMITED
+from twinheap.model.room import LIMIT
 from twinheap.model.roots import Stale
 from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.state import LIMIT
 from twinheap.model.world import World
 
 INDEXED: Final = 2**32 - 1
