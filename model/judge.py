@@ -7,6 +7,7 @@ from typing import Final
 
 from twinheap.model import (
     rules_async,
+    rules_bulk,
     rules_callbacks,
     rules_exceptions,
     rules_fields,
@@ -37,6 +38,7 @@ _RULE_MODULES: Final = (
     rules_roots,
     rules_values,
     rules_memory,
+    rules_bulk,
     rules_nulls,
     rules_async,
     rules_resources,
