@@ -46,6 +46,7 @@ VOCABULARY = frozenset(
         "builder",
         "bytecode",
         "declared",
+        "declared_reader",
         "engines",
         "kit",
         "observation",
