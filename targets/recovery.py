@@ -16,6 +16,9 @@ from twinheap.targets.wire import ExecutorHello, WireError, batch_frame, check_o
 OUTSIDE_TRIES: Final = 3
 """Runs alone until a program is believed to be what a child is killed for: the next kill may hit it by chance again."""
 
+EARLIER_TRIES: Final = 4
+"""Runs of the ops before the end until nothing is known of them: what depends on chance mostly lets one through."""
+
 
 class Recovering:
     """The half of `twinheap.targets.executor.Executor` that takes results, and gets those that are lost."""
@@ -124,25 +127,31 @@ class Recovering:
         return self._ended(program, trouble, flaky)
 
     def _ended(self, program: Program, trouble: Trouble, flaky: bool) -> Ran:
-        """A program that ends in `trouble`, with the observations of the ops before."""
+        """A program that ends in `trouble`, with the observations of the ops before.
+
+        If those end the process by themselves it is at chance where it ends, and the earlier end is taken for it.
+        """
         known: tuple[Observation, ...] = ()
-        if trouble.kind != "protocol" and trouble.op >= 0:
-            prefix = self._prefix(program, trouble.op)
-            if prefix is None:  # even the ops before it end the process: nothing is known of them
-                flaky = True
-            elif len(prefix) == trouble.op:
-                known = (*prefix, Observation(trouble.outcome))
+        tries = EARLIER_TRIES
+        while tries and trouble.kind != "protocol" and trouble.op >= 0:
+            prefix = self._prefix(program, trouble.number, trouble.op)
+            if not isinstance(prefix, Trouble):
+                known = (*prefix, Observation(trouble.outcome)) if len(prefix) == trouble.op else ()
+                break
+            flaky, tries = True, tries - 1
+            if not from_outside(prefix) and 0 <= prefix.op < trouble.op:
+                trouble = about(prefix, trouble.number)
         ended: Ended = trouble.kind  # type: ignore[assignment]
         return Ran(trouble.number, known, ended, trouble.op, trouble.outcome, trouble.stderr, flaky)
 
-    def _prefix(self, program: Program, op: int) -> tuple[Observation, ...] | None:
-        """The observations of the ops before `op`, or None if they cannot be had."""
+    def _prefix(self, program: Program, number: int, op: int) -> tuple[Observation, ...] | Trouble:
+        """The observations of the ops before `op`, or what the process got into instead."""
         if op == 0:
             return ()
         try:
-            return self._alone(program, 0, op, _cut_short(program.all_ops[:op], self.supported))[:op]
-        except Trouble:
-            return None
+            return self._alone(program, number, op, _cut_short(program.all_ops[:op], self.supported))[:op]
+        except Trouble as trouble:
+            return trouble
         finally:
             self._restart()  # what broke the heap may break it in the clean-up, and the next program must not pay
 

@@ -141,6 +141,15 @@ def test_what_does_not_repeat_is_flaky(mode: str, ended: str, tmp_path: Path) ->
     assert_others_are_whole(ran)
 
 
+def test_an_end_that_moves_to_the_ops_before_is_taken_from_there(tmp_path: Path) -> None:
+    ran = run("wander", tmp_path / "times")
+    culprit = ran[CULPRIT]
+    assert (culprit.ended, culprit.op, culprit.flaky) == ("dead", OP - 1, True)
+    assert [one.outcome for one in culprit.observations] == ["ok"] * (OP - 1) + ["dead:SIGSEGV"]
+    assert culprit.observations[:-1] == GOOD[CULPRIT][: OP - 1]
+    assert_others_are_whole(ran)
+
+
 def test_chatter_on_both_streams_harms_nothing() -> None:
     ran = run("chatty")
     assert [one.observations for one in ran] == GOOD

@@ -1,7 +1,8 @@
 """An executor that misbehaves on purpose: `misbehaving.py MODE NUMBER OP [ONCE_FILE]`.
 
 It is the in-tree heap's executor until program NUMBER comes to op OP; then it does MODE. With ONCE_FILE it does so
-only if the file does not exist, and makes it: every other time it behaves.
+only if the file does not exist, and makes it: every other time it behaves. In the mode "wander" the file counts, and
+after the second time it is the op before OP.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def no_message() -> None:
 
 AT_OP: dict[str, Callable[[], Any]] = {
     "segv": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "wander": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "exit0": lambda: os._exit(0),
     "exit7": lambda: os._exit(7),
     "panic": panic_and_abort,
@@ -129,7 +131,11 @@ class Misbehaving(HeapMachine):
             os.write(2, b"x" * (1 << 20))
         act = AT_OP.get(self.mode, lambda: None)
         place = self.place
-        if self.mode in AT_OP and program.number == place[0] and not self.now():
+        if self.mode == "wander" and program.number == place[0] and self.once is not None:
+            with self.once.open("a") as times:
+                times.write("x")
+            place = (place[0], place[1] - (self.once.stat().st_size > 2))
+        elif self.mode in AT_OP and program.number == place[0] and not self.now():
             place = (-1, -1)
         seen = super().execute(program, Note(note, place, act))
         if program.number == place[0] and self.mode in AFTER_PROGRAM and self.now():
