@@ -34,9 +34,11 @@ from twinheap.fuzz.motifs_objects import OBJECTS, fill_with_arrays
 from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.motifs_typed import TYPED
-from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, pool_of
+from twinheap.fuzz.motifs_wasm import WASM
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
+from twinheap.fuzz.wasm_instances import begin_wasm
+from twinheap.fuzz.wasm_pool import pool_of
 from twinheap.fuzz.zeal import zealous
 from twinheap.model.engines import ENGINES, feature
 from twinheap.model.ops import UNLIMITED
