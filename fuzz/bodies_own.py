@@ -16,12 +16,13 @@ MOST_ASKED = 2
 ALIKE = 190  # of 256: how often a type is asked for that has as many fields, if there is one
 
 
-@statement("types", 1)
+@statement("types", 0.7)
 def asked_of_types(m: Maker, depth: int) -> Tree | None:
     """An object of a type of the body, and whether it is of others; sometimes after a collection."""
     name = _own(m)
     if name is None:
         return None
+    m.left -= 1
     made = _made(m, name)
     asked: list[Tree] = [("gc",)] if m.chance(60) and m.charge() else []
     for _ in range(1 + m.upto(MOST_ASKED)):
@@ -30,12 +31,13 @@ def asked_of_types(m: Maker, depth: int) -> Tree | None:
     return ("do", *asked)
 
 
-@statement("types", 1)
+@statement("types", 0.7)
 def left_behind(m: Maker, depth: int) -> Tree | None:
     """An object of a type of the body stays in a global of the instance, where the host can open it."""
     name = _own(m)
     if name is None:
         return None
+    m.left -= 1
     fitting = [at for at, of in enumerate(KIT_GLOBALS) if m.below(name, of)]
     return ("global.set", m.pick(fitting), _made(m, name))
 

@@ -19,7 +19,8 @@ from twinheap.fuzz.motifs_objects import (
     STRUCT_SET_NUMBER,
 )
 from twinheap.fuzz.motifs_slots import GLOBAL_GET
-from twinheap.fuzz.motifs_wasm import INST_GLOBAL, argument, arguments, instance, run, some_body
+from twinheap.fuzz.wasm_instances import INST_GLOBAL, argument, arguments, instance, some_body
+from twinheap.fuzz.wasm_runs import run
 from twinheap.model.body import CACHED
 from twinheap.model.kit import KIT_GLOBALS
 from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, NULL, STRUCT
@@ -45,7 +46,7 @@ def left_by(body: str) -> tuple[int, ...]:
     return tuple(at for at in OPENED if re.search(rf"\(global\.set {at} (?!\(null)", body))
 
 
-@motif(LEFT, "wasm", 4, "inst_global", "run")
+@motif(LEFT, "wasm", 3, "inst_global", "run")
 def opened(g: Draft) -> None:
     """What lies in a global of an instance, perhaps after a run, as the struct or array that it is."""
     written = [(body, slot) for body, text in enumerate(g.builder.config.bodies) for slot in left_by(text)]
