@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,6 @@ HEADER: Final = "bisected"
 
 RELEASES_OF: Final = ("capi", "rust")
 """The targets that have releases; what failed on another one is bisected on the first."""
-
 
 BAD: Final = "bad"
 GOOD: Final = "good"
@@ -91,14 +90,28 @@ def family_of(targets: Sequence[str]) -> Family:
     'heap | capi@45.0.0'
     """
     for target in targets:
-        one, between, other = target.partition(AGAINST)
-        for against, last in ((one + between, other), (other + between, one)) if between else (("", target),):
-            head, _, given = last.partition(",")
+        for against, other in _sides(target):
+            head, _, given = other.partition(",")
             kind = head.partition("@")[0]
             if kind in RELEASES_OF:
-                kept = [part for part in given.split(",") if part and part.partition("=")[0] not in registry.OWN_BUILD]
-                return Family(kind, "".join(f",{part}" for part in kept), against)
+                return Family(kind, _lasting(given), against)
     return Family(RELEASES_OF[0], "")
+
+
+def _sides(target: str) -> Iterator[tuple[str, str]]:
+    """The targets in `target`, of two the second first, each with what stands before it (`Family.against`)."""
+    one, between, other = target.partition(AGAINST)
+    if between:
+        yield one + between, other
+        yield other + between, one
+    else:
+        yield "", target
+
+
+def _lasting(given: str) -> str:
+    """The options that are good for any release: without those that name a build of one's own."""
+    kept = [part for part in given.split(",") if part and part.partition("=")[0] not in registry.OWN_BUILD]
+    return "".join(f",{part}" for part in kept)
 
 
 def keep(stored: Stored, family: str, result: Bisected) -> None:

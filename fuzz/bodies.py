@@ -17,6 +17,7 @@ from twinheap.fuzz import (  # noqa: F401 -- add to the tables
     bodies_functions,
     bodies_nulls,
     bodies_objects,
+    bodies_own,
     bodies_types,
     bodies_ways,
 )

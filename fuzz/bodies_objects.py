@@ -21,6 +21,7 @@ def struct_set(m: Maker, depth: int) -> Tree | None:
     return ("struct.set", name, at, target, later(m, stored))
 
 
+@statement("types", 0.8)
 @statement("structs", 0.25)
 def each_type(m: Maker, depth: int) -> Tree | None:
     """An object of each type, or nearly each, and a collection: what is known of types is asked for, and kept."""
@@ -31,11 +32,6 @@ def each_type(m: Maker, depth: int) -> Tree | None:
     made += [("array.new_default", name, ("i32", length)) for name, length in lengths]
     m.left -= len(made) // 3
     return ("do", *(("drop", tree) for tree in made), ("gc",))
-
-
-@statement("types", 0.8)
-def each_type_of_its_own(m: Maker, depth: int) -> Tree | None:
-    return each_type(m, depth)
 
 
 def _settable(m: Maker) -> str | None:

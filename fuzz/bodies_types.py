@@ -12,7 +12,8 @@ from twinheap.fuzz.bodies_frame import Maker
 from twinheap.fuzz.body_places import with_types
 from twinheap.model.body import BodyError, Tree
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.declared import CONST_PREFIX, KIT_ONLY, MAX_DECLARED, MAX_FIELDS, types_of
+from twinheap.model.declared import CONST_PREFIX, KIT_ONLY
+from twinheap.model.declared_reader import MAX_DECLARED, MAX_FIELDS, types_of
 from twinheap.model.kit import NUMBERS
 
 STORAGES: Final = (

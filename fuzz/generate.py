@@ -18,6 +18,7 @@ from twinheap.fuzz.motif_table import Motif, Registered
 from twinheap.fuzz.motifs import MOTIFS
 from twinheap.fuzz.motifs_corners import CORNERS
 from twinheap.fuzz.motifs_holding import HOLDING
+from twinheap.fuzz.motifs_left import LEFT
 from twinheap.fuzz.motifs_lifetimes import LIFETIMES
 from twinheap.fuzz.motifs_memory import (
     ASYNC_LIMITER,
@@ -33,9 +34,11 @@ from twinheap.fuzz.motifs_objects import OBJECTS, fill_with_arrays
 from twinheap.fuzz.motifs_raw import RAW, expose_early
 from twinheap.fuzz.motifs_slots import CONTAINERS
 from twinheap.fuzz.motifs_typed import TYPED
-from twinheap.fuzz.motifs_wasm import WASM, begin_wasm, pool_of
+from twinheap.fuzz.motifs_wasm import WASM
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
+from twinheap.fuzz.wasm_instances import begin_wasm
+from twinheap.fuzz.wasm_pool import pool_of
 from twinheap.fuzz.zeal import zealous
 from twinheap.model.engines import ENGINES, feature
 from twinheap.model.ops import UNLIMITED
@@ -143,7 +146,7 @@ def _menus(profile: Profile, supported: frozenset[str]) -> tuple[tuple[Menu, ...
     rng = Random(profile.name)
     usual = [entry for entry in USUAL if able.issuperset(entry.needs)]
     full = [entry for entry in FULL if able.issuperset(entry.needs)]
-    wasm = [entry for entry in WASM if able.issuperset(entry.needs)]
+    wasm = [entry for entry in (*WASM, *LEFT) if able.issuperset(entry.needs)]
     specials: tuple[tuple[list[Registered], float], ...] = (([], 0.0), (full, FULL_SHARE), (wasm, profile.code))
     return tuple(tuple(_menu(rng, profile, usual, *special) for _ in range(VARIANTS)) for special in specials)
 

@@ -45,3 +45,13 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in zip(_ENDINGS, before, strict=True):
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def delayed() -> Iterator[None]:
+    """Inside, Ctrl-C waits for the end: msgspec crashes if it comes while it looks at types. It must be short."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -8,7 +8,7 @@ from typing import Final
 from twinheap.fuzz.draft import GC, LEND, OCLONE, ODROP, OWN, SYNC, Draft
 from twinheap.fuzz.motif_table import DATA, DATA_SET, KIND, Registered, motif, read
 from twinheap.fuzz.motifs_raw import CONV_ANY, TO_RAW, through_raw
-from twinheap.model.ops import CODE, EXTERN
+from twinheap.model.ops import CODE, EXTERN, NULL_USES
 
 MOTIFS: Final[list[Registered]] = []
 """The motifs on one store's roots."""
@@ -52,6 +52,11 @@ def hold(g: Draft) -> None:
 @motif(MOTIFS, "owned", 4)
 def drop(g: Draft) -> None:
     g.drop(g.owned())
+
+
+@motif(MOTIFS, "owned", 0.15, "null_use")
+def null_handle(g: Draft) -> None:
+    g.add(CODE["null_use"], (g.place.slot, g.upto(len(NULL_USES))))
 
 
 @motif(MOTIFS, "owned", 0.5, "owned_drop_thread")

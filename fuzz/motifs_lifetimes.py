@@ -31,17 +31,9 @@ from twinheap.fuzz.motifs_slots import (
     global_value,
 )
 from twinheap.fuzz.motifs_typed import MATCHES, SET_LIMITER
-from twinheap.fuzz.motifs_wasm import (
-    INST_DROP,
-    MODULES_DROP,
-    WASM,
-    arguments,
-    exported,
-    instance,
-    linked,
-    run,
-    some_body,
-)
+from twinheap.fuzz.motifs_wasm import WASM
+from twinheap.fuzz.wasm_instances import arguments, exported, instance, linked, some_body
+from twinheap.fuzz.wasm_runs import INST_DROP, MODULES_DROP, run
 from twinheap.model.engines import ENGINES
 from twinheap.model.ops import ANY, ARRAY, CODE, INT_KINDS, NULL, UNLIMITED
 

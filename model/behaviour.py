@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinheap.model.judge import Behaviour
-from twinheap.model.world import CASES
+from twinheap.model.rule import CASES
 
 UNIVERSE: Final[frozenset[Behaviour]] = frozenset(
     (name, outcome, case)

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from twinheap.model.body import CACHED, BodyError, Tree, dumps, parse
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.declared import KIT_ONLY, Types, types_of
+from twinheap.model.declared import KIT_ONLY, Types
+from twinheap.model.declared_reader import types_of
 from twinheap.model.kit import KIT_TABLES
 
 MAIN_PARAMS: Final = ("extern", "extern", "any", "i32")

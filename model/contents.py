@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from twinheap.model.entities import Obj, Ref
+from twinheap.model.entities import Obj, Ref, Stored
 from twinheap.model.roots import Handle, OwnedRoot
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ class Table:
     def __init__(self, store: Store, type_: int, maximum: int, refs: list[Ref]) -> None:
         self.store, self.type, self.maximum, self.refs = store, type_, maximum, refs
         self.wide = False
+
+
+def offered(ref: Stored) -> None:
+    """A value reaches the runtime's own code for tables, whether or not that writes it anywhere (K14)."""
+    if isinstance(ref, Obj):
+        ref.tabled = True
 
 
 class Raw:

@@ -10,11 +10,11 @@ from typing import Final
 
 from twinheap.model.body import Tree
 from twinheap.model.entities import I31_MASK, Obj, Ref, Stored
+from twinheap.model.holders import closure
 from twinheap.model.interpreter import Machine, form
 from twinheap.model.ops import REF_TYPES
 from twinheap.model.run_heap import Trap
 from twinheap.model.run_trace import CALLED, seen
-from twinheap.model.state import closure
 
 _I31_SIGN: Final = 1 << 30
 

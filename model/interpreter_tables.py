@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinheap.model.body import Tree
-from twinheap.model.contents import Table
-from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.contents import Table, offered
+from twinheap.model.entities import Ref, Stored
 from twinheap.model.interpreter import Machine, form, unsigned
 from twinheap.model.interpreter_objects import items_of, number_at, within
 from twinheap.model.ops import REF_TYPES
@@ -51,19 +51,13 @@ def _table_size(m: Machine, tree: Tree) -> Stored:
     return len(_table(m, tree).refs)
 
 
-def _offered(ref: Stored) -> None:
-    """The value reaches the runtime's own code for tables, which refuses or ignores it (K14)."""
-    if isinstance(ref, Obj):
-        ref.tabled = True
-
-
 @form("table.grow")
 def _table_grow(m: Machine, tree: Tree) -> Stored:
     ref, delta = _operands(m, tree, 0)
     table = _table(m, tree)
     size = len(table.refs)
     if not delta or size + unsigned(delta) > table.maximum:
-        _offered(ref)
+        offered(ref)
     if size + unsigned(delta) > table.maximum:
         return -1
     m.heap.grow(table, unsigned(delta), ref)
@@ -75,7 +69,7 @@ def _table_fill(m: Machine, tree: Tree) -> None:
     index, ref, count = _operands(m, tree, 1)
     table = _table(m, tree)
     if unsigned(index) + unsigned(count) > len(table.refs):
-        _offered(ref)
+        offered(ref)
         raise Trap("table_oob")
     _replace(m, table, unsigned(index), [ref] * unsigned(count))
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from twinheap.model import (
     rules_async,
+    rules_bulk,
     rules_callbacks,
     rules_exceptions,
     rules_fields,
@@ -25,17 +26,19 @@ from twinheap.model.codes import Verdict
 from twinheap.model.known import known_break
 from twinheap.model.known_panics import known_panic
 from twinheap.model.observation import DEAD, HANG, OK, PANIC, SKIP, UNROOTED, Observation
-from twinheap.model.ops import BY_NAME, OPS, Op
+from twinheap.model.ops import OPS, Op
 from twinheap.model.profiles import Profile
 from twinheap.model.program import Program
 from twinheap.model.rehearsal import rehearse
+from twinheap.model.rule import GIVES, RULES, Gives, Rule
 from twinheap.model.rules_callbacks import lumped
-from twinheap.model.world import RULES, Broken, Lost, Rule, World
+from twinheap.model.world import Broken, Lost, World
 
 _RULE_MODULES: Final = (
     rules_roots,
     rules_values,
     rules_memory,
+    rules_bulk,
     rules_nulls,
     rules_async,
     rules_resources,
@@ -51,31 +54,17 @@ _RULE_MODULES: Final = (
 _BY_CODE: Final[tuple[Rule, ...]] = tuple(RULES[spec.name] for spec in OPS)
 _NAMES: Final = tuple(spec.name for spec in OPS)
 
-_TRACED: Final = frozenset(BY_NAME[name].code for name in ("run", "run_exn", "call", "call_exn"))
-"""The ops that give values, their trace, however the run ends; there is none if it does not begin."""
-
 _UNBEGUN: Final = frozenset({SKIP, UNROOTED})
 """What an op that runs a body gives if it does not come to the run."""
 
-_GIVING: Final = _TRACED | frozenset(
-    BY_NAME[name].code
-    for name in (
-        *("data", "data_set", "kind", "eq", "ref_eq", "ref_hash", "rooted_eq", "rooted_hash", "matches", "cast"),
-        *("to_raw", "from_raw", "from_raw_owned", "from_imm", "from_imm_owned", "null_use"),
-        *("typed_call", "typed_call_owned", "typed_pass", "typed_pass_owned", "typed_i31"),
-        *("global_get", "global_get_owned", "table_get", "table_get_owned"),
-        *("table_grow", "table_grow_huge", "table_size"),
-        *("struct_get", "struct_get_number", "array_get", "array_get_number", "array_len", "fields"),
-        *("exn_get", "exn_take", "exn_pending", "arg", "result"),
-        *("fill", "fill_race", "chain", "churn", "pool_fill", "oom_take", "new_async", "gc_async", "poll"),
-    )
-)
-"""The ops that give values if they are `ok`; their rules say which (docs/wire.md, Observations)."""
+_GIVES: Final = tuple(GIVES[spec.name] for spec in OPS)
 
 
 def _gives(code: int, outcome: str) -> bool:
     """Whether an op that ends so may give values."""
-    return code in _GIVING if outcome == OK else code in _TRACED and outcome not in _UNBEGUN
+    if outcome == OK:
+        return _GIVES[code] is not Gives.NOTHING
+    return _GIVES[code] is Gives.TRACE and outcome not in _UNBEGUN
 
 
 Behaviour = tuple[str, str, str]

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell
 from twinheap.model.entities import PAGE, Obj
+from twinheap.model.holders import closure
 from twinheap.model.known_bodies import RUNS, known_in_bodies
 from twinheap.model.layout import GRANULE
 from twinheap.model.ops import ANY, EXTERN, NULL, OPS, Op
 from twinheap.model.profiles import CAST_CODES, UNCOUNTED_CODES
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle
-from twinheap.model.state import Store, closure
+from twinheap.model.state import Store
 
 if TYPE_CHECKING:
     from twinheap.model.world import Broken, World

@@ -10,6 +10,7 @@ from twinheap.model.contents import EMPTY, Future
 from twinheap.model.entities import Obj
 from twinheap.model.observation import OK, OOM, OTHER, PENDING, Observation
 from twinheap.model.ops import EXTERN, NULL
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_memory import (
     add_object,
     allocating,
@@ -22,10 +23,10 @@ from twinheap.model.rules_memory import (
     refuse,
 )
 from twinheap.model.rules_roots import store_at
-from twinheap.model.world import Broken, World, rule
+from twinheap.model.world import Broken, World
 
 
-@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/spent")
+@rule("new_async", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/spent", Gives.VALUES)
 def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, handle: int, error: int) -> None:
     """As `ext_new`, in increments; allowed with an async limiter."""
     store = allocating(w, obs, slot, value)
@@ -39,7 +40,7 @@ def new_async(w: World, obs: Observation, slot: int, value: int, pending: int, h
     _progress(w, obs, pending, future)
 
 
-@rule("gc_async", "ok/pending ok/done")
+@rule("gc_async", "ok/pending ok/done", Gives.VALUES)
 def gc_async(w: World, obs: Observation, slot: int, pending: int) -> None:
     """A full collection in increments; cannot fail (3.5)."""
     store = store_at(w, slot)
@@ -51,7 +52,7 @@ def gc_async(w: World, obs: Observation, slot: int, pending: int) -> None:
     _progress(w, obs, pending, future)
 
 
-@rule("poll", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/empty")
+@rule("poll", "ok/pending ok/done err:oom/dropped err:oom/kept err:other/no-heap skip/empty", Gives.VALUES)
 def poll(w: World, obs: Observation, pending: int, polls: int) -> None:
     """Runs some increments, or all that remain; how many there are is not predicted (7)."""
     future = w.slots[pending]

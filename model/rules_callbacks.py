@@ -14,10 +14,11 @@ from twinheap.model.observation import OK, SKIP, TRAP, Observation
 from twinheap.model.ops import EXTERN, NULL, OPS
 from twinheap.model.program import closing
 from twinheap.model.roots import Handle, OwnedRoot, Stale
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_wasm import Error, instance_at, performed
 from twinheap.model.run_heap import Thrown, Trap
 from twinheap.model.state import Store
-from twinheap.model.world import Broken, World, rule
+from twinheap.model.world import Broken, World
 
 HOST: Final = "host"
 """The code of a trap that the host makes."""
@@ -124,10 +125,10 @@ def _take_returned(w: World) -> None:
 # Which trap ended a call is the business of `run`: but for the host's own, they count as one behaviour (`lumped`).
 _CASES = "ok/null ok/i31 ok/object err:unrooted/stale err:oom/oom skip/empty trap:host/code trap:any/code exn/uncaught"
 for _name in ("call", "call_exn"):  # a callback may throw also where the body has nothing to do with exceptions
-    rule(_name, _CASES)(_call)
+    rule(_name, _CASES, Gives.TRACE)(_call)
 
 
-@rule("arg", "ok/object ok/i31 ok/null")
+@rule("arg", "ok/object ok/i31 ok/null", Gives.VALUES)
 def arg(w: World, obs: Observation, form: int, result: int) -> None:
     """A further root of the argument, which the callback's own scope holds."""
     callback = w.callbacks[-1]
@@ -202,7 +203,7 @@ def raise_exn(w: World, obs: Observation, source: int) -> None:
     _ends(w, THROWS, _another(w, source, w.acting, ref))
 
 
-@rule("result", "ok/object ok/i31 ok/null skip/empty")
+@rule("result", "ok/object ok/i31 ok/null skip/empty", Gives.VALUES)
 def result(w: World, obs: Observation, form: int, slot: int) -> None:
     """A root for what the call gave that was just closed."""
     given, w.returned = w.returned, None

@@ -6,10 +6,11 @@ from twinheap.model import observation
 from twinheap.model.entities import Obj
 from twinheap.model.observation import Observation
 from twinheap.model.ops import EXN
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_fields import opened
 from twinheap.model.rules_objects import MADE, new_with_fields, rooted, with_fields
 from twinheap.model.rules_roots import store_at
-from twinheap.model.world import World, rule
+from twinheap.model.world import World
 
 
 @rule("exn_new", MADE)
@@ -31,7 +32,7 @@ def throw(w: World, obs: Observation, source: int) -> None:
     store.throw(exception)
 
 
-@rule("exn_take", "ok/object ok/null")
+@rule("exn_take", "ok/object ok/null", Gives.VALUES)
 def exn_take(w: World, obs: Observation, slot: int, form: int, result: int) -> None:
     """The pending exception, if there is one; its count moves to the new root (1.6)."""
     store = store_at(w, slot)
@@ -44,7 +45,7 @@ def exn_take(w: World, obs: Observation, slot: int, form: int, result: int) -> N
         store.let_go(taken)
 
 
-@rule("exn_pending", "ok/yes ok/no")
+@rule("exn_pending", "ok/yes ok/no", Gives.VALUES)
 def exn_pending(w: World, obs: Observation, slot: int) -> None:
     """Whether an exception is pending."""
     pending = store_at(w, slot).exception is not None

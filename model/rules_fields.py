@@ -10,8 +10,9 @@ from twinheap.model.objects import type_of
 from twinheap.model.observation import ABSENT, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
 from twinheap.model.ops import REF_TYPES
 from twinheap.model.roots import Handle, Stale
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_objects import rooted
-from twinheap.model.world import World, rule
+from twinheap.model.world import World
 
 
 def opened(w: World, obs: Observation, source: int) -> tuple[Handle, Obj] | None:
@@ -54,12 +55,12 @@ def _get(w: World, obs: Observation, source: int, index: int, type_: int, form: 
 
 
 _GET = "ok/object ok/i31 ok/null ok/absent err:unrooted/stale skip/empty"
-rule("struct_get", f"{_GET} err:other/range")(_get)
-rule("exn_get", f"{_GET} err:other/range")(_get)
-rule("array_get", f"{_GET} err:oob/range")(_get)
+rule("struct_get", f"{_GET} err:other/range", Gives.VALUES)(_get)
+rule("exn_get", f"{_GET} err:other/range", Gives.VALUES)(_get)
+rule("array_get", f"{_GET} err:oob/range", Gives.VALUES)(_get)
 
 
-@rule("fields", "ok/none ok/some err:unrooted/stale skip/empty")
+@rule("fields", "ok/none ok/some err:unrooted/stale skip/empty", Gives.VALUES)
 def fields(w: World, obs: Observation, source: int) -> None:
     """How many fields or elements, and how many references there are in them: each gets a root in the current scope."""
     found = opened(w, obs, source)
@@ -86,8 +87,10 @@ def _get_number(w: World, obs: Observation, source: int, index: int) -> None:
     w.require_values(obs, (obj.cells[index],) if numeric else (ABSENT,), "TH109" if numeric else "TH105")  # type: ignore[arg-type]
 
 
-rule("struct_get_number", "ok/number ok/absent err:other/range err:unrooted/stale skip/empty")(_get_number)
-rule("array_get_number", "ok/number ok/absent err:oob/range err:unrooted/stale skip/empty")(_get_number)
+rule("struct_get_number", "ok/number ok/absent err:other/range err:unrooted/stale skip/empty", Gives.VALUES)(
+    _get_number
+)
+rule("array_get_number", "ok/number ok/absent err:oob/range err:unrooted/stale skip/empty", Gives.VALUES)(_get_number)
 
 
 # --- writing
@@ -159,7 +162,7 @@ rule("struct_set_number", f"{_SET_NUMBER} err:other/range")(_set_number)
 rule("array_set_number", f"{_SET_NUMBER} err:oob/range")(_set_number)
 
 
-@rule("array_len", "ok/length err:unrooted/stale skip/empty")
+@rule("array_len", "ok/length err:unrooted/stale skip/empty", Gives.VALUES)
 def array_len(w: World, obs: Observation, source: int) -> None:
     """The number of elements."""
     found = opened(w, obs, source)

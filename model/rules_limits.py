@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from twinheap.model.observation import OK, Observation
 from twinheap.model.ops import UNLIMITED
+from twinheap.model.rule import rule
 from twinheap.model.rules_roots import store_at
 from twinheap.model.state import Budget
-from twinheap.model.world import World, rule
+from twinheap.model.world import World
 
 
 def _limit(w: World, obs: Observation, slot: int, amount: int) -> None:

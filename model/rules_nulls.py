@@ -6,7 +6,8 @@ from typing import Final
 
 from twinheap.model.observation import IS_NULL, OK, Observation, Value
 from twinheap.model.ops import NULL_USES
-from twinheap.model.world import World, rule
+from twinheap.model.rule import Gives, rule
+from twinheap.model.world import World
 
 _GIVES: Final[dict[str, tuple[Value, ...]]] = {
     **dict.fromkeys(("extern_clone", "any_clone", "val_clone"), (IS_NULL,)),
@@ -17,7 +18,7 @@ _GIVES: Final[dict[str, tuple[Value, ...]]] = {
 """What functions make of a null handle; the others give nothing."""
 
 
-@rule("null_use", " ".join(f"{OK}/{use}" for use in NULL_USES))
+@rule("null_use", " ".join(f"{OK}/{use}" for use in NULL_USES), Gives.VALUES)
 def null_use(w: World, obs: Observation, slot: int, use: int) -> None:
     """A null is cloned to null, has no host data, no payload and the raw value 0; to end it does nothing."""
     w.case = NULL_USES[use]

@@ -11,6 +11,7 @@ from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OK, OOM, OTHER, UNROOTED, Observation
 from twinheap.model.ops import ARRAY, EXN, NULL, STRUCT
 from twinheap.model.roots import Handle, OwnedRoot, Stale
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_memory import (
     add_object,
     add_owned,
@@ -24,7 +25,7 @@ from twinheap.model.rules_memory import (
 )
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.state import Store
-from twinheap.model.world import Broken, World, rule, unsure
+from twinheap.model.world import Broken, World, unsure
 
 STATIC: dict[str, int] = {"struct": STRUCT, "array": ARRAY, "exn": EXN}
 """The static type of a handle to each kind."""
@@ -202,7 +203,7 @@ NODE = NUMBER_OF["struct"]["node"]
 """The struct type of chains: the next node, and an extern."""
 
 
-@rule("chain", "ok/all ok/some ok/none ok/async-limiter ok/no-heap")
+@rule("chain", "ok/all ok/some ok/none ok/async-limiter ok/no-heap", Gives.VALUES)
 def chain(w: World, obs: Observation, slot: int, count: int, result: int) -> None:
     """`count` structs, tail first, up to the first out of memory; how many were made, and the last one owned.
 

@@ -9,10 +9,11 @@ from twinheap.model.entities import Obj
 from twinheap.model.objects import NUMBER_OF, build
 from twinheap.model.observation import OK, Observation
 from twinheap.model.ops import INT_KINDS
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_memory import begin_allocation
 from twinheap.model.rules_roots import store_at
 from twinheap.model.state import Store
-from twinheap.model.world import Broken, World, rule
+from twinheap.model.world import Broken, World
 
 SLACK: Final = 48 * 1024
 """Bytes by which the process may grow whatever it does: tables that double at a power of two, other threads."""
@@ -43,7 +44,11 @@ def _made(w: World, store: Store, name: str) -> tuple[Obj | None, bool]:
     return build(w, store, kind, NUMBER_OF[kind][type_], cells), name in _OBJECTS
 
 
-@rule("churn", "ok/i31 ok/extern ok/clone ok/global ok/struct ok/array ok/exn ok/call ok/cast ok/field ok/table")
+@rule(
+    "churn",
+    "ok/i31 ok/extern ok/clone ok/global ok/struct ok/array ok/exn ok/call ok/cast ok/field ok/table",
+    Gives.VALUES,
+)
 def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
     """Makes and drops `count` roots; the bytes by which the process grew in the second half are bounded (TH501)."""
     store = store_at(w, slot)
@@ -70,7 +75,7 @@ def churn(w: World, obs: Observation, slot: int, what: int, count: int) -> None:
         raise Broken("TH501", f"at most {allowed} bytes more after {count} handles were made and dropped")
 
 
-@rule("pool_fill", "ok/all ok/refused")
+@rule("pool_fill", "ok/all ok/refused", Gives.VALUES)
 def pool_fill(w: World, obs: Observation, slot: int) -> None:
     """A pool gives as many heaps as it has, then an error, and the one of a store that ended to the next that asks.
 

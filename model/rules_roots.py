@@ -10,8 +10,9 @@ from twinheap.model.objects import is_a
 from twinheap.model.observation import OK, Observation
 from twinheap.model.ops import ANY, EQ, EXTERN, INT_KINDS, REF_TYPES
 from twinheap.model.roots import STALE, CastHandle, OwnedRoot
+from twinheap.model.rule import Gives, rule
 from twinheap.model.state import Store
-from twinheap.model.world import World, rule
+from twinheap.model.world import World
 
 
 def store_at(w: World, slot: int) -> Store:
@@ -199,7 +200,7 @@ rule("conv_any_owned", "ok/object ok/i31 skip/empty")(_convert(ANY, owned=True))
 rule("conv_ext_owned", "ok/object ok/i31 skip/empty")(_convert(EXTERN, owned=True))
 
 
-@rule("cast", "ok/yes-lifo ok/yes-owned ok/no err:unrooted/stale err:unrooted/unsure skip/empty")
+@rule("cast", "ok/yes-lifo ok/yes-owned ok/no err:unrooted/stale err:unrooted/unsure skip/empty", Gives.VALUES)
 def cast(w: World, obs: Observation, source: int, type_: int, result: int) -> None:
     """The `as_*` forms, decided by tag and kind; the result shares the root entry, or has its own (3.2)."""
     found = w.read(obs, source)
@@ -230,8 +231,7 @@ def upcast(w: World, obs: Observation, source: int, type_: int, result: int) -> 
 
 
 @rule(
-    "kind",
-    "ok/extern ok/i31 ok/struct ok/array ok/exn err:unrooted/stale err:unrooted/unsure skip/empty",
+    "kind", "ok/extern ok/i31 ok/struct ok/array ok/exn err:unrooted/stale err:unrooted/unsure skip/empty", Gives.VALUES
 )
 def kind(w: World, obs: Observation, source: int) -> None:
     """What a reference is (1.2, 3.2)."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twinheap.model.contents import Cell, Table
+from twinheap.model.contents import Cell, Table, offered
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.kit import HIERARCHY
 from twinheap.model.observation import GROW, IMMUTABLE, OK, OOB, OTHER, TYPE, Observation
 from twinheap.model.ops import INT_KINDS, NULL, REF_TYPES, UNLIMITED
+from twinheap.model.room import LIMIT
 from twinheap.model.roots import Stale
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.state import LIMIT
-from twinheap.model.world import World, rule
+from twinheap.model.world import World
 
 INDEXED: Final = 2**32 - 1
 """Elements of the largest table without a maximum."""
@@ -51,8 +52,8 @@ def _global_get(owned: bool) -> Callable[..., None]:
     return global_get
 
 
-rule("global_get", "ok/object ok/i31 ok/null skip/empty")(_global_get(owned=False))
-rule("global_get_owned", "ok/object ok/i31 ok/null skip/empty")(_global_get(owned=True))
+rule("global_get", "ok/object ok/i31 ok/null skip/empty", Gives.VALUES)(_global_get(owned=False))
+rule("global_get_owned", "ok/object ok/i31 ok/null skip/empty", Gives.VALUES)(_global_get(owned=True))
 
 
 @rule("global_set", _WRITE + " err:immutable/const")
@@ -99,7 +100,7 @@ def table_new(
     if refused:
         _refused(w, obs, OTHER)
         return
-    _offered(ref)
+    offered(ref)
     w.require(obs, OK, "the value fits")
     table = Table(store, type_, maximum, [])
     _append(table, ref, minimum)
@@ -121,12 +122,6 @@ def _refused(w: World, obs: Observation, outcome: str) -> None:
     """The limiter is asked about every table, also one without elements (6.2)."""
     w.case = "limiter"
     w.require(obs, outcome, "the limiter does not let the table grow")
-
-
-def _offered(ref: Ref) -> None:
-    """The value reaches the table, whether or not the write succeeds (K14)."""
-    if isinstance(ref, Obj):
-        ref.tabled = True
 
 
 def _append(table: Table, ref: Ref, count: int) -> None:
@@ -157,8 +152,8 @@ def _table_get(owned: bool) -> Callable[..., None]:
     return table_get
 
 
-rule("table_get", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(owned=False))
-rule("table_get_owned", "ok/object ok/i31 ok/null ok/absent skip/empty")(_table_get(owned=True))
+rule("table_get", "ok/object ok/i31 ok/null ok/absent skip/empty", Gives.VALUES)(_table_get(owned=False))
+rule("table_get_owned", "ok/object ok/i31 ok/null ok/absent skip/empty", Gives.VALUES)(_table_get(owned=True))
 
 
 def _is_read(w: World, value: int, type_: int, count: int) -> bool:
@@ -172,7 +167,7 @@ def _set_range(w: World, obs: Observation, table: Table, index: int, value: int,
     ref = w.value(obs, value, table.type)
     if isinstance(ref, Stale):
         return
-    _offered(ref)
+    offered(ref)
     if index + count > len(table.refs):
         w.case = "bounds"
         w.require(obs, OOB, f"the table has {len(table.refs)} elements")
@@ -192,7 +187,7 @@ def table_set(w: World, obs: Observation, target: int, index: int, value: int) -
     before = table.refs[index] if index < len(table.refs) else None
     _set_range(w, obs, table, index, value, 1)
     if obs.outcome == OK:
-        _offered(before)
+        offered(before)
 
 
 @rule("table_fill", _WRITE + " err:oob/bounds")
@@ -209,7 +204,7 @@ def table_fill(w: World, obs: Observation, target: int, index: int, value: int, 
     _set_range(w, obs, table, index, value, count)
 
 
-@rule("table_grow", _WRITE + " err:grow/maximum err:grow/limiter err:other/limiter")
+@rule("table_grow", _WRITE + " err:grow/maximum err:grow/limiter err:other/limiter", Gives.VALUES)
 def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) -> None:
     """Gives the previous size; delta 0 always succeeds. Without a maximum, what indexes can reach is the bound."""
     if w.empty(obs, target, value):
@@ -221,7 +216,7 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
     ref = w.value(obs, value, table.type) if _is_read(w, value, table.type, 0 if over or refused else delta) else None
     if isinstance(ref, Stale):
         return
-    _offered(ref)
+    offered(ref)
     if refused:
         _refused(w, obs, OTHER if INT_KINDS["answer"].names[table.store.answer] == "error" else GROW)
         return
@@ -234,7 +229,7 @@ def table_grow(w: World, obs: Observation, target: int, delta: int, value: int) 
     _append(table, ref, delta)
 
 
-rule("table_grow_huge", _REFUSED_WRITE)(table_grow)
+rule("table_grow_huge", _REFUSED_WRITE, Gives.VALUES)(table_grow)
 
 
 @rule("table_copy", "ok/up ok/down ok/same ok/other ok/nothing err:type/mismatch err:oob/bounds skip/empty")
@@ -267,7 +262,7 @@ def table_copy(w: World, obs: Observation, target: int, at: int, source: int, st
         dst.refs[at + step] = ref
 
 
-@rule("table_size", "ok/size skip/empty")
+@rule("table_size", "ok/size skip/empty", Gives.VALUES)
 def table_size(w: World, obs: Observation, target: int) -> None:
     """The number of elements."""
     if w.empty(obs, target):

@@ -11,10 +11,11 @@ from twinheap.model.observation import TRAP, TYPE, Observation
 from twinheap.model.ops import EXTERN, INT_KINDS, NULL, WASM_TYPES
 from twinheap.model.preconditions_typed import HOST_TYPE
 from twinheap.model.roots import CastHandle, Handle, LifoHandle, OwnedRoot, Stale
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_objects import rooted
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.state import Store
-from twinheap.model.world import World, rule
+from twinheap.model.world import World
 
 _CALL, _WRAP, _GIVE = range(len(INT_KINDS["way"].names))
 _CAST: Final = f"{TRAP}cast"
@@ -90,14 +91,14 @@ def _typed_pass(owned: bool) -> Callable[..., None]:
 
 
 _CASES = "ok/object ok/i31 ok/null err:type/foreign skip/empty"
-rule("typed_call", f"{_CASES} err:unrooted/stale")(_typed_call(owned=False))
-rule("typed_call_owned", _CASES)(_typed_call(owned=True))
+rule("typed_call", f"{_CASES} err:unrooted/stale", Gives.VALUES)(_typed_call(owned=False))
+rule("typed_call_owned", _CASES, Gives.VALUES)(_typed_call(owned=True))
 _PASSED = f"{_CASES} err:type/mismatch trap:cast/cast"
-rule("typed_pass", f"{_PASSED} err:unrooted/stale")(_typed_pass(owned=False))
-rule("typed_pass_owned", _PASSED)(_typed_pass(owned=True))
+rule("typed_pass", f"{_PASSED} err:unrooted/stale", Gives.VALUES)(_typed_pass(owned=False))
+rule("typed_pass_owned", _PASSED, Gives.VALUES)(_typed_pass(owned=True))
 
 
-@rule("typed_i31", "ok/i31 ok/null")
+@rule("typed_i31", "ok/i31 ok/null", Gives.VALUES)
 def typed_i31(w: World, obs: Observation, slot: int, way: int, nullable: int, i31: int) -> None:
     """An i31 is no reference to the host: it goes in and out by its payload, and nothing is rooted."""
     store_at(w, slot).expire_raws()
@@ -110,7 +111,7 @@ def _unsure(w: World) -> None:
     w.case = "stale" if w.case == "unsure" else w.case
 
 
-@rule("matches", "ok/yes ok/no err:unrooted/stale skip/empty")
+@rule("matches", "ok/yes ok/no err:unrooted/stale skip/empty", Gives.VALUES)
 def matches(w: World, obs: Observation, source: int, type_: int) -> None:
     """Whether the reference is of a type, by tag, kind and type index (3.2)."""
     found = w.read(obs, source)
@@ -140,8 +141,8 @@ def _refs(w: World, obs: Observation, left: int, right: int) -> None:
 
 
 _COMPARED = "ok/same ok/other ok/i31-same ok/i31-other err:unrooted/stale skip/empty"
-rule("ref_eq", _COMPARED)(_refs)
-rule("ref_hash", _COMPARED)(_refs)
+rule("ref_eq", _COMPARED, Gives.VALUES)(_refs)
+rule("ref_hash", _COMPARED, Gives.VALUES)(_refs)
 
 
 def _entry(handle: Handle) -> tuple[object, ...]:
@@ -166,5 +167,5 @@ def _roots(w: World, obs: Observation, left: int, right: int) -> None:
 
 
 _ROOTS = "ok/live-same ok/live-other ok/stale-same ok/stale-other skip/empty"
-rule("rooted_eq", _ROOTS)(_roots)
-rule("rooted_hash", _ROOTS)(_roots)
+rule("rooted_eq", _ROOTS, Gives.VALUES)(_roots)
+rule("rooted_hash", _ROOTS, Gives.VALUES)(_roots)

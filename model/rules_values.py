@@ -8,11 +8,12 @@ from twinheap.model.contents import Raw
 from twinheap.model.entities import Obj, i31_of_raw
 from twinheap.model.observation import OK, PANIC, WRONG_STORE, Observation
 from twinheap.model.ops import EXTERN, INT_KINDS
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_roots import own_in_scope, store_at
-from twinheap.model.world import Broken, World, rule
+from twinheap.model.world import Broken, World
 
 
-@rule("data", "ok/lifo ok/owned ok/i31 ok/object err:unrooted/stale skip/empty")
+@rule("data", "ok/lifo ok/owned ok/i31 ok/object err:unrooted/stale skip/empty", Gives.VALUES)
 def data(w: World, obs: Observation, source: int) -> None:
     """The host value and its payload; none for what has no host value (3.1)."""
     found = w.read(obs, source)
@@ -27,7 +28,7 @@ def data(w: World, obs: Observation, source: int) -> None:
         w.require_values(obs, (ref.value, ref.payload), "TH102" if same else "TH101")
 
 
-@rule("data_set", "ok/lifo ok/owned ok/i31 ok/object err:unrooted/stale skip/empty")
+@rule("data_set", "ok/lifo ok/owned ok/i31 ok/object err:unrooted/stale skip/empty", Gives.VALUES)
 def data_set(w: World, obs: Observation, source: int, number: int) -> None:
     """The mutation is visible through every alias (3.1)."""
     found = w.read(obs, source)
@@ -42,7 +43,7 @@ def data_set(w: World, obs: Observation, source: int, number: int) -> None:
         w.require_values(obs, (None,), "TH101")
 
 
-@rule("eq", "ok/same ok/other ok/i31-same ok/i31-other err:unrooted/stale err:unrooted/unsure skip/empty")
+@rule("eq", "ok/same ok/other ok/i31-same ok/i31-other err:unrooted/stale err:unrooted/unsure skip/empty", Gives.VALUES)
 def eq(w: World, obs: Observation, left: int, right: int) -> None:
     """Identity of the current references; i31 compare by payload; unrooted if either is stale (2.2)."""
     if w.empty(obs, left, right):
@@ -60,7 +61,7 @@ def eq(w: World, obs: Observation, left: int, right: int) -> None:
     w.case = ("i31-" if type(ref_one) is int else "") + ("same" if same else "other")
 
 
-@rule("to_raw", "ok/lifo ok/owned ok/i31 err:unrooted/stale skip/empty")
+@rule("to_raw", "ok/lifo ok/owned ok/i31 err:unrooted/stale skip/empty", Gives.VALUES)
 def to_raw(w: World, obs: Observation, source: int, raw: int) -> None:
     """Exposes; the raw value holds until a collection may run (1.6, 3.4)."""
     found = w.read(obs, source)
@@ -87,8 +88,8 @@ def _from_raw(owned: bool) -> Callable[..., None]:
     return from_raw
 
 
-rule("from_raw", "ok/object ok/i31 skip/empty")(_from_raw(owned=False))
-rule("from_raw_owned", "ok/object ok/i31 skip/empty")(_from_raw(owned=True))
+rule("from_raw", "ok/object ok/i31 skip/empty", Gives.VALUES)(_from_raw(owned=False))
+rule("from_raw_owned", "ok/object ok/i31 skip/empty", Gives.VALUES)(_from_raw(owned=True))
 
 
 def _from_imm(owned: bool) -> Callable[..., None]:
@@ -101,8 +102,8 @@ def _from_imm(owned: bool) -> Callable[..., None]:
     return from_imm
 
 
-rule("from_imm", "ok/null ok/i31")(_from_imm(owned=False))
-rule("from_imm_owned", "ok/null ok/i31")(_from_imm(owned=True))
+rule("from_imm", "ok/null ok/i31", Gives.VALUES)(_from_imm(owned=False))
+rule("from_imm_owned", "ok/null ok/i31", Gives.VALUES)(_from_imm(owned=True))
 
 
 @rule("wrong_store", "panic:/foreign err:type/foreign-value skip/empty")

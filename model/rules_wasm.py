@@ -14,13 +14,14 @@ from twinheap.model.kit import KIT_GLOBALS, KIT_TABLES, SHARES, TABLE_MAXIMUM, T
 from twinheap.model.observation import EXN, NONNULL, OK, STOPPED, TRAP, UNROOTED, Observation
 from twinheap.model.ops import EXTERN, NULL, REF_TYPES
 from twinheap.model.roots import STALE, Stale
+from twinheap.model.rule import Gives, rule
 from twinheap.model.rules_roots import own_in_scope, store_at
 from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import Stopped
 from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.run_trace import Trace
 from twinheap.model.state import Budget
-from twinheap.model.world import Broken, World, rule, unsure
+from twinheap.model.world import Broken, World, unsure
 
 FORMS_FROM: Final = (interpreter_forms, interpreter_objects, interpreter_tables)  # importing them registers the forms
 
@@ -253,5 +254,5 @@ RUN_CASES = " ".join(
         *(f"{outcome}/limit" for outcome in sorted(STOPPED)),
     ]
 )
-rule("run", RUN_CASES)(_run)
-rule("run_exn", f"{RUN_CASES} exn/uncaught")(_run)
+rule("run", RUN_CASES, Gives.TRACE)(_run)
+rule("run_exn", f"{RUN_CASES} exn/uncaught", Gives.TRACE)(_run)

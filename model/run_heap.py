@@ -13,6 +13,7 @@ from typing import Final
 from twinheap.model.bounds import Load
 from twinheap.model.contents import Cell, Instance, SegmentState, Table
 from twinheap.model.entities import Obj, Ref, Stored
+from twinheap.model.holders import closure
 from twinheap.model.kit import NUMBERS, ObjectType
 from twinheap.model.layout import object_bytes
 from twinheap.model.objects import NUMBER_OF, build
@@ -21,7 +22,7 @@ from twinheap.model.ops import REF_TYPES, RUN_VALUES
 from twinheap.model.run_limits import RunLimits
 from twinheap.model.run_moments import TOO_LARGE, Moments, OutOfMemory
 from twinheap.model.run_trace import Trace
-from twinheap.model.state import Store, closure
+from twinheap.model.state import Store
 from twinheap.model.world import Broken, Lost, World
 
 MAX_CELLS: Final = 100_000

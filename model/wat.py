@@ -13,7 +13,8 @@ from typing import Final
 
 from twinheap.model.body import Tree, parse
 from twinheap.model.body_forms import NON_NULL_PREFIX
-from twinheap.model.declared import FUNCTION, Member, Types, types_of
+from twinheap.model.declared import FUNCTION, Member, Types
+from twinheap.model.declared_reader import types_of
 from twinheap.model.kit import (
     ARRAYS,
     KIT_GLOBALS,

@@ -348,20 +348,3 @@ class World:
 def unsure(handle: Handle) -> bool:
     """Whether a handle may or may not be stale."""
     return type(handle) is CastHandle and handle.unsure
-
-
-Rule = Callable[..., None]
-RULES: Final[dict[str, Rule]] = {}
-CASES: Final[dict[str, tuple[str, ...]]] = {}
-"""Per op kind: the `outcome/state class` pairs that its rule can meet."""
-
-
-def rule(name: str, cases: str) -> Callable[[Rule], Rule]:
-    """Registers the rule of op kind `name`; `cases` lists the `outcome/state class` pairs that it tells apart."""
-
-    def register(function: Rule) -> Rule:
-        RULES[name] = function
-        CASES[name] = tuple(cases.split())
-        return function
-
-    return register

@@ -16,8 +16,8 @@ from twinheap.model.observation import ABSENT, EXN
 from twinheap.model.ops import NULL, OPS, REF_TYPES, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.limits import StoreState
+from twinheap.targets.capi.machine_calls import CallOps
 from twinheap.targets.capi.machine_slots import MISSING
-from twinheap.targets.capi.machine_wasm import WasmOps
 from twinheap.targets.capi.objects import FIRST, Objects, read_number, write_number
 from twinheap.targets.capi.outcomes import failure_of
 from twinheap.targets.capi.shapes import KIND_FUNCREF, VAL_HANDLE
@@ -32,7 +32,7 @@ _TAG_OF_COUNT: Final = {len(tag.fields): tag for tag in TAGS}
 _MOST: Final = max(len(made.fields) for made in (*STRUCTS, *TAGS))
 
 
-class ObjectOps(WasmOps):
+class ObjectOps(CallOps):
     """The ops of the groups structs, arrays and exceptions, and `chain`."""
 
     def __init__(self, api: CApi) -> None:

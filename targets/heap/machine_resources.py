@@ -3,7 +3,8 @@
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -34,6 +35,10 @@ from twinheap.targets.machine import Raw
 ENTRY_BYTES: Final = 32
 """What an entry counts for: about what a list entry with its slab slot takes in Wasmtime (semantics 2.3, K8)."""
 
+HALF_SECONDS: Final = 0.5
+"""CPU time for half of a churn, which mostly takes a tenth of it. In a heap that is nearly full each step collects
+thousands of objects in Python: it must not be taken for a hang on a busy machine."""
+
 _CHURNS: Final = INT_KINDS["churn"].names
 _ALLOCATED: Final = frozenset({"extern", *CHURNED_OBJECTS})
 _LENGTH: Final = 3  # elements of an array
@@ -51,9 +56,11 @@ class ResourceOps(ExceptionOps):
         step = self._step(store, _CHURNS[what], plain, subject)
         grown = 0
         for half in (count - count // 2, count // 2):  # the first warms up
-            start = _entries(store)
+            start, until = _entries(store), time.process_time() + HALF_SECONDS
             for number in range(half):
                 step(number)
+                if time.process_time() > until:
+                    break
             if _CHURNS[what] in _ALLOCATED:
                 store.gc()
             grown = _entries(store) - start
@@ -66,16 +73,16 @@ class ResourceOps(ExceptionOps):
         """A pool here is a number: of the heaps that stores of one engine may have at a time."""
         engine = next(number for number, made in self._of_engine if made is self.slots[op[1]])
         pool = POOL_HEAPS if ENGINES[engine].pooling else POOL_TRIED + MAX_STORES
-        taken = sum(number == engine and made.heap is not None and not made.dropped for number, made in self._of_engine)
+        before = [made for number, made in self._of_engine if number == engine]
         stores: list[Store] = []
-        while len(stores) < POOL_TRIED and taken + len(stores) < pool:
+        while len(stores) < POOL_TRIED and _taken((*before, *stores)) < pool:
             made = Store(self._collector, defects=self._defects, verify=self._verify)
             ExternRef.new(made, object())
             stores.append(made)
         given = len(stores)
         for made in stores:
             made.drop()
-        return ("ok", (given, True))
+        return ("ok", (given, _taken((*before, *stores)) < pool))
 
     def _step(self, store: Store, what: str, plain: object, subject: Any) -> Callable[[int], Any]:
         """One owned root made and dropped."""
@@ -108,6 +115,11 @@ class ResourceOps(ExceptionOps):
                 return lambda _: _owned(store, lambda: table.get(store, 0)).drop()
             owned = root.to_owned_rooted(store)
         return lambda _: _clone(store, owned)
+
+
+def _taken(stores: Sequence[Store]) -> int:
+    """How many heaps of the pool they have."""
+    return sum(made.pooled for made in stores)
 
 
 def _subject(store: Store, what: str, plain: object) -> Any:

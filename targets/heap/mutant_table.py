@@ -221,8 +221,11 @@ _WASM: Final = (
         "churn call 3000: the store has 9000 globals more",
     ),
     _own("w33", ALL, "the globals of an instance go with its handle", "i.g0=n(1), inst_drop i, get g0: null"),
+    _own(
+        "w35", ALL, "a store that ended keeps its heap's place in the pool", "pool_fill of a pooling engine: 16, false"
+    ),
     _own("x01", DRC, "global.set releases late", "run {g=new, g=null, note}: n:0 before f:0"),
-    _own("x02", FREEING, "a frame holds its first argument", "run {call f(new)}, f(v)={gc, note}: n:0 before f:0"),
+    _own("x02", DRC, "a frame holds its first argument", "run {call f(new)}, f(v)={gc, note}: n:0 before f:0"),
     _own("x03", DRC, "Wasm collects before each allocation", "run {drop new, struct(), note}: f:0 before n:0"),
 )
 

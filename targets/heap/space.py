@@ -53,6 +53,7 @@ def create_heap(store: "Store") -> "Steps[GcHeap]":
         store.heap = CopyingHeap(host_data)
     else:
         store.heap = DrcHeap(host_data, leaks_exposures="k1" in store.defects)
+    store.pooled = True
     return store.heap
 
 

@@ -72,6 +72,7 @@ class Store:
         "live_bytes",
         "on_limiter_call",
         "pending",
+        "pooled",
         "roots",
         "segments",
         "tables",
@@ -100,6 +101,7 @@ class Store:
         self.defects = frozenset(defects)
         self.verifying = verify
         self.heap: GcHeap | None = None
+        self.pooled = False  # whether it has a heap of its engine's pool, as all have that allocate
         self.host_data = HostDataTable(on_finalize)
         self.roots = RootSet()
         self.globals: list[list[int]] = []
@@ -238,6 +240,7 @@ class Store:
         self.dropped = True
         self.id = StoreId()
         self.heap = None
+        self.pooled = False  # mutant w35: pass
         self.roots = RootSet()
         self.globals, self.tables, self.segments, self.frames = [], [], [], []
         self.pending, self.tags, self.host_tags = [0], [], []

@@ -7,6 +7,8 @@ what really comes along when a lower package is imported in a fresh process.
 from __future__ import annotations
 
 import ast
+import fnmatch
+import re
 import subprocess
 import sys
 import tomllib
@@ -44,6 +46,7 @@ VOCABULARY = frozenset(
         "builder",
         "bytecode",
         "declared",
+        "declared_reader",
         "engines",
         "kit",
         "observation",
@@ -207,3 +210,26 @@ def test_the_test_itself_sees_imports(tmp_path: Path) -> None:
     )
     names = set(named_modules("twinheap.targets.sample", path))
     assert names == {"twinheap.targets.wire", "twinheap.model.ops", "twinheap.cli", "twinheap.fuzz"}
+
+
+def documented_modules() -> dict[str, list[str]]:
+    """Folder -> the modules, with `*` for any characters, that its section of ARCHITECTURE.md names."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    found = {}
+    for section in text.split("\n## ")[1:]:
+        folder, _, body = section.partition("/:")
+        found[folder] = re.findall(r"`([\w*]+\.py)`", body)
+    return found
+
+
+@pytest.mark.parametrize("folder", ["model", "fuzz", "targets", "twinheap", "benches"])
+def test_the_architecture_names_modules_that_are_there(folder: str) -> None:
+    there = {path.name for path in (ROOT / folder).rglob("*.py")}
+    assert [name for name in documented_modules()[folder] if not fnmatch.filter(there, name)] == []
+
+
+@pytest.mark.parametrize("folder", ["model", "fuzz", "targets", "twinheap"])
+def test_the_architecture_names_every_module(folder: str) -> None:
+    named = documented_modules()[folder]
+    there = {path.name for path in (ROOT / folder).glob("*.py") if not path.name.startswith("__")}
+    assert {name for name in there if not any(fnmatch.fnmatch(name, known) for known in named)} == set()

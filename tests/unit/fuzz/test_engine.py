@@ -14,7 +14,7 @@ import pytest
 from twinheap.fuzz import engine
 from twinheap.fuzz.engine import Engine, Run
 from twinheap.fuzz.events import Ended, Event, FindingMade, Progress, Started, Summary, Warned
-from twinheap.fuzz.interruption import ended_by_term
+from twinheap.fuzz.interruption import delayed, ended_by_term
 from twinheap.fuzz.messages import Setup, Suspect, TriageJob
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.oracle import Opener
@@ -168,6 +168,24 @@ def test_what_ends_a_run_waits_while_findings_are_kept(faked: Faked, tmp_path: P
     assert summary.statistics.programs < 10_000
     assert isinstance(events[-1], Ended)
     assert len(list(FindingStore(tmp_path))) == len(summary.findings) >= 1
+
+
+def test_ctrl_c_waits_while_what_it_would_crash_is_loaded() -> None:
+    reached = []
+
+    def load() -> None:
+        with delayed():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append(True)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            load()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_sigterm_is_an_interruption_while_a_search_runs() -> None:

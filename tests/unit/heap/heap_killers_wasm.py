@@ -30,6 +30,12 @@ def w34(p):
     p.see(len(p.store.globals))
 
 
+def w35(p):
+    p.run(p.instance(), "(main (new))")
+    p.store.drop()
+    p.see(p.store.pooled)
+
+
 def w33(p):
     instance = p.instance()
     instance.globals[0].set(p.store, p.n(1))

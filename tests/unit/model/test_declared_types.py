@@ -6,7 +6,8 @@ import pytest
 
 from twinheap.model.body import BodyError, Tree, parse
 from twinheap.model.body_types import check
-from twinheap.model.declared import Types, types_of
+from twinheap.model.declared import Types
+from twinheap.model.declared_reader import types_of
 
 
 def types(*groups: str) -> Types:

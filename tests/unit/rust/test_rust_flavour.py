@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from twinheap.model.engines import ENGINES
 from twinheap.model.observation import PANIC_TEXTS
 from twinheap.model.ops import BY_NAME
 from twinheap.targets.rust import cache
@@ -73,6 +76,24 @@ def rust_strings(file: str, start: str) -> list[str]:
 
 def test_panic_texts_are_those_of_the_model() -> None:
     assert tuple(rust_strings("panics.rs", "pub const PANIC_TEXTS")) == PANIC_TEXTS
+
+
+def test_engine_configurations_are_those_of_the_model() -> None:
+    text = (CRATE / "src" / "engine.rs").read_text(encoding="utf-8")
+    names = re.findall(r'"(\w+)"', text.split("pub const ENGINES", 1)[1].split(";\n", 1)[0])
+    assert names == [engine.name for engine in ENGINES]
+
+
+def test_numbers_that_are_said_to_be_of_the_model_are() -> None:
+    said = r"/// .*`(\w+)` of model/(\w+)\.py\.\n(?:pub )?const (\w+): \w+ = ([\d_]+);"
+    found = set()
+    for path in sorted(CRATE.parent.glob("*/src/**/*.rs")):
+        for of, module, name, value in re.findall(said, path.read_text(encoding="utf-8")):
+            there = getattr(importlib.import_module(f"twinheap.model.{module}"), of)
+            assert (name, int(value)) == (of, there), path
+            found.add((path.relative_to(CRATE.parent).parts[0], of))
+    pool = {(crate, "POOL_TRIED") for crate in ("crate", "capi-crate")}
+    assert found >= {("crate", "POOL_HEAPS"), ("crate", "POOL_MEMORIES"), *pool}
 
 
 def test_ops_have_the_operands_of_the_op_table() -> None:

@@ -95,7 +95,7 @@ impl Engines {
     /// A heap of a pool remembers types of earlier programs, too: one that frees types needs pools that have seen none.
     pub fn renew_pools(&mut self) {
         for (part, engine) in self.parts.iter_mut().zip(&self.facts.engines) {
-            let used = part.iter_mut().filter(|part| part.wasm.is_some() || part.objects.is_some());
+            let used = part.iter_mut().filter(|part| part.wasm.is_some());
             used.for_each(|part| part.spoilt |= engine.pooling);
         }
         self.renew();

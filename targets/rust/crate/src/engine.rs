@@ -42,8 +42,8 @@ pub struct Options {
 pub const ENGINES: [&str; 10] =
     ["default", "unoptimized", "pooling", "moving", "pulley", "single_pass", "explicit", "fuel", "epochs", "fibers"];
 
-/// The number of the configuration with a pool.
-pub const POOLING: usize = 2;
+/// The name of the configuration with a pool.
+const POOLING: &str = "pooling";
 
 /// GC heaps of a pool: `POOL_HEAPS` of model/engines.py.
 const POOL_HEAPS: u32 = 16;
@@ -54,6 +54,11 @@ const POOL_MEMORIES: u32 = 18;
 /// Tables of a module: an instance of the kit has two, a body one more.
 const POOL_TABLES: u32 = 4;
 
+/// The number of the configuration with a pool.
+pub fn pooling() -> Option<usize> {
+    ENGINES.iter().position(|name| *name == POOLING)
+}
+
 /// Applies an engine configuration.
 fn configure(config: &mut Config, name: &str) -> Result<()> {
     match name {
@@ -61,7 +66,7 @@ fn configure(config: &mut Config, name: &str) -> Result<()> {
         "unoptimized" => {
             config.cranelift_opt_level(OptLevel::None);
         }
-        "pooling" => {
+        POOLING => {
             let mut pool = PoolingAllocationConfig::new();
             pool.total_gc_heaps(POOL_HEAPS).total_memories(POOL_MEMORIES).max_tables_per_module(POOL_TABLES);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -29,7 +29,7 @@ use wasmtime::{ExternRef, OwnedRooted};
 
 use crate::compat;
 use crate::effects::Log;
-use crate::engine::{Environments, Options, POOLING};
+use crate::engine::{pooling, Environments, Options};
 use crate::limiter::Limits;
 use crate::msgpack::Writer;
 use crate::ops::{Op, OpKind};
@@ -144,7 +144,7 @@ impl Machine {
         run.engine = program.engine;
         run.entered.clear();
         if program.ops.iter().any(|op| op.kind == OpKind::ModulesDrop) {
-            self.spoilt.push(POOLING); // its heaps know types of earlier programs, too
+            self.spoilt.extend(pooling()); // its heaps know types of earlier programs, too
         }
         self.renew();
         self.open_store(program.engine, program.limit, program.limiter, 0)

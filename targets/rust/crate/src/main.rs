@@ -11,6 +11,7 @@ mod handles;
 mod host;
 mod kit;
 mod limiter;
+mod lru;
 mod machine;
 mod msgpack;
 mod ops;

@@ -9,6 +9,7 @@ use crate::compat;
 use crate::effects::Effects;
 use crate::engine::{Environments, Options};
 use crate::kit;
+use crate::lru::Lru;
 use crate::msgpack::{Malformed, Reader, Writer};
 use crate::ops::OpKind;
 use crate::outcome::{bytes_needed, Observer, Reply, Stop, Value};
@@ -268,4 +269,21 @@ fn a_trace_is_written_as_words_and_values() {
     let bytes =
         encoded(|writer| assert!(Observer { exact: true }.write(writer, Err(stop), &Effects::default()).is_ok()));
     assert_eq!(bytes, b"\x92\xa9trap:cast\x95\x03\xaei31:2147483647\xa4n:-1\xa3f:2\xa4null");
+}
+
+#[test]
+fn what_was_used_longest_ago_makes_room() {
+    let mut kept = Lru::new(3);
+    kept.insert(0, b"a", 'a');
+    kept.insert(2, b"a", 'b');
+    kept.insert(0, b"c", 'c');
+    assert_eq!(kept.get(0, b"a"), Some(&'a'));
+    kept.insert(0, b"d", 'd');
+    assert_eq!((kept.len(), kept.numbers()), (3, vec![0]));
+    assert_eq!(kept.get(2, b"a"), None);
+    assert_eq!(kept.get(1, b"a"), None);
+    kept.insert(1, b"a", 'e');
+    assert_eq!(kept.get(0, b"c"), None);
+    kept.forget(0);
+    assert_eq!((kept.len(), kept.get(1, b"a")), (1, Some(&'e')));
 }

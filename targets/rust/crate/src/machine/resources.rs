@@ -58,15 +58,13 @@ impl Machine {
         let name = name.ok_or_else(|| Stop::misuse(format!("there is no churn {what}")))?;
         let grown = self.unlimited(store, |machine| {
             let subject = machine.subject(store, name)?;
-            let mut grown = 0;
-            for half in [count - count / 2, count / 2] {
-                let start = bytes_in_use(); // the first half warms up
+            let grown = growth(count, |half| {
                 machine.steps(store, &subject, half)?;
                 if subject.allocates() {
                     machine.run.stores.context(store)?.gc(None)?;
                 }
-                grown = bytes_in_use() - start;
-            }
+                Ok(())
+            })?;
             let from_object = matches!(subject, Subject::Call(..) | Subject::Cast(_) | Subject::Field(_));
             if let Subject::Call(main, _, fibers) = subject {
                 // The instance stays, and with it what it got last.
@@ -79,7 +77,7 @@ impl Machine {
             }
             Ok(grown)
         })?;
-        Ok(Reply::int(grown.max(0)))
+        Ok(Reply::int(grown))
     }
 
     /// Stores with a heap until there is none left; then one of them ends, and the one that got none asks again.
@@ -216,6 +214,14 @@ fn step(mut scope: &mut Scope<'_>, subject: &Subject, at: i64) -> Result<(), Sto
     };
     found.map(|found| found.to_owned_rooted(&mut scope)).transpose()?;
     Ok(())
+}
+
+/// By how many bytes the second half of so many steps makes the process grow; the first half warms up.
+fn growth(count: i64, mut steps: impl FnMut(i64) -> Result<(), Stop>) -> Result<i64, Stop> {
+    steps(count - count / 2)?;
+    let start = bytes_in_use();
+    steps(count / 2)?;
+    Ok((bytes_in_use() - start).max(0))
 }
 
 /// `struct mallinfo2` of malloc.h.

@@ -1,0 +1,61 @@
+"""Statements of random bodies on objects of the types that they declare: what they are, and what is left of them.
+
+Types are the same if their groups say the same; what is alike in groups that differ is not. What a cast or a test looks
+up of them is made when code is compiled, and outlives it or does not.
+"""
+
+from __future__ import annotations
+
+from twinheap.fuzz.bodies_exprs import array, object_
+from twinheap.fuzz.bodies_frame import Maker
+from twinheap.fuzz.bodies_stmts import shown, statement
+from twinheap.model.body import Tree
+from twinheap.model.kit import KIT_GLOBALS
+
+MOST_ASKED = 2
+ALIKE = 190  # of 256: how often a type is asked for that has as many fields, if there is one
+
+
+@statement("types", 0.7)
+def asked_of_types(m: Maker, depth: int) -> Tree | None:
+    """An object of a type of the body, and whether it is of others; sometimes after a collection."""
+    name = _own(m)
+    if name is None:
+        return None
+    m.left -= 1
+    made = _made(m, name)
+    asked: list[Tree] = [("gc",)] if m.chance(60) and m.charge() else []
+    for _ in range(1 + m.upto(MOST_ASKED)):
+        asked.append(shown(m, ("test", _other(m, name), made), "i32"))
+        made = ("get", made[1]) if made[0] in ("get", "tee") else made
+    return ("do", *asked)
+
+
+@statement("types", 0.7)
+def left_behind(m: Maker, depth: int) -> Tree | None:
+    """An object of a type of the body stays in a global of the instance, where the host can open it."""
+    name = _own(m)
+    if name is None:
+        return None
+    m.left -= 1
+    fitting = [at for at, of in enumerate(KIT_GLOBALS) if m.below(name, of)]
+    return ("global.set", m.pick(fitting), _made(m, name))
+
+
+def _own(m: Maker) -> str | None:
+    own = [name for name in (*m.struct_of, *m.array_of) if name.startswith("t")]
+    return m.pick(own) if own else None
+
+
+def _made(m: Maker, name: str) -> Tree:
+    """An object of a type, probably not null."""
+    return object_(m, name, 1) if name in m.struct_of else array(m, name, 1)[0]
+
+
+def _other(m: Maker, name: str) -> str:
+    """A type of the body's own or the kit's, mostly with as many fields."""
+    objects = m.types.objects
+    same = m.struct_of if name in m.struct_of else m.array_of
+    others = [one for one in same if one != name] or [name]
+    alike = [one for one in others if len(objects[one].fields) == len(objects[name].fields)]
+    return m.pick(alike if alike and m.chance(ALIKE) else others)

@@ -1,0 +1,95 @@
+"""Motifs on what code left behind of types that only its body knows: the host opens it, reads it, writes into it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from twinheap.fuzz.draft import Draft
+from twinheap.fuzz.motif_table import NUMBERS, Registered, motif, read
+from twinheap.fuzz.motifs_objects import (
+    ARRAY_GET,
+    ARRAY_GET_NUMBER,
+    ARRAY_SET,
+    ARRAY_SET_NUMBER,
+    STRUCT_GET,
+    STRUCT_GET_NUMBER,
+    STRUCT_SET,
+    STRUCT_SET_NUMBER,
+)
+from twinheap.fuzz.motifs_slots import GLOBAL_GET
+from twinheap.fuzz.wasm_instances import INST_GLOBAL, argument, arguments, instance, some_body
+from twinheap.fuzz.wasm_runs import run
+from twinheap.model.body import CACHED
+from twinheap.model.kit import KIT_GLOBALS
+from twinheap.model.ops import ANY, ARRAY, CODE, EQ, EXTERN, NULL, STRUCT
+
+LEFT: Final[list[Registered]] = []
+"""The motifs of this module."""
+
+CAST, FIELDS = CODE["cast"], CODE["fields"]
+OPENED: Final = tuple(at for at, of in enumerate(KIT_GLOBALS) if of not in ("extern", "i31"))
+"""The globals in which objects of a body's own types may lie."""
+
+FEW_FIELDS: Final = 4  # bodies declare few more
+MOST_STEPS: Final = 3
+OTHERS: Final = 200  # of 256: how often nothing is opened if no body leaves something of its own types
+NULLS: Final = 110  # of 256: how often null is written, which not every field takes
+
+
+@lru_cache(maxsize=CACHED)
+def left_by(body: str) -> tuple[int, ...]:
+    """The globals of `OPENED` that a body writes; none if it declares no types."""
+    if "(rec " not in body:
+        return ()
+    return tuple(at for at in OPENED if re.search(rf"\(global\.set {at} (?!\(null)", body))
+
+
+@motif(LEFT, "wasm", 3, "inst_global", "run")
+def opened(g: Draft) -> None:
+    """What lies in a global of an instance, perhaps after a run, as the struct or array that it is."""
+    written = [(body, slot) for body, text in enumerate(g.builder.config.bodies) for slot in left_by(text)]
+    if not written and g.byte() < OTHERS:
+        return
+    at, which = instance(g), OPENED[g.upto(len(OPENED))]
+    if g.byte() < 220:
+        body, which = written[g.upto(len(written))] if written else (some_body(g), which)
+        run(g, body, arguments(g), g.byte() & 1 == 0, at)
+    made = g.add(INST_GLOBAL, (at, which))
+    found = g.made(GLOBAL_GET, (made[0] if made else -1,), False)
+    if found < 0:
+        return
+    handles = [found]
+    if g.builder.slots[found].type in (ANY, EQ):
+        handles = [g.made(CAST, (found, kind), False) for kind in (STRUCT, ARRAY)]  # one of the two
+    for handle in handles:
+        for _ in range(1 + g.upto(MOST_STEPS)):
+            _step(g, handle)
+        if g.byte() < 60:
+            g.collect()
+            g.add(FIELDS, (handle,))
+
+
+def _step(g: Draft, handle: int) -> None:
+    """One field or element: written, whether it takes that or not, or read."""
+    if handle < 0:
+        return
+    array = g.builder.slots[handle].type == ARRAY
+    at, way = g.upto(FEW_FIELDS), g.byte()
+    if way < 130:
+        g.add(ARRAY_SET if array else STRUCT_SET, (handle, at, _value(g)))
+    elif way < 165:
+        g.add(ARRAY_SET_NUMBER if array else STRUCT_SET_NUMBER, (handle, at, NUMBERS[g.upto(3)]))
+    elif way < 220:
+        owned = g.byte() & 1
+        seen_as = EXTERN if g.byte() & 1 else ANY
+        read(g, g.made(ARRAY_GET if array else STRUCT_GET, (handle, at, seen_as, owned), bool(owned)))
+    else:
+        g.add(ARRAY_GET_NUMBER if array else STRUCT_GET_NUMBER, (handle, at))
+
+
+def _value(g: Draft) -> int:
+    if g.byte() < NULLS:
+        return NULL
+    return argument(g, EXTERN if g.byte() & 1 else ANY)
