@@ -129,10 +129,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     workers, loop = [Worker(options) for _ in range(options.workers)], Loop(options.target)
     rounds: list[dict[str, float]] = []
     for number in range(options.rounds):
-        rounds.append(one_round(options, number, workers, loop))
+        one = one_round(options, number, workers, loop)
+        if math.isnan(one["core-ms a body"]):
+            print("an executor was started anew, whose CPU time is lost: this round does not count", flush=True)
+            continue
+        rounds.append(one)
         print("   ".join(f"{name} {value:,.2f}" for name, value in rounds[-1].items()), flush=True)
     for worker in workers:
         worker.close()
+    if not rounds:
+        raise SystemExit("no round counts: try again, or another target")
     medians = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     names = ("compiled / compiled only", "compiled / compiled only, of CPU time")
     ratios = {f"{options.target} bodies {name}": medians.pop(name) for name in names}

@@ -24,10 +24,10 @@ def asked_of_types(m: Maker, depth: int) -> Tree | None:
         return None
     m.left -= 1
     made = _made(m, name)
-    asked: list[Tree] = [("gc",)] if m.chance(60) and m.charge() else []
-    for _ in range(1 + m.upto(MOST_ASKED)):
-        asked.append(shown(m, ("test", _other(m, name), made), "i32"))
-        made = ("get", made[1]) if made[0] in ("get", "tee") else made
+    variable = m.writable(name)
+    asked: list[Tree] = [("set", variable, made)]
+    asked += [("gc",)] if m.chance(60) and m.charge() else []
+    asked += [shown(m, ("test", _other(m, name), ("get", variable)), "i32") for _ in range(1 + m.upto(MOST_ASKED))]
     return ("do", *asked)
 
 

@@ -38,7 +38,7 @@ from twinheap.fuzz.motifs_wasm import WASM
 from twinheap.fuzz.profiles import DEFAULT, VARIANTS, Profile
 from twinheap.fuzz.uniform import uniform_op
 from twinheap.fuzz.wasm_instances import begin_wasm
-from twinheap.fuzz.wasm_pool import pool_of
+from twinheap.fuzz.wasm_pool import SHARED, pool_of
 from twinheap.fuzz.zeal import zealous
 from twinheap.model.engines import ENGINES, feature
 from twinheap.model.ops import UNLIMITED
@@ -76,7 +76,7 @@ def generate(seed: int, number: int, profile: Profile = DEFAULT, supported: froz
         config = replace(config, engine=rng.choice(engines))
     tight = bodies and rng.random() < profile.tight
     if bodies:
-        pool = pool_of(seed, number // profile.shared, "run_exn" in supported, "call" in supported)
+        pool = pool_of(seed, number // SHARED, "run_exn" in supported, "call" in supported)
         engine = pool.engine(profile.engines, engines)
         config = replace(config, limiter=0, bodies=pool.some(rng), engine=engine)
     if tight:
@@ -172,16 +172,18 @@ def _menu(rng: Random, profile: Profile, entries: list[Registered], special: lis
 
 
 def _spread(entries: list[Registered], weights: list[float], places: int) -> list[Motif]:
-    """`places` entries: one of each that has any weight, if there is room, the rest as often as the weights say."""
+    """`places` entries: one of each that has any weight, the rest as often as the weights say.
+
+    Where there is no room for one of each, all are as often as the weights say, and the rarest are left out.
+    """
     kept = [(entry.run, weight) for entry, weight in zip(entries, weights, strict=True) if weight]
-    if len(kept) > places:
-        kept = sorted(kept, key=lambda one: -one[1])[:places]
     total = sum(weight for _, weight in kept)
-    rest = places - len(kept)
+    sure = int(len(kept) <= places)
+    rest = places - sure * len(kept)
     menu: list[Motif] = []
     done = 0.0
     for run, weight in kept:
         before = round(done * rest / total)
         done += weight
-        menu += [run] * (1 + round(done * rest / total) - before)
+        menu += [run] * (sure + round(done * rest / total) - before)
     return menu

@@ -29,8 +29,11 @@ LEFT: Final[list[Registered]] = []
 """The motifs of this module."""
 
 CAST, FIELDS = CODE["cast"], CODE["fields"]
-OPENED: Final = tuple(at for at, of in enumerate(KIT_GLOBALS) if of not in ("extern", "i31"))
-"""The globals in which objects of a body's own types may lie."""
+OBJECTS: Final = tuple(at for at, of in enumerate(KIT_GLOBALS) if of in ("struct", "array"))
+"""The globals in which there are objects of one kind, or null."""
+
+MIXED: Final = tuple(at for at, of in enumerate(KIT_GLOBALS) if of in ("any", "eq"))
+"""Those in which an object has to be told from an i31, by a cast, which not every API has."""
 
 FEW_FIELDS: Final = 4  # bodies declare few more
 MOST_STEPS: Final = 3
@@ -40,19 +43,32 @@ NULLS: Final = 110  # of 256: how often null is written, which not every field t
 
 @lru_cache(maxsize=CACHED)
 def left_by(body: str) -> tuple[int, ...]:
-    """The globals of `OPENED` that a body writes; none if it declares no types."""
+    """The globals that a body writes, of those in which objects of its own types may lie; none if it declares none."""
     if "(rec " not in body:
         return ()
-    return tuple(at for at in OPENED if re.search(rf"\(global\.set {at} (?!\(null)", body))
+    return tuple(at for at in (*OBJECTS, *MIXED) if re.search(rf"\(global\.set {at} (?!\(null)", body))
 
 
-@motif(LEFT, "wasm", 3, "inst_global", "run")
+@motif(LEFT, "wasm", 1.3, "inst_global", "run", "struct_get", "array_get")
 def opened(g: Draft) -> None:
-    """What lies in a global of an instance, perhaps after a run, as the struct or array that it is."""
-    written = [(body, slot) for body, text in enumerate(g.builder.config.bodies) for slot in left_by(text)]
+    """What lies in a global for structs or arrays."""
+    _opened(g, OBJECTS)
+
+
+@motif(LEFT, "wasm", 1.7, "inst_global", "run", "cast", "struct_get", "array_get")
+def opened_as_what_it_is(g: Draft) -> None:
+    """What lies in any global, as the struct or array that it is."""
+    _opened(g, MIXED)
+
+
+def _opened(g: Draft, of: tuple[int, ...]) -> None:
+    """What is in one of these globals of an instance, mostly after a run of a body that writes it."""
+    written = [
+        (body, slot) for body, text in enumerate(g.builder.config.bodies) for slot in left_by(text) if slot in of
+    ]
     if not written and g.byte() < OTHERS:
         return
-    at, which = instance(g), OPENED[g.upto(len(OPENED))]
+    at, which = instance(g), of[g.upto(len(of))]
     if g.byte() < 220:
         body, which = written[g.upto(len(written))] if written else (some_body(g), which)
         run(g, body, arguments(g), g.byte() & 1 == 0, at)

@@ -29,7 +29,7 @@ class Profile(msgspec.Struct, frozen=True):
     `tight`: share of those that begin with a store in which hardly anything is free. `churn`: share that begin by
     making and dropping thousands of handles. `engines`: share under an engine configuration other than the default.
     `zeal`: share with a collection between every two steps (`zeal.py`), which take several times as long.
-    `shared`: how many consecutive programs draw their bodies from one pool. `code`: share of the motifs of a program
+    `code`: share of the motifs of a program
     with bodies that are about them; the others are those of any program.
     """
 
@@ -48,7 +48,6 @@ class Profile(msgspec.Struct, frozen=True):
     churn: float = 0.01
     engines: float = 0.35
     zeal: float = 0.02
-    shared: int = 8
     code: float = 0.5
 
     def weight(self, group: str) -> float:
@@ -74,7 +73,7 @@ PROFILES: Final[dict[str, Profile]] = {
         Profile("async", (("async", 8.0), ("tables", _SINGLE)), full=0.01, limiter=0.3),
         Profile("objects", (*_OBJECTS, ("tables", 0.5), ("raw", 0.5)), full=0.01, wasm=0.1),
         Profile("wasm", full=0.0, wasm=1.0),
-        Profile("bodies", _BODIES, ops=(24, 72), full=0.0, wasm=1.0, shared=8, code=0.75),
+        Profile("bodies", _BODIES, ops=(24, 72), full=0.0, wasm=1.0, code=0.75),
         Profile("small", ops=(3, 14), full=0.01),
         Profile("host", wasm=0.0),
         Profile("zeal", ops=(8, 30), full=0.0, churn=0.0, wasm=0.6, zeal=1.0),

@@ -16,6 +16,7 @@ from twinheap.fuzz.kit_bodies import CALLING_BODIES, KIT_BODIES
 from twinheap.model.body import features_of
 from twinheap.model.engines import DEFAULT
 
+SHARED: Final = 8  # consecutive programs that draw from one
 POOL: Final = 5  # bodies in it
 KIT: Final = 0.4  # share of them that are of the kit
 CALLING: Final = 0.55  # share of pools with bodies that call back

@@ -64,8 +64,8 @@ class Room(Holders):
         live = self.live
         if not self.runs or self.profile.collector == "null":
             return live
-        needed = closure(ref for run in self.runs for ref in run())
-        extra = [kept for kept in needed if not kept.finalized and (not kept.held or kept.value in self.leaked)]
+        reached = closure(ref for run in self.runs for ref in run())
+        extra = [kept for kept in reached if not kept.finalized and (not kept.held or kept.value in self.leaked)]
         return Load(live.objects + len(extra), live.bytes + sum(self.block(kept) for kept in extra))
 
     def must_fit(self, obj: Obj, live: Load) -> bool:

@@ -26,7 +26,8 @@ class Ran(msgspec.Struct, frozen=True):
     `ended`: None, or why: "panic" (the outcome says with which text), "dead", "hang", "memory" (over the limit, its
     outcome is a `dead:`), or "protocol" (the executor said what it may not say: `detail`). If `ended` is set and
     `op` is -1 or not the last observation's index, what the other ops did is not known. `stderr`: the end of what the
-    process wrote before it ended. `flaky`: run alone in a fresh process the program did not end so again; with `op` -1
+    process wrote before it ended. `flaky`: run alone in a fresh process the program did not end so again, or
+    a part of it ended earlier; with `op` -1
     the observations are then those of that run.
     """
 

@@ -141,6 +141,8 @@ class Recovering:
             flaky, tries = True, tries - 1
             if not from_outside(prefix) and 0 <= prefix.op < trouble.op:
                 trouble = about(prefix, trouble.number)
+            elif prefix.kind == "hang":  # in the clean-up: each costs the time limit
+                break
         ended: Ended = trouble.kind  # type: ignore[assignment]
         return Ran(trouble.number, known, ended, trouble.op, trouble.outcome, trouble.stderr, flaky)
 

@@ -55,11 +55,13 @@ class ResourceOps(ExceptionOps):
         subject = _subject(store, _CHURNS[what], plain)
         step = self._step(store, _CHURNS[what], plain, subject)
         grown = 0
-        for half in (count - count // 2, count // 2):  # the first warms up
-            start, until = _entries(store), time.process_time() + HALF_SECONDS
-            for number in range(half):
+        steps, until = count - count // 2, time.process_time() + HALF_SECONDS
+        for half in range(2):  # the first warms up
+            start = _entries(store)
+            for number in range(steps):
                 step(number)
-                if time.process_time() > until:
+                if half == 0 and time.process_time() > until:
+                    steps = number + 1  # for the second, too
                     break
             if _CHURNS[what] in _ALLOCATED:
                 store.gc()

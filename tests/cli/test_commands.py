@@ -288,7 +288,7 @@ def test_bench_mutants(tmp_path: Path, twinheap) -> None:  # type: ignore[no-unt
         ("m20", 1, True),
     ]
     assert all(one["ops"] <= 5 for one in report["mutants"])
-    assert report["control"] == {"programs": 60, "findings": 0}
+    assert report["control"] == {"programs": 60, "findings": 0, "interrupted": False}
     words = ("bench", "mutants", "--only", "m20", "--seeds", "1", "--programs", "1", "--control", "0", "--json", "-")
     survived = twinheap(*words)
     assert survived.code == 1

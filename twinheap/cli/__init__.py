@@ -41,6 +41,9 @@ COMMANDS: Final = {
 """Subcommand -> its module, and its line in the help."""
 
 
+_SEARCHING: Final = frozenset({"run", "fuzz", "replay", "shrink", "bisect", "leaks", "bench"})
+"""The subcommands that load the search, which Ctrl-C may not cut short (`interruption.delayed`)."""
+
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a write to standard output fails with when its disk is full or broken."""
 
@@ -98,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     try:
         module = importlib.import_module(f"twinheap.cli.{COMMANDS[arguments.command][0]}")
+        if arguments.command in _SEARCHING:
+            _load_search()
         code = int(module.run(arguments))
         sys.stdout.flush()  # here a full disk can still be told
         return code
@@ -115,6 +120,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             error = UserError(f"cannot write the result: {error.strerror}")
         print(f"twinheap: error: {error}", file=sys.stderr)
         return EXIT_USAGE
+
+
+def _load_search() -> None:
+    from twinheap.fuzz.interruption import delayed
+
+    with delayed():
+        importlib.import_module("twinheap.fuzz.engine")
+        importlib.import_module("twinheap.fuzz.replay")
 
 
 def _joined(words: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to store the shrunk killers, and what the control finds (default: nowhere)",
     )
     options.add_json(parser)
-    parser.epilog = "Exit code 1 if a mutant survives, or if the control finds anything."
+    parser.epilog = "Exit code 1 if a mutant survives, or if the control finds anything or is interrupted."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -154,5 +154,6 @@ def _report(hunted: list[Hunted], control: Control | None, seconds: float) -> di
         "control": {
             "programs": control.programs if control else 0,
             "findings": len(findings),
+            "interrupted": control is not None and control.interrupted,
         },
     }

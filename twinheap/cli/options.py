@@ -105,15 +105,13 @@ def search(arguments: argparse.Namespace, default_seconds: float | None) -> int:
 
 
 def _searched(arguments: argparse.Namespace, default_seconds: float | None) -> Summary:
-    from twinheap.fuzz.interruption import delayed, ended_by_term
-
-    with delayed():
-        from twinheap.fuzz.engine import Engine
-        from twinheap.fuzz.events import Warned
-        from twinheap.fuzz.opening import opener_for
-        from twinheap.fuzz.store import check_folder
-        from twinheap.reporters.json_report import check_json
-        from twinheap.reporters.terminal import TerminalReporter
+    from twinheap.fuzz.engine import Engine
+    from twinheap.fuzz.events import Warned
+    from twinheap.fuzz.interruption import ended_by_term
+    from twinheap.fuzz.opening import opener_for
+    from twinheap.fuzz.store import check_folder
+    from twinheap.reporters.json_report import check_json
+    from twinheap.reporters.terminal import TerminalReporter
 
     check_json(arguments.json)
     run, warnings = run_of(settings_of(arguments), default_seconds)

@@ -1,5 +1,6 @@
 """The planted bugs: table, directives, and that each one shows (docs/spec/verification.md 10)."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +16,12 @@ FEWEST = 120
 def test_every_entry_has_a_directive_and_every_directive_an_entry():
     found = Counter(name for path in mutants.sources() for name in mutants.directives(path.read_text()))
     assert set(found) == set(mutants.MUTANTS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
+def test_how_many_there_are_is_said(name):
+    text = (Path(__file__).resolve().parents[3] / name).read_text()
+    assert re.findall(r"(\d+) planted bugs", text) == [str(len(mutants.MUTANTS))]
 
 
 def test_the_table_names_all_of_the_specification():

@@ -57,9 +57,9 @@ impl<T> Recent<T> {
 pub struct Shelf(Rc<RefCell<Recent<Vec<u8>>>>);
 
 impl Shelf {
-    /// A module that the caller keeps, and gives to `give_back`; or why the release refuses it.
+    /// A module that the caller keeps, and gives to `give_back`; or why the release refuses it, or its own image of it.
     pub fn module(&self, api: &Api, code: &[u8]) -> Result<Ptr, String> {
-        self.read(api, code).map_or_else(|| compile(&api.c, api.engine, code), Ok)
+        self.read(api, code).unwrap_or_else(|| compile(&api.c, api.engine, code))
     }
 
     /// Frees a module of `module`.
@@ -68,8 +68,8 @@ impl Shelf {
         delete(api, module);
     }
 
-    /// The module, if it is there and the library takes it back.
-    fn read(&self, api: &Api, code: &[u8]) -> Option<Ptr> {
+    /// The module, if it is there; or why the library does not take it back.
+    fn read(&self, api: &Api, code: &[u8]) -> Option<Result<Ptr, String>> {
         let mut shelf = self.0.borrow_mut();
         let image = shelf.get(code)?;
         let mut module: Ptr = null_mut();
@@ -79,7 +79,7 @@ impl Shelf {
             let out = from_mut(&mut module).cast();
             (api.c.wasmtime_module_deserialize)(api.engine, image.as_ptr() as Ptr, image.len(), out)
         };
-        api.failed(error).is_none().then_some(module)
+        Some(api.failed(error).map_or(Ok(module), |why| Err(format!("a serialized module: {why}"))))
     }
 
     /// Keeps what a module was compiled to, unless it is there.

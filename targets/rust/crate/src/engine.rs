@@ -55,8 +55,8 @@ const POOL_MEMORIES: u32 = 18;
 const POOL_TABLES: u32 = 4;
 
 /// The number of the configuration with a pool.
-pub fn pooling() -> Option<usize> {
-    ENGINES.iter().position(|name| *name == POOLING)
+pub fn pooling() -> usize {
+    ENGINES.iter().position(|name| *name == POOLING).expect("one of them has a pool")
 }
 
 /// Applies an engine configuration.

@@ -144,7 +144,7 @@ impl Machine {
         run.engine = program.engine;
         run.entered.clear();
         if program.ops.iter().any(|op| op.kind == OpKind::ModulesDrop) {
-            self.spoilt.extend(pooling()); // its heaps know types of earlier programs, too
+            self.spoilt.push(pooling()); // its heaps know types of earlier programs, too
         }
         self.renew();
         self.open_store(program.engine, program.limit, program.limiter, 0)
