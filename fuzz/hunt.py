@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -72,19 +71,27 @@ def _done(job: HuntJob, programs: int, seconds: float, differ: Differ, found: Tr
 
 def _failures(job: HuntJob, profile: Profile, differ: Differ) -> Iterator[tuple[list[Judged], int]]:
     """Each unexplained failure: its batch, and its place there."""
-    budget = Budget(job.programs, None)
-    under_way: deque[range] = deque()
+    batches = _batches(job)
+    under_way = 0
     while True:
-        while len(under_way) < DEPTH and (numbers := budget.deal()) is not None:
+        while under_way < DEPTH and (numbers := next(batches, None)) is not None:
             differ.send([(number, _program(job, number, profile, differ)) for number in numbers])
-            under_way.append(numbers)
+            under_way += 1
         if not under_way:
             return
-        under_way.popleft()
+        under_way -= 1
         batch = differ.receive()
         for at, judged in enumerate(batch):
             if any(verdict.known is None for verdict in judged.verdicts):
                 yield batch, at
+
+
+def _batches(job: HuntJob) -> Iterator[range]:
+    """All of its programs: those of the first block one by one, since each that hangs keeps its batch for long."""
+    budget = Budget(job.programs, None)
+    yield from (range(number, number + 1) for number in budget.deal() or ())
+    while (numbers := budget.deal()) is not None:
+        yield numbers
 
 
 def _program(job: HuntJob, number: int, profile: Profile, differ: Differ) -> Program:
