@@ -70,6 +70,8 @@ def call(g: Draft, body: int, arguments: tuple[int, int, int], owned: bool, at: 
     if len(place.instances) > before_instances:  # perhaps
         g.add(LINK, (place.instances[-1], g.upto(len(SHARES))))
         if g.byte() < 60:
+            g.add((INST_GLOBAL, INST_TABLE)[g.upto(2)], (place.instances[-1], 0))
+        if g.byte() < 60:
             g.add(INST_DROP, (place.instances.pop(),))
     return back
 

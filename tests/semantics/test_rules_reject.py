@@ -66,6 +66,8 @@ def test_every_rule_rejects_what_is_wrong(heap: Differ, exact: bool) -> None:
             if at not in cases or looked[name, seen[at].outcome] > EACH:
                 continue
             for how, instead in wrong(seen[at]):
+                if how == "ok" and cases[at] == "unsure":  # in portable mode a root is gone, or not yet (2.3)
+                    continue
                 if not judge(program, [*seen[:at], instead, *seen[at + 1 :]], profile):
                     accepted.append((name, seen[at], how))
     assert not accepted
