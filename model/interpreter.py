@@ -88,10 +88,14 @@ class Machine:
         frame = [*self.variables, *self.operands]
         return [frame[place] for place in self.live.behind[id(self.at)] if place < len(frame)]
 
-    def run(self, body: int, args: tuple[Stored, ...]) -> Ref:
-        """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost."""
+    def run(self, body: int, args: tuple[Stored, ...], ready: Callable[[], None] = lambda: None) -> Ref:
+        """Calls `main`. Raises Trap, Thrown, OutOfMemory, Stopped; Broken and Lost.
+
+        `ready` is called when the body is instantiated, and may raise what it likes.
+        """
         try:
             self.instantiate(body)
+            ready()
             self.enter(args)
             self.heap.limits.begin(self.own, self.heap.show)
             result = self.call(None, args)

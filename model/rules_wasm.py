@@ -123,11 +123,16 @@ def _refused(w: World, obs: Observation, machine: Machine, body: int, handles: t
     except Trap as trap:
         ended = _failed(w, obs, machine, body, TRAP + trap.code)
     else:
-        for ref in _arguments(w, obs, handles):
-            heap.store.expose(ref)
-        ended = Error()
+        ended = _not_taken(w, obs, heap, handles)
     heap.close()
     return ended
+
+
+def _not_taken(w: World, obs: Observation, heap: Heap, handles: tuple[int, int, int]) -> Error:
+    """The call is refused at the first handle that is stale; the references before it are exposed by then."""
+    for ref in _arguments(w, obs, handles):
+        heap.store.expose(ref)
+    return Error()
 
 
 def _run(
@@ -176,7 +181,7 @@ def performed(
     machine = machine_for(w.bodies[body], instance, heap)
     if args is None:
         return _refused(w, obs, machine, body, handles)
-    ended = _ending(w, obs, heap, machine, body, (*args, selector))
+    ended = _ending(w, obs, machine, body, handles, (*args, selector))
     heap.close()
     if isinstance(ended, Error):
         return ended
@@ -186,17 +191,37 @@ def performed(
     return ended
 
 
+class _Unrooted(Exception):
+    """The root of an argument was ended by a trim while the body was instantiated (2.3)."""
+
+
 class Error:
     """The run ended otherwise than with a result, as it should."""
 
 
-def _ending(w: World, obs: Observation, heap: Heap, machine: Machine, body: int, args: tuple[Ref, ...]) -> Ref | Error:
+def _ending(
+    w: World,
+    obs: Observation,
+    machine: Machine,
+    body: int,
+    handles: tuple[int, int, int],
+    args: tuple[Ref, ...],
+) -> Ref | Error:
     """Runs the body; checks the outcome, and of `ok` whether there is a result."""
+    heap = machine.heap
+
+    def ready() -> None:
+        if _is_stale(w, obs, handles):
+            heap.show()
+            raise _Unrooted
+
     try:
-        ref = machine.run(body, args)
+        ref = machine.run(body, args, ready)
         heap.show()
     except OutOfMemory:
         return _no_room(w, machine, body)
+    except _Unrooted:
+        return _not_taken(w, obs, heap, handles)
     except Stopped as stopped:
         return _stopped(w, obs, machine, stopped.outcome)
     except (Trap, Thrown) as ended:

@@ -94,6 +94,25 @@ def test_an_array_of_no_elements_needs_its_operand_meanwhile() -> None:
     assert [verdict.code for verdict in judge(made, observed, exact())] == ["TH304"]
 
 
+GONE = """I1 = inst S0
+O2 = i31_new_owned S0 0
+L3 = cast O2 eq
+odrop O2
+L4 = run I1 0 v0 null null L3 0 lifo"""
+
+
+@pytest.mark.parametrize("collector", ["drc", "null"])
+def test_a_trim_while_a_body_is_instantiated_ends_the_root_of_an_argument(collector: str) -> None:
+    """The table makes the first object, so that the heap grows, which trims; only then the call takes its arguments."""
+    made = program(GONE, "(table ref.node 0 0 (struct.new_default node)) (main (gc) (null extern))")
+    observed = seen(made, collector)
+    assert observed[4].outcome == "err:unrooted"
+    plain = program(GONE, "(main (gc) (null extern))")
+    assert seen(plain, collector)[4].outcome == "ok"
+    swapped = [*observed[:4], replace(observed[4], outcome="ok", values=("null",)), *observed[5:]]
+    assert [verdict.code for verdict in judge(made, swapped, exact(collector))] == ["TH107"]
+
+
 def test_wasm_collects_when_growth_is_refused() -> None:
     made = program(f"I1 = inst S0\n{RUN}", GARBAGE, limit=str(PAGE))
     observed = seen(made)
