@@ -49,9 +49,19 @@ def undisturbed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def delayed() -> Iterator[None]:
-    """Inside, Ctrl-C waits for the end: msgspec crashes if it comes while it looks at types. It must be short."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Inside, Ctrl-C waits for the end: msgspec crashes if it comes while it looks at types. It must be short.
+
+    The handler is replaced, since blocking the signal would only send it to another thread, and so to Python as before.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    heard: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
