@@ -13,7 +13,7 @@ from twinheap.model.body import Tree
 from twinheap.model.kit import KIT_GLOBALS
 
 MOST_ASKED = 2
-ALIKE = 190  # of 256: how often a type is asked for that has as many fields, if there is one
+ALIKE = 190  # of 256: how often a type is asked for that has the same fields, or as many, if there is one
 
 
 @statement("types", 0.7)
@@ -53,9 +53,13 @@ def _made(m: Maker, name: str) -> Tree:
 
 
 def _other(m: Maker, name: str) -> str:
-    """A type of the body's own or the kit's, mostly with as many fields."""
+    """A type of the body's own or the kit's, mostly with the same fields, or as many."""
     objects = m.types.objects
     same = m.struct_of if name in m.struct_of else m.array_of
     others = [one for one in same if one != name] or [name]
-    alike = [one for one in others if len(objects[one].fields) == len(objects[name].fields)]
-    return m.pick(alike if alike and m.chance(ALIKE) else others)
+    many = [one for one in others if len(objects[one].fields) == len(objects[name].fields)]
+    alike = [one for one in many if objects[one].fields == objects[name].fields]
+    for nearer in (alike, many):
+        if nearer and m.chance(ALIKE):
+            return m.pick(nearer)
+    return m.pick(others)

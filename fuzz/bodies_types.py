@@ -82,18 +82,22 @@ class _Groups:
             parent = name
 
     def twin(self) -> None:
-        """A group that is there once more: alike, in another order, or different in one word."""
+        """A group that is there once more: alike, in another order, different in one word, one type more or less."""
         group = self.m.pick(self.made)
         old = [str(part[1]) for part in group[1:] if isinstance(part, tuple)]
-        if self.count + len(old) > MAX_DECLARED:
+        if self.count + len(old) >= MAX_DECLARED:
             return
         renamed = dict(zip(old, self.names(len(old)), strict=True))
         members = [with_types(part, renamed) for part in group[1:] if isinstance(part, tuple)]
-        way = self.m.upto(4)
-        if way == 1:
-            members.reverse()
-        if way == 2:
-            members[0] = self._changed(members[0])
+        match self.m.upto(6):
+            case 1:
+                members.reverse()
+            case 2:
+                members[0] = self._changed(members[0])
+            case 3:
+                members.append(("struct", *self.names(1)))
+            case 4 if len(members) > 1:
+                members.pop()
         if self._keep(("rec", *members)):
             self.ranks += [str(part[1]) for part in members if part[0] != "func"]
 

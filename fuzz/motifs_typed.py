@@ -49,6 +49,8 @@ FILL, FILL_RACE, STORE_DROP_RACE = CODE["fill"], CODE["fill_race"], CODE["store_
 MATCHES, FIELDS = CODE["matches"], CODE["fields"]
 NEW_ASYNC, POLL, CHAIN = CODE["new_async"], CODE["poll"], CODE["chain"]
 
+SCOPED: Final = 90  # of 256: how often a scope is about a typed call alone
+
 
 def _struct(g: Draft, name: str, owned: bool) -> int:
     """A struct of a type, of nulls or of what is at hand."""
@@ -103,8 +105,12 @@ def pass_on(g: Draft, handle: int) -> int:
 
 @motif(TYPED, "typed", 2.5, "typed_pass")
 def through_any_type(g: Draft) -> None:
-    """What there is, or something new, there and back, perhaps twice; then what came out is all that is left."""
+    """What there is, or something new, there and back, perhaps twice; then what came out is all that is left.
+
+    Or not even that, with the end of a scope: what Wasm was given is let go of by the next collection alone.
+    """
     owned = g.byte() & 1 == 0
+    scoped = g.byte() < SCOPED and g.open_scope()
     first = g.handle() if g.byte() & 1 else any_type(g, owned)
     back = pass_on(g, _down(g, first))
     if g.byte() < 90:
@@ -115,6 +121,8 @@ def through_any_type(g: Draft) -> None:
         g.add(GC, (g.place.slot,))
     if back >= 0:
         read(g, back)
+    if scoped:
+        g.close_scope()
 
 
 @motif(TYPED, "typed", 0.5, "typed_pass")
