@@ -57,7 +57,7 @@ def opened(g: Draft) -> None:
 
 @motif(LEFT, "wasm", 1.7, "inst_global", "run", "cast", "struct_get", "array_get")
 def opened_as_what_it_is(g: Draft) -> None:
-    """What lies in any global, as the struct or array that it is."""
+    """What lies in a global for objects of any kind, as the struct or array that it is."""
     _opened(g, MIXED)
 
 
@@ -79,7 +79,7 @@ def _opened(g: Draft, of: tuple[int, ...]) -> None:
     handles = [found]
     if g.builder.slots[found].type in (ANY, EQ):
         handles = [g.made(CAST, (found, kind), False) for kind in (STRUCT, ARRAY)]  # one of the two
-    for handle in handles:
+    for handle in (made for made in handles if made >= 0):
         for _ in range(1 + g.upto(MOST_STEPS)):
             _step(g, handle)
         if g.byte() < 60:
@@ -89,8 +89,6 @@ def _opened(g: Draft, of: tuple[int, ...]) -> None:
 
 def _step(g: Draft, handle: int) -> None:
     """One field or element: written, whether it takes that or not, or read."""
-    if handle < 0:
-        return
     array = g.builder.slots[handle].type == ARRAY
     at, way = g.upto(FEW_FIELDS), g.byte()
     if way < 130:

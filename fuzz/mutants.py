@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from twinheap.fuzz.engine import Engine, Run
-from twinheap.fuzz.events import Ended, Event, FindingMade
+from twinheap.fuzz.events import Ended, Event, FindingMade, Warned
 from twinheap.fuzz.messages import HuntDone, HuntJob, Setup
 from twinheap.fuzz.opening import opener_for
 from twinheap.fuzz.pool import ProcessPool
@@ -46,12 +46,16 @@ class Hunted(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True):
-    """The control: programs run, and findings, of which there must be none. `interrupted`: Ctrl-C ended it."""
+    """The control: programs run, and findings, of which there must be none.
+
+    `interrupted`: Ctrl-C ended it. `warnings`: what went wrong beside, as findings that could not be stored.
+    """
 
     programs: int
     findings: list[FindingMade]
     seconds: float
     interrupted: bool
+    warnings: list[str]
 
 
 def target_of(name: str, seed: int) -> str:
@@ -88,9 +92,12 @@ def control(programs: int, seed: int, profile: str, workers: int, folder: Path |
     """Runs programs on the unmutated heap, a third on each collector. Findings are stored in `folder`, if given."""
     total, seconds, interrupted = 0, 0.0, False
     findings: list[FindingMade] = []
+    warnings: list[str] = []
 
     def hear(event: Event) -> None:
         nonlocal interrupted
+        if isinstance(event, Warned):
+            warnings.append(event.text)
         interrupted = interrupted or (isinstance(event, Ended) and event.interrupted)
 
     for at, collector in enumerate(COLLECTORS):
@@ -103,4 +110,4 @@ def control(programs: int, seed: int, profile: str, workers: int, folder: Path |
         total += summary.statistics.programs
         findings += summary.findings
         seconds += summary.seconds
-    return Control(total, findings, seconds, interrupted)
+    return Control(total, findings, seconds, interrupted, warnings)

@@ -3,6 +3,7 @@
 # ruff: noqa: D102 -- each method is named after its op, and the op table says what that does.
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -55,14 +56,10 @@ class ResourceOps(ExceptionOps):
         subject = _subject(store, _CHURNS[what], plain)
         step = self._step(store, _CHURNS[what], plain, subject)
         grown = 0
-        steps, until = count - count // 2, time.process_time() + HALF_SECONDS
-        for half in range(2):  # the first warms up
+        steps = count - count // 2
+        for until in (time.process_time() + HALF_SECONDS, math.inf):  # the first half warms up
             start = _entries(store)
-            for number in range(steps):
-                step(number)
-                if half == 0 and time.process_time() > until:
-                    steps = number + 1  # for the second, too
-                    break
+            steps = _repeated(step, steps, until)
             if _CHURNS[what] in _ALLOCATED:
                 store.gc()
             grown = _entries(store) - start
@@ -122,6 +119,15 @@ class ResourceOps(ExceptionOps):
 def _taken(stores: Sequence[Store]) -> int:
     """How many heaps of the pool they have."""
     return sum(made.pooled for made in stores)
+
+
+def _repeated(step: Callable[[int], Any], most: int, until: float) -> int:
+    """Steps until there were so many, or the process has had so much CPU time, in seconds; how many there were."""
+    for number in range(most):
+        step(number)
+        if time.process_time() > until:
+            return number + 1
+    return most
 
 
 def _subject(store: Store, what: str, plain: object) -> Any:

@@ -25,7 +25,7 @@ NAME: Final = "capi"
 
 TITLE: Final = "Wasmtime's C API"
 CRATE: Final = "capi-crate"
-_SHARED: Final = ("src/msgpack.rs", "src/process.rs", "src/wire.rs")  # taken from the executor on the Rust API
+_SHARED: Final = ("src/lru.rs", "src/msgpack.rs", "src/process.rs", "src/wire.rs")  # of the executor on the Rust API
 _BUILT: Final = "twinheap-capi-executor"
 _FACTS: Final = "facts"
 # A target folder of its own, so that it waits for no build of Wasmtime: those take minutes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from twinheap.cli import EXIT_FOUND, EXIT_OK, UserError, options
@@ -67,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         folder = Path(keep) / "control" if keep else None
         control = mutants.control(control_programs, first, settings["profile"], workers, folder)
         print("\n".join(_lines_of(control)), file=out)
+        for warning in control.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
     survivors = [one for one in hunted if one.found is None]
     killed = len(hunted) - len(survivors)
     print(f"{killed} of {len(hunted)} hunts killed, in {time.monotonic() - started:.0f} s", file=out)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from twinheap.cli import bench
+from twinheap.cli import EXIT_FOUND, bench, main
 from twinheap.fuzz import mutants
 from twinheap.fuzz.replay import load
+from twinheap.fuzz.store import StoreError
 
 PROGRAMS = 40
 """Enough for m20, which a test of planted bugs finds in a few; and each different failure is shrunk."""
@@ -36,3 +37,17 @@ def test_without_a_folder_the_programs_are_shown_all_the_same(monkeypatch: pytes
     made = control.findings[0]
     assert made.path is None
     assert any(f"  at:       {made.finding.op}" == line for line in bench._lines_of(control))
+
+
+def test_what_cannot_be_stored_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path, data: bytes) -> None:
+        raise StoreError(f"{path}: No space left on device")
+
+    monkeypatch.setattr(mutants, "COLLECTORS", ("drc,mutant=m20",))
+    monkeypatch.setattr("twinheap.fuzz.store.write_atomically", refuse)
+    few = str(PROGRAMS)
+    command = ["bench", "mutants", "--only", "m20", "--seeds", "0", "--control", few, "--findings", str(tmp_path)]
+    assert main(command) == EXIT_FOUND
+    assert "warning: a finding could not be stored" in capsys.readouterr().err

@@ -13,6 +13,8 @@ mod facts;
 mod functions;
 mod globals;
 mod library;
+#[path = "../../crate/src/lru.rs"]
+mod lru;
 mod machine;
 mod modules;
 #[path = "../../crate/src/msgpack.rs"]

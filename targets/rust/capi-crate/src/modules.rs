@@ -5,12 +5,12 @@
 //! registers types and allocates code as compiling does, and takes a tenth of the time or less.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ptr::{from_mut, null_mut};
 use std::rc::Rc;
 
 use crate::abi::{ByteVec, Ptr};
 use crate::api::Api;
+use crate::lru::Lru;
 use crate::types::compile;
 
 /// Compiled modules that are kept, some 20 KB each: those of a batch, and of the program being shrunk.
@@ -20,41 +20,18 @@ const CACHED: usize = 256;
 /// the programs of a batch have.
 const SHELVED: usize = 128;
 
-/// What was used when, by the binary that it was made of; what was used longest ago makes room.
-struct Recent<T> {
-    entries: HashMap<Vec<u8>, (T, u64)>,
-    clock: u64,
-}
-
-impl<T> Default for Recent<T> {
-    fn default() -> Self {
-        Recent { entries: HashMap::new(), clock: 0 }
-    }
-}
-
-impl<T> Recent<T> {
-    fn get(&mut self, code: &[u8]) -> Option<&T> {
-        self.clock += 1;
-        let (found, used) = self.entries.get_mut(code)?;
-        *used = self.clock;
-        Some(found)
-    }
-
-    /// Adds what is not there yet, as used just now; gives what made room for it.
-    fn put(&mut self, code: &[u8], made: T, most: usize) -> Option<T> {
-        let full = self.entries.len() >= most;
-        let oldest = full.then(|| self.entries.iter().min_by_key(|(_, (_, used))| *used)).flatten();
-        let oldest = oldest.map(|(code, _)| code.clone());
-        let gone = oldest.and_then(|code| self.entries.remove(&code));
-        self.clock += 1;
-        self.entries.insert(code.to_vec(), (made, self.clock));
-        gone.map(|(gone, _)| gone)
-    }
-}
+/// Each cache here is about one engine configuration, so that it needs no number.
+const ONLY: usize = 0;
 
 /// Serialized modules of one engine configuration, whichever engine of it they were compiled for.
-#[derive(Clone, Default)]
-pub struct Shelf(Rc<RefCell<Recent<Vec<u8>>>>);
+#[derive(Clone)]
+pub struct Shelf(Rc<RefCell<Lru<Vec<u8>>>>);
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Shelf(Rc::new(RefCell::new(Lru::new(SHELVED))))
+    }
+}
 
 impl Shelf {
     /// A module that the caller keeps, and gives to `give_back`; or why the release refuses it, or its own image of it.
@@ -71,7 +48,7 @@ impl Shelf {
     /// The module, if it is there; or why the library does not take it back.
     fn read(&self, api: &Api, code: &[u8]) -> Option<Result<Ptr, String>> {
         let mut shelf = self.0.borrow_mut();
-        let image = shelf.get(code)?;
+        let image = shelf.get(ONLY, code)?;
         let mut module: Ptr = null_mut();
         // SAFETY: the engine lives as long as the process; these bytes are what the library gave below for an engine of
         // the same configuration, and nothing has changed them.
@@ -85,7 +62,7 @@ impl Shelf {
     /// Keeps what a module was compiled to, unless it is there.
     fn keep(&self, api: &Api, code: &[u8], module: Ptr) {
         let mut shelf = self.0.borrow_mut();
-        if shelf.get(code).is_some() {
+        if shelf.get(ONLY, code).is_some() {
             return;
         }
         let mut image = ByteVec::new();
@@ -95,7 +72,7 @@ impl Shelf {
                 return;
             }
             let bytes = std::slice::from_raw_parts(image.data.cast::<u8>(), image.size);
-            shelf.put(code, bytes.to_vec(), SHELVED);
+            shelf.insert(ONLY, code, bytes.to_vec());
             (api.c.wasm_byte_vec_delete)(image.get_mut());
         }
     }
@@ -103,23 +80,23 @@ impl Shelf {
 
 /// The compiled modules of one engine.
 pub struct Modules {
-    compiled: Recent<Ptr>,
+    compiled: Lru<Ptr>,
     pub shelf: Shelf,
 }
 
 impl Modules {
     /// None yet; `shelf`: what there is of engines of the same configuration.
     pub fn new(shelf: Shelf) -> Modules {
-        Modules { compiled: Recent::default(), shelf }
+        Modules { compiled: Lru::new(CACHED), shelf }
     }
 
     /// The compiled module, from the cache or made now; or why the release refuses it.
     pub fn get(&mut self, api: &Api, code: &[u8]) -> Result<Ptr, String> {
-        if let Some(module) = self.compiled.get(code) {
+        if let Some(module) = self.compiled.get(ONLY, code) {
             return Ok(*module);
         }
         let made = self.shelf.module(api, code)?;
-        if let Some(gone) = self.compiled.put(code, made, CACHED) {
+        if let Some(gone) = self.compiled.insert(ONLY, code, made) {
             delete(api, gone);
         }
         Ok(made)
@@ -127,14 +104,13 @@ impl Modules {
 
     /// Whether modules will soon be freed to make room for others.
     pub fn crowded(&self) -> bool {
-        self.compiled.entries.len() > CACHED / 2
+        !self.compiled.crowded().is_empty()
     }
 
     /// Frees every module that may be used again.
     pub fn free(&mut self, api: &Api) {
-        let mut compiled: Vec<_> = self.compiled.entries.drain().collect();
-        compiled.sort_unstable_by_key(|(_, (_, used))| *used); // what was used last stays on the shelf
-        compiled.into_iter().for_each(|(code, (module, _))| self.shelf.give_back(api, &code, module));
+        let compiled = self.compiled.take(ONLY); // what was used last stays on the shelf
+        compiled.into_iter().for_each(|(code, module)| self.shelf.give_back(api, &code, module));
     }
 }
 

@@ -274,16 +274,18 @@ fn a_trace_is_written_as_words_and_values() {
 #[test]
 fn what_was_used_longest_ago_makes_room() {
     let mut kept = Lru::new(3);
-    kept.insert(0, b"a", 'a');
-    kept.insert(2, b"a", 'b');
-    kept.insert(0, b"c", 'c');
+    assert_eq!(kept.insert(0, b"a", 'a'), None);
+    assert!(kept.crowded().is_empty());
+    assert_eq!(kept.insert(2, b"a", 'b'), None);
+    assert_eq!(kept.crowded(), [0, 2]);
+    assert_eq!(kept.insert(0, b"c", 'c'), None);
     assert_eq!(kept.get(0, b"a"), Some(&'a'));
-    kept.insert(0, b"d", 'd');
-    assert_eq!((kept.len(), kept.numbers()), (3, vec![0]));
+    assert_eq!(kept.insert(0, b"d", 'd'), Some('b'));
+    assert_eq!(kept.crowded(), [0]);
     assert_eq!(kept.get(2, b"a"), None);
     assert_eq!(kept.get(1, b"a"), None);
-    kept.insert(1, b"a", 'e');
-    assert_eq!(kept.get(0, b"c"), None);
-    kept.forget(0);
-    assert_eq!((kept.len(), kept.get(1, b"a")), (1, Some(&'e')));
+    assert_eq!(kept.insert(1, b"a", 'e'), Some('c'));
+    assert_eq!(kept.take(0), [(b"a".to_vec(), 'a'), (b"d".to_vec(), 'd')]);
+    assert_eq!(kept.take(0), []);
+    assert_eq!((kept.crowded(), kept.get(1, b"a")), (vec![], Some(&'e')));
 }

@@ -20,15 +20,12 @@ impl Default for Modules {
 impl Modules {
     /// Lets go of the modules of an engine configuration.
     pub(super) fn forget(&mut self, number: usize) {
-        self.0.forget(number);
+        self.0.take(number);
     }
 
     /// The engine configurations of all modules, if some of these will soon go to make room for others.
     pub(super) fn crowded(&self) -> Vec<usize> {
-        if self.0.len() <= MAX_MODULES / 2 {
-            return Vec::new();
-        }
-        self.0.numbers()
+        self.0.crowded()
     }
 
     /// The module in these bytes.
