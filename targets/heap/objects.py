@@ -121,6 +121,10 @@ def write_field(store: "Store", heap: "GcHeap", ref: int, field: FieldLayout, of
     if isinstance(value, Val):
         field.codec.pack_into(heap.data, ref + offset, value.number & field.mask)
         return
+    element_type = field.type.element_type
+    if not isinstance(element_type, Storage) and element_type.heap_type in FUNCTIONS:
+        field.codec.pack_into(heap.data, ref + offset, 0)  # the host has no functions; what was there is no object
+        return
     new = 0 if value is None else value._ref(store)
     heap.write_ref(heap.words, (ref + offset) >> 2, new)
 

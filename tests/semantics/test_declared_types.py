@@ -243,7 +243,7 @@ def test_calls_by_reference_come_to_an_end() -> None:
 
 @pytest.mark.parametrize("collector", COLLECTORS)
 def test_the_host_reads_no_functions(collector: str) -> None:
-    body = f"(body {SIGNATURES} {HELPERS} (main (to_extern (struct.new t1 (ref.func 1) (null t0) (new)))))"
+    body = f"(body {SIGNATURES} {HELPERS} (main (to_extern (struct.new t1 (ref.func 1) (ref.func 0) (new)))))"
     ops = """L2 = run I1 0 v0 null null null 0 lifo
 L3 = conv_any L2
 L4 = cast L3 struct
@@ -253,6 +253,10 @@ L6 = struct_get L4 0 extern lifo
 struct_get_number L4 0
 struct_set_number L4 0 1
 struct_set L4 0 L3
-struct_set L4 0 null"""
+struct_set L4 0 null
+struct_set L4 1 null
+gc S0
+fields L4"""
     shown = observed(collector, (body,), ops)
-    assert shown[3:] == ["ok(3, 2)", *["ok(absent)"] * 3, "err:type", "err:type", "ok"]
+    refused = [*["ok(absent)"] * 3, "err:type", "err:type"]
+    assert shown[3:] == ["ok(3, 3)", *refused, "ok", "ok", "ok", "ok(3, 1)"]
