@@ -8,7 +8,7 @@ from typing import Final
 from twinheap.fuzz.draft import GC, LEND, OCLONE, ODROP, OWN, SYNC, Draft
 from twinheap.fuzz.motif_table import DATA, DATA_SET, KIND, Registered, motif, read
 from twinheap.fuzz.motifs_raw import CONV_ANY, TO_RAW, through_raw
-from twinheap.model.ops import CODE, EXTERN, NULL_USES
+from twinheap.model.ops import CODE, EXTERN, NULL_OBJECT_USES, NULL_USES
 
 MOTIFS: Final[list[Registered]] = []
 """The motifs on one store's roots."""
@@ -57,6 +57,14 @@ def drop(g: Draft) -> None:
 @motif(MOTIFS, "owned", 0.15, "null_use")
 def null_handle(g: Draft) -> None:
     g.add(CODE["null_use"], (g.place.slot, g.upto(len(NULL_USES))))
+
+
+@motif(MOTIFS, "structs", 0.06, "null_object")
+def null_object(g: Draft) -> None:
+    """A null where an object should be; then what is pending, and what there is."""
+    g.add(CODE["null_object"], (g.place.slot, g.upto(len(NULL_OBJECT_USES))))
+    g.add(CODE["exn_pending"], (g.place.slot,))
+    read(g, g.handle())
 
 
 @motif(MOTIFS, "owned", 0.5, "owned_drop_thread")

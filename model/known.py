@@ -65,6 +65,8 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         return "K15"
     if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
         return "K27"
+    if broken.code == "TH106" and "K62" in w.profile.defects and OPS[op[0]].name == "null_object":
+        return "K62"
     if found := known_in_bodies(w, broken.code, op):
         return found
     if "K11" in w.profile.defects and broken.code in CAST_CODES and _uses_dropped_cast(w, op):

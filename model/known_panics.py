@@ -78,8 +78,8 @@ def known_panic(w: World, op: Op, obs: Observation) -> str | None:
 def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
     """The defect of the Rust API that a panic looks like."""
     name = OPS[op[0]].name
-    if name == "array_new_huge":
-        return "K10"
+    if name in ("array_new_huge", "null_object"):
+        return "K10" if name == "array_new_huge" else "K62"
     if name == "table_grow_huge" and NO_CAPACITY in obs.outcome:
         return "K45"
     if name == "gc_for" and NO_HEAP in obs.outcome:

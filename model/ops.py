@@ -57,6 +57,11 @@ NULL_USES: Final = (
     *("val_clone", "val_unroot", "unroot_nothing"),
 )
 """What `null_use` does with a null handle, or in the end with no handle at all (capi.md 5.1)."""
+NULL_OBJECT_USES: Final = (
+    *("struct_get", "struct_set", "array_len", "array_get", "array_set"),
+    *("exn_get", "throw"),
+)
+"""What `null_object` asks of a null handle where an object should be (capi.md 5.4)."""
 RUN_VALUES: Final = 8  # host values that are set aside for what one run of a body allocates
 UNLIMITED: Final = -1
 CHURNED_OBJECTS: Final = {"struct": "struct_new", "array": "array_new", "exn": "exn_new"}
@@ -102,6 +107,7 @@ INT_KINDS: Final[dict[str, IntKind]] = {
     # Elements of 8 bytes: the size of such an array, as a number of 32 bits, begins anew from 0.
     "huge": IntKind(2**29, 2**29 + 2**16, (), (2**29, 2**29 + 1, 2**29 + 2, 2**29 + 1000)),
     "null_use": _enum(*NULL_USES),
+    "null_object_use": _enum(*NULL_OBJECT_USES),
     "many": IntKind(1, MAX_FILL, (), (7, 8, 9, 16, 17, 1023, 2047, 4095)),
     "pattern": _enum("all", "odd", "first", "last"),
     "nullable": _enum("nonnull", "nullable"),
@@ -289,6 +295,7 @@ tables   table_grow_huge  table:T delta:beyond value:H?                         
 arrays   array_new_huge   store:S length:huge                                       ->
 owned    null_use         store:S use:null_use                                      ->
 stores   pool_fill        store:S                                                   ->
+structs  null_object      store:S use:null_object_use                               ->
 """
 
 

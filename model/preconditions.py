@@ -161,6 +161,7 @@ def null_use(b: Builder, store: int, use: int) -> Outs | None:
     return () if b.ready(store) else None
 
 
+TABLE["null_object"] = null_use
 TABLE["owned_drop_thread"] = odrop
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from twinheap.model.kit import ARRAYS, HIERARCHY, NUMBERS, STRUCTS, TAGS, Field, hierarchy
 from twinheap.model.observation import ABSENT, EXN
-from twinheap.model.ops import NULL, OPS, REF_TYPES, Op
+from twinheap.model.ops import NULL, NULL_OBJECT_USES, OPS, REF_TYPES, Op
 from twinheap.targets.capi.api import CApi
 from twinheap.targets.capi.limits import StoreState
 from twinheap.targets.capi.machine_calls import CallOps
@@ -241,6 +241,29 @@ class ObjectOps(CallOps):
             return SKIPPED
         length = self._objects(held[0]).length(held[0].context, held[1])
         return failure_of(length) if isinstance(length, str) else ("ok", (length,))
+
+    def op_null_object(self, op: Op) -> Raw:
+        _, at, use = op
+        context, objects = self.slots[at].context, self._objects(self.slots[at])
+        null, exn, out = self._nulls[1], self._api.memory.take_exn(), self._scratch_at[0]
+        seen: int | str | None
+        match NULL_OBJECT_USES[use]:
+            case "struct_get":
+                seen = objects.get(_STRUCT, context, null, 0, out)
+            case "array_get":
+                seen = objects.get(_ARRAY, context, null, 0, out)
+            case "exn_get":
+                seen = objects.get(_EXN, context, exn, 0, out)
+            case "struct_set":
+                seen = objects.set(_STRUCT, context, null, 0, null - VAL_HANDLE)
+            case "array_set":
+                seen = objects.set(_ARRAY, context, null, 0, null - VAL_HANDLE)
+            case "array_len":
+                seen = objects.length(context, null)
+            case _:
+                seen = "a trap" if objects.throw(context, exn) else None
+        self._api.memory.give_exn(exn)
+        return failure_of(seen) if isinstance(seen, str) else DONE
 
     # --- exceptions
 

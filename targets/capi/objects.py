@@ -137,9 +137,12 @@ class Objects:
         tag_at = ctypes.addressof(self._tags[key])
         return self._failed(self._exn_new(context, tag_at, values, len(TAGS[number].fields), out))
 
-    def throw(self, context: int, handle: int) -> None:
-        """Makes an exception the pending one."""
-        self._delete_trap(self.thrown(context, handle))
+    def throw(self, context: int, handle: int) -> bool:
+        """Makes an exception the pending one. Whether a trap says so, which before 47 is not so of a null (K62)."""
+        trap = self.thrown(context, handle)
+        if trap:
+            self._delete_trap(trap)
+        return bool(trap)
 
     def thrown(self, context: int, handle: int) -> int:
         """Makes an exception the pending one: the trap by which a callback throws it."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twinheap.model.observation import ABSENT
+from twinheap.model.observation import ABSENT, OTHER
 from twinheap.model.ops import NULL, NULL_USES, Op
 from twinheap.targets.heap import (
     Absent,
@@ -98,6 +98,10 @@ class SlotOps(MemoryOps):
         if name.startswith("i31"):
             return ("ok", (found is not None,))
         return NONE if name == "extern_data" and found is None else DONE
+
+    def op_null_object(self, op: Op) -> Raw:
+        """There are no such handles here either: what the functions of C say of theirs."""
+        return (OTHER,)
 
     def op_table_new(self, op: Op) -> Raw:
         _, at, of, minimum, maximum, source, result = op

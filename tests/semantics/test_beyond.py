@@ -8,7 +8,7 @@ import pytest
 
 from twinheap.model.judge import judge
 from twinheap.model.observation import Observation
-from twinheap.model.ops import NULL_USES
+from twinheap.model.ops import NULL_OBJECT_USES, NULL_USES
 from twinheap.model.profiles import Profile, profile_for
 from twinheap.model.text import loads
 from twinheap.model.view import ALL_OPS, view
@@ -105,3 +105,20 @@ def test_what_a_null_handle_gives(use: str) -> None:
 
     assert found(right) == []
     assert found(("nonnull",)) == ["TH105"]
+
+
+@pytest.mark.parametrize("use", NULL_OBJECT_USES)
+def test_a_null_is_no_object(use: str) -> None:
+    program = loads(f"twinheap program 1\nnull_object S0 {use}\n").program
+    end = [Observation("ok")] * 3
+    assert judge(program, [Observation("err:other"), *end], C_API) == []
+    for wrong in ("ok", "err:type"):
+        assert [found.code for found in judge(program, [Observation(wrong), *end], C_API)] == ["TH106"]
+
+
+@pytest.mark.parametrize(("release", "known"), [("46.0.1", "K62"), ("47.0.1", None)])
+@pytest.mark.parametrize("outcome", ["ok", "panic:non-null arrayref required"])
+def test_a_null_object_was_not_expected_before_47(outcome: str, release: str, known: str | None) -> None:
+    program = loads("twinheap program 1\nnull_object S0 array_len\n").program
+    (verdict,) = judge(program, [Observation(outcome)], profile_for("wasmtime", release, "drc", False))
+    assert (verdict.known, verdict.code) == (known, "TH106" if outcome == "ok" else "TH401")

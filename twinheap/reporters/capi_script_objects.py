@@ -258,6 +258,26 @@ class ObjectApi(WasmApi):
         error = self.call("wasmtime_arrayref_len", PTR, context, PTR(handle.at), ctypes.byref(length))
         self.say(self.failed(error) if error else f"ok({length.value})")
 
+    def null_object(self, store: Store, use: str) -> None:
+        """A null handle where an object should be."""
+        null, value = self._handle(store, EXN if use in ("exn_get", "throw") else ANY), self._handle(store, ANY)
+        given = PTR(store.context), PTR(null.at)
+        if use == "throw":
+            trap = self.call("wasmtime_context_set_exception", PTR, *given)
+            if trap:
+                self.call("wasm_trap_delete", None, PTR(trap))
+            self.say("err:other" if trap else "ok")
+            return
+        function, *more = {
+            "struct_get": ("structref_field", ctypes.c_size_t(0), PTR(value.val)),
+            "struct_set": ("structref_set_field", ctypes.c_size_t(0), PTR(value.val)),
+            "array_get": ("arrayref_get", U32(0), PTR(value.val)),
+            "array_set": ("arrayref_set", U32(0), PTR(value.val)),
+            "array_len": ("arrayref_len", PTR(value.val)),
+            "exn_get": ("exnref_field", ctypes.c_size_t(0), PTR(value.val)),
+        }[use]
+        self.say(self.failed(self.call(f"wasmtime_{function}", PTR, *given, *more)))
+
     # --- pending exceptions
 
     def throw(self, handle: Handle) -> None:

@@ -24,7 +24,7 @@ from twinheap.reporters.script_parts import parts
 
 _JUDGE = "heap"
 _WASM = ("inst", "run", "call_back", "modules_drop", "churn_calls")
-_OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain|churn_(objects|reads)")
+_OBJECTS = re.compile("struct|array|exn_|throw|raise_exn|chain|null_object|churn_(objects|reads)")
 _ENGINES = frozenset(map(feature, range(len(ENGINES))))
 _ONE_ENGINE = "store_new_in"
 _IMPORTS = """from __future__ import annotations

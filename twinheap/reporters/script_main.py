@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from twinheap.model.engines import ENGINES, POOL_TRIED
 from twinheap.model.kit import ARRAYS, HIERARCHY, STRUCTS, TAGS, Field, stored_number
 from twinheap.model.observation import OOM, SKIP, Observation
-from twinheap.model.ops import CALLS, CHURNED_OBJECTS, CODE, END, INT_KINDS, NULL, OPS, UNLIMITED, Op
+from twinheap.model.ops import CALLS, CHURNED_OBJECTS, CODE, END, INT_KINDS, NULL, NULL_OBJECT_USES, OPS, UNLIMITED, Op
 from twinheap.model.program import Program, results_of, slots_of
 from twinheap.model.rules_resources import SHARE, SLACK
 from twinheap.model.text import format_op, kinds_of
@@ -220,6 +220,9 @@ class Main:
     def _churn(self, _: int, op: Op) -> list[str]:
         what = INT_KINDS["churn"].names[op[2]]
         return [self._slot(op[1]), f'"{what}"', str(op[3]), str(SLACK + SHARE * op[3])]
+
+    def _null_object(self, _: int, op: Op) -> list[str]:
+        return [self._slot(op[1]), f'"{NULL_OBJECT_USES[op[2]]}"']
 
     def _pool_fill(self, _: int, op: Op) -> list[str]:
         return [self._slot(op[1]), str(POOL_TRIED)]

@@ -223,11 +223,15 @@ impl Objects {
         api.failed(error).map_or(Ok(length), Err)
     }
 
-    /// Makes an exception the pending one.
-    pub fn throw(&self, api: &Api, context: Context, exception: Val) {
+    /// Makes an exception the pending one. Whether a trap says so, which before 47 is not so of a null (K62).
+    pub fn throw(&self, api: &Api, context: Context, exception: Val) -> bool {
         let trap = self.thrown(context, exception);
+        if trap.is_null() {
+            return false;
+        }
         // SAFETY: the trap is ours to free.
         unsafe { (api.c.wasm_trap_delete)(trap) };
+        true
     }
 
     /// Makes an exception the pending one: the trap by which a callback throws it.

@@ -106,6 +106,7 @@ op_kinds! {
     ArrayNewHuge "array_new_huge" 2,
     NullUse "null_use" 2,
     PoolFill "pool_fill" 1,
+    NullObject "null_object" 2,
 }
 
 impl OpKind {

@@ -51,6 +51,7 @@ impl Machine {
             OpKind::ArrayNew => self.array_new(a, b, (c, d), e, g),
             OpKind::ArrayNewHuge => self.array_new_huge(a, b),
             OpKind::NullUse => self.null_use(a, b),
+            OpKind::NullObject => self.null_object(a, b),
             OpKind::ArrayGet => self.get(Kind::Array, a, b, c, e),
             OpKind::ArrayGetNumber => self.get_number(Kind::Array, a, b),
             OpKind::ArraySet => self.set(Kind::Array, a, b, c),

@@ -9,6 +9,10 @@ use crate::api::{Api, Context};
 use crate::objects::{hierarchy_of, number_for, Kind, Objects, MAX_FIELDS};
 use crate::outcome::{Observation, Reply, Stop};
 
+/// Uses of null handles, as the op table numbers them: `NULL_OBJECT_USES` of model/ops.py.
+const NULL_OBJECT_USES: [&str; 7] =
+    ["struct_get", "struct_set", "array_len", "array_get", "array_set", "exn_get", "throw"];
+
 pub(super) type Row = Vals<MAX_FIELDS>;
 
 impl Machine {
@@ -200,6 +204,24 @@ impl Machine {
         let (context, objects, api) = self.within(store)?;
         let length = objects.length(api, context, &handle);
         length.map(Observation::int).map_err(|failed| self.failure(failed))
+    }
+
+    /// What a function says of a null handle where an object should be; `use` as the op table numbers it.
+    pub(super) fn null_object(&mut self, at: i64, number: i64) -> Reply {
+        let store = self.store(at)?;
+        let (context, objects, api) = self.within(store)?;
+        let (null, exn) = (Val::null(Hierarchy::Any), Val::null(Hierarchy::Exn));
+        let known = usize::try_from(number).ok().and_then(|number| NULL_OBJECT_USES.get(number));
+        let failed = match *known.ok_or_else(|| Stop::misuse(format!("there is no use {number} of a null object")))? {
+            "struct_get" => objects.get(api, context, Kind::Struct, &null, 0).err(),
+            "array_get" => objects.get(api, context, Kind::Array, &null, 0).err(),
+            "exn_get" => objects.get(api, context, Kind::Exn, &exn, 0).err(),
+            "struct_set" => objects.set(api, context, Kind::Struct, (&null, 0), &null),
+            "array_set" => objects.set(api, context, Kind::Array, (&null, 0), &null),
+            "array_len" => objects.length(api, context, &null).err(),
+            _ => objects.throw(api, context, exn).then(|| "a trap".into()),
+        };
+        self.unless(failed)
     }
 
     // --- exceptions
