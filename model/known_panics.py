@@ -38,6 +38,9 @@ NO_FIT: Final = (
 NO_CAPACITY: Final = "capacity overflow"
 """The panic text of K45."""
 
+NO_OBJECT: Final = "ref required"
+"""In the panic texts of K62, behind the kind of object."""
+
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""
 
@@ -76,10 +79,12 @@ def known_panic(w: World, op: Op, obs: Observation) -> str | None:
 
 
 def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
-    """The defect of the Rust API that a panic looks like."""
+    """The defect of the host's functions that a panic looks like."""
     name = OPS[op[0]].name
-    if name in ("array_new_huge", "null_object"):
-        return "K10" if name == "array_new_huge" else "K62"
+    if name == "array_new_huge":
+        return "K10"
+    if name == "null_object" and NO_OBJECT in obs.outcome:
+        return "K62"
     if name == "table_grow_huge" and NO_CAPACITY in obs.outcome:
         return "K45"
     if name == "gc_for" and NO_HEAP in obs.outcome:

@@ -116,9 +116,15 @@ def test_a_null_is_no_object(use: str) -> None:
         assert [found.code for found in judge(program, [Observation(wrong), *end], C_API)] == ["TH106"]
 
 
-@pytest.mark.parametrize(("release", "known"), [("46.0.1", "K62"), ("47.0.1", None)])
-@pytest.mark.parametrize("outcome", ["ok", "panic:non-null arrayref required"])
-def test_a_null_object_was_not_expected_before_47(outcome: str, release: str, known: str | None) -> None:
-    program = loads("twinheap program 1\nnull_object S0 array_len\n").program
+@pytest.mark.parametrize(("use", "outcome", "release", "known"), [
+    ("array_len", "panic:non-null arrayref required", "46.0.1", "K62"),
+    ("array_len", "panic:non-null arrayref required", "47.0.1", None),
+    ("array_len", "panic:no entry found for key", "46.0.1", None),
+    ("array_len", "ok", "46.0.1", None),
+    ("throw", "ok", "46.0.1", "K62"),
+    ("throw", "ok", "47.0.1", None),
+])  # fmt: skip
+def test_a_null_object_was_not_expected_before_47(use: str, outcome: str, release: str, known: str | None) -> None:
+    program = loads(f"twinheap program 1\nnull_object S0 {use}\n").program
     (verdict,) = judge(program, [Observation(outcome)], profile_for("wasmtime", release, "drc", False))
     assert (verdict.known, verdict.code) == (known, "TH106" if outcome == "ok" else "TH401")
