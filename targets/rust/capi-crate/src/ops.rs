@@ -132,6 +132,7 @@ impl OpKind {
                 | StructSetNumber
                 | ArrayNew
                 | ArrayNewHuge
+                | NullObject
                 | ArrayGet
                 | ArrayGetNumber
                 | ArraySet
