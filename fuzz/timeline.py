@@ -33,13 +33,13 @@ def timeline(program: Program, differ: Differ) -> list[Row]:
     ran = differ.run([asked])[0].ran
     cases: dict[int, str] = {}  # by index, since a call is judged after the ops of its callback
     verdicts = verdicts_on(asked, ran, differ.profile, set(), cases)
-    stop = min((verdict.at for verdict in verdicts if verdict.known is None), default=len(asked.all_ops))
+    last = max(cases, default=-1)  # what comes later was not judged, whether or not a known defect stopped it
     kinds = kinds_of(asked)
     rows = []
     for at, (depth, op) in enumerate(depths(asked.all_ops)):
         observed = str(ran.observations[at]) if at < len(ran.observations) else ""
         state = cases.get(at, "")
         here = tuple(verdict for verdict in verdicts if verdict.at == at)
-        judged = bool(here) or at in cases or at < stop
+        judged = bool(here) or at <= last  # an `end` is judged with its call
         rows.append(Row(depth, format_op(op, kinds), observed, state, here, at >= len(asked.ops), judged))
     return rows

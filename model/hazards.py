@@ -12,14 +12,14 @@ from typing import Final
 
 from twinheap.model.body import Tree, forms
 from twinheap.model.body_env import Env, env_of
-from twinheap.model.body_forms import CATCHES, NUMBER_TYPES
+from twinheap.model.body_forms import NUMBER_TYPES
 from twinheap.model.body_live import CALLS, lives_of
 from twinheap.model.contents import Instance
 from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import KIT_GLOBALS, hierarchy
-from twinheap.model.known_bodies import UNMAPPED, may_hurt, reached_by, unmapped, unsafe_in
-from twinheap.model.known_waiting import WRITES, overtaken, rewritten, tried
+from twinheap.model.known_bodies import UNMAPPED, fixed_callees, may_hurt, reached_by, unmapped, unsafe_in
+from twinheap.model.known_waiting import WRITES, overtaken, rewritten, tried, written_by
 from twinheap.model.predictable import predictable
 from twinheap.model.run_heap import Heap
 from twinheap.model.run_limits import BULK
@@ -184,7 +184,7 @@ class Watched(Machine):
         finally:
             del self.waiting[waiting:]
         if name in WRITES and frame is not None:
-            frame.forgotten.difference_update(_defined(tree))
+            frame.forgotten.difference_update(written_by(tree))
         if type(value) is Obj:
             self._given(tree, value, frame)
         return value
@@ -246,6 +246,8 @@ class Watched(Machine):
     def _repeat(self, tree: Tree, frame: _Frame) -> None:
         self.steps += 1
         before = frame.looped
+        if any(callee[0] == "null" or self.variables[int(callee[1])] is None for callee in fixed_callees(tree)):  # type: ignore[arg-type]
+            self.store.harm("K63")
         frame.looped = self.collections if before is None else before
         try:
             for turn in range(int(tree[1])):  # type: ignore[arg-type]
@@ -260,7 +262,7 @@ class Watched(Machine):
     def _shares(self, loop: Tree) -> bool:
         """Whether a loop defines a reference that may live on behind it, while another one lives through it."""
         types = self.scope.variables
-        defined = {at for form in forms(loop) for at in _defined(form) if types[at] not in NUMBER_TYPES}
+        defined = {at for form in forms(loop) for at in written_by(form) if types[at] not in NUMBER_TYPES}
         read = {int(form[1]) for form in forms(loop) if form[0] == "get"}  # type: ignore[arg-type]
         through = {at for at in read if types[at] not in NUMBER_TYPES}
         waits = any(type(held) is Obj for held in self.operands)
@@ -299,19 +301,6 @@ def _is_bare(form: Tree) -> bool:
     while form[0] in ("to_any", "to_extern"):
         form = form[1]  # type: ignore[assignment]
     return form[0] in UNMAPPED
-
-
-def _defined(form: Tree) -> list[int]:
-    """The variables that a form itself defines."""
-    if form[0] in ("set", "tee"):
-        return [int(form[1])]  # type: ignore[arg-type]
-    if form[0] == "set2":
-        return [int(form[1]), int(form[2])]  # type: ignore[arg-type]
-    if form[0] == "try":
-        clause: Tree = form[1]  # type: ignore[assignment]
-        tagged, _ = CATCHES[str(clause[0])]
-        return [int(at) for at in clause[2 if tagged else 1 :]]  # type: ignore[arg-type]
-    return []
 
 
 def machine_for(text: str, instance: Instance, heap: Heap) -> Machine:

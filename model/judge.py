@@ -82,9 +82,10 @@ def judge(
 
     `program` is the view that the target was asked. `observations` are aligned with `program.all_ops`; they end early
     if the process died, and the last one is then `panic:`, `dead:` or `hang`. Verdicts that a known defect explains
-    carry its name in `known`, and judging goes on; it stops after the first verdict that nothing explains, since the
-    model and the target may no longer agree on the state. `behaviour` collects (op kind, outcome, state class);
-    `cases`, with it, the state class of each op that was judged, by its index.
+    carry its name in `known`. Judging goes on after what leaks or was finalized; it stops after a verdict on what an op
+    gave, and after the first one that nothing explains, since the model and the target may no longer agree on the
+    state. `behaviour` collects (op kind, outcome, state class); `cases`, with it, the state class of each op that was
+    judged, by its index.
     """
     w = World(program, profile)
     replay = _Replay(w, observations, behaviour, cases)

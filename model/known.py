@@ -14,6 +14,7 @@ from twinheap.model.entities import PAGE, Obj
 from twinheap.model.holders import closure
 from twinheap.model.known_bodies import RUNS, known_in_bodies
 from twinheap.model.layout import GRANULE
+from twinheap.model.observation import OK
 from twinheap.model.ops import ANY, EXTERN, NULL, NULL_OBJECT_USES, OPS, Op
 from twinheap.model.profiles import CAST_CODES, UNCOUNTED_CODES
 from twinheap.model.program import slots_of
@@ -65,7 +66,7 @@ def known_break(w: World, broken: Broken, op: Op) -> str | None:
         return "K15"
     if broken.code == "TH106" and "K27" in w.profile.defects and _sets_typed_null(w, op):
         return "K27"
-    if broken.code == "TH106" and "K62" in w.profile.defects and _asks_null_exception(op):
+    if broken.code == "TH106" and "K62" in w.profile.defects and _asks_null_exception(w, op):
         return "K62"
     if found := known_in_bodies(w, broken.code, op):
         return found
@@ -108,9 +109,11 @@ def _no_room(w: World, obj: Obj, live: Load | None) -> str | None:
     return _full_of_leaks(w, w.acting, obj, live) or _full_of_garbage(w, w.acting, obj)
 
 
-def _asks_null_exception(op: Op) -> bool:
-    """K62: a null is asked for a field, or thrown, where only an exception can be."""
-    return OPS[op[0]].name == "null_object" and NULL_OBJECT_USES[op[2]] in ("exn_get", "throw")
+def _asks_null_exception(w: World, op: Op) -> bool:
+    """K62: a null is asked for a field, or thrown, where only an exception can be, and nothing comes of it."""
+    if OPS[op[0]].name != "null_object" or w.observed[w.at].outcome != OK:
+        return False
+    return NULL_OBJECT_USES[op[2]] in ("exn_get", "throw")
 
 
 def _sets_typed_null(w: World, op: Op) -> bool:

@@ -9,7 +9,7 @@ from twinheap.model.body import CACHED, Tree, forms, invokes, names, parse
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS, MAKES
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
-from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried
+from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtakes, rewrites, tried, written_by
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import CALLS, CODE, END, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
@@ -48,9 +48,12 @@ _DECLARED: Final = frozenset({"segment", "active", "global", "const", "table", "
 OF_MOVES: Final = frozenset({"K32", "K50"})
 """Defects that do harm only where objects move."""
 
-GUESSED: Final = frozenset({"K24", "K25", "K31", "K35", "K52", "K53"})
+GUESSED: Final = frozenset({"K24", "K25", "K31", "K35", "K52", "K53", "K63"})
 """Defects that may come to nothing where they are met: what lies at an index, which blocks are neighbours, which
 variables share a slot and which places are free is not known."""
+
+_ALONE: Final = {"array.fill": "K26", "table.init": "K33", "active": "K33"}
+"""Forms that meet a defect wherever they are."""
 
 SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
@@ -61,7 +64,9 @@ UNMAPPED: Final = {"select": "K3", "array.new_elem": "K4", "array.new_data": "K4
 _COLLECTS: Final = ALLOCATES | {"gc", "cb", "call", "call_ref", "call_indirect", "invoke"}
 
 
-IN_BODIES: Final = frozenset({"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35", "K50", "K51"})
+IN_BODIES: Final = frozenset(
+    {"K3", "K4", "K15", "K25", "K26", "K28", "K31", "K32", "K33", "K34", "K35", "K50", "K51", "K63"}
+)
 """What `unsafe_in` looks for, and `hazards.Watched` then sees."""
 
 _POLL: Final = CODE["poll"]
@@ -73,6 +78,8 @@ _TREES: Final = 16 * CACHED
 @lru_cache(maxsize=CACHED)
 def unsafe_in(text: str) -> frozenset[str]:
     """The defects K3, K4, K15, K25, K26, K28, K31 to K35 that a body may meet; memory may be used again after them.
+
+    And K63, after which nothing is.
 
     K3 and K4: a value of theirs waits on the stack while a collection may run. K28: one may run inside a `try`.
     K31: a body has a loop, K32: it reads one of its constants, and a collection may run in it. K34: see `overtakes`
@@ -91,10 +98,10 @@ def unsafe_in(text: str) -> frozenset[str]:
             found.add("K15")
         if form[0] in ("struct.new", "struct.new_default") and form[1] in empty:
             found.add("K25")
-        if form[0] == "array.fill":
-            found.add("K26")
-        if form[0] in ("table.init", "active"):
-            found.add("K33")
+        if form[0] in _ALONE:
+            found.add(_ALONE[str(form[0])])
+        if form[0] == "repeat" and fixed_callees(form):
+            found.add("K63")
         if form[0] == "try" and _may_collect(form):
             found |= {"K28", "K51"} if tried(form) else {"K28"}
         if form[0] == "segment" and sum(any(part[0] in ALLOCATES for part in forms(item)) for item in form[2:]) > 1:  # type: ignore[arg-type]
@@ -118,6 +125,21 @@ def reached_by(text: str, bodies: tuple[str, ...]) -> tuple[str, ...]:
     if not invokes(text):
         return (text,)
     return text, *(other for other in bodies if other != text and names(other, "ref.func"))
+
+
+@lru_cache(maxsize=_TREES)
+def fixed_callees(loop: Tree) -> tuple[Tree, ...]:
+    """What a loop calls by references that are the same at each turn: a null, or a variable that it does not write."""
+    written = {at for form in forms(loop) for at in written_by(form)}
+    callees = [_on_stack(form[-1]) for form in forms(loop) if form[0] == "invoke"]  # type: ignore[arg-type]
+    return tuple(form for form in callees if form[0] == "null" or (form[0] == "get" and form[1] not in written))
+
+
+def _on_stack(form: Tree) -> Tree:
+    """The form whose value another one leaves."""
+    while form[0] in ("then", "tee"):
+        form = form[-1]  # type: ignore[assignment]
+    return form
 
 
 def _no_fields(form: Tree) -> bool:
@@ -176,6 +198,8 @@ def known_in_bodies(w: World, code: str, op: Op) -> str | None:
         own |= store.fresh if OPS[op[0]].name in RUNS else set()
     if "K5" in w.profile.defects and code in IDENTITY_CODES and any(store.reused_segments for store in stores):
         return "K5"
+    if "K64" in w.profile.defects and code == "TH106" and OPS[op[0]].name in RUNS and _converts(w.bodies[op[2]]):
+        return "K64"
     names = [name for name in own | unsafe if code in KNOWN_DEFECTS[name].codes]
     # What the failing op's own body met comes before what lingers.
     return min(names, key=lambda name: (name in GUESSED, name not in own, int(name[1:])), default=None)
@@ -207,6 +231,13 @@ def died_in_body(w: World, op: Op, outcome: str) -> str | None:
         if "K24" in w.profile.defects and (outcome == _ILLEGAL or NO_KIND in outcome) and i31_in_reach(w, op)
         else None
     )
+
+
+@lru_cache(maxsize=CACHED)
+def _converts(text: str) -> bool:
+    """Whether a constant expression of a body converts to another hierarchy (K64)."""
+    declared = [form for form in forms(parse(text)) if form[0] in _DECLARED]
+    return any(inner[0] in ("to_extern", "to_any") for form in declared for inner in forms(form))
 
 
 @lru_cache(maxsize=CACHED)

@@ -9,7 +9,7 @@ from twinheap.model.contents import Cell, Raw, Table
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.known_bodies import NO_INDEX, died_in_body, known_in_bodies
 from twinheap.model.observation import HANG, Observation
-from twinheap.model.ops import ANY, EXTERN, OPS, Op
+from twinheap.model.ops import ANY, EXTERN, NULL_OBJECT_USES, OPS, Op
 from twinheap.model.program import slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot, Stale
 from twinheap.model.state import Store
@@ -37,9 +37,6 @@ NO_FIT: Final = (
 
 NO_CAPACITY: Final = "capacity overflow"
 """The panic text of K45."""
-
-NO_OBJECT: Final = "ref required"
-"""In the panic texts of K62, behind the kind of object."""
 
 UNROOTED: Final = "has been unrooted"
 """In the panic text of K17."""
@@ -83,8 +80,9 @@ def _known_api_panic(w: World, op: Op, obs: Observation) -> str | None:
     name = OPS[op[0]].name
     if name == "array_new_huge":
         return "K10"
-    if name == "null_object" and NO_OBJECT in obs.outcome:
-        return "K62"
+    if name == "null_object":
+        kind = NULL_OBJECT_USES[op[2]].partition("_")[0]
+        return "K62" if kind in ("struct", "array") and f"non-null {kind}ref required" in obs.outcome else None
     if name == "table_grow_huge" and NO_CAPACITY in obs.outcome:
         return "K45"
     if name == "gc_for" and NO_HEAP in obs.outcome:

@@ -8,7 +8,7 @@ from typing import Final
 
 from twinheap.model.body import CACHED, Tree, forms, parse
 from twinheap.model.body_env import env_of
-from twinheap.model.body_forms import TAG_TYPES
+from twinheap.model.body_forms import CATCHES, TAG_TYPES
 
 SEQUENCES: Final = frozenset({"then", "main", "func", "body", "do", "block", "repeat", "try"})
 """Forms whose parts follow each other, and leave nothing on the stack."""
@@ -153,6 +153,8 @@ def rewrites(text: str, may_collect: Callable[[Tree], bool]) -> bool:
 def merges(text: str, may_collect: Callable[[Tree], bool]) -> bool:
     """Whether a function of a body that may collect writes a variable where control may or may not come by.
 
+    Or has two loops in which code branches: a variable from before is handed from head to head.
+
     >>> always = lambda form: True
     >>> merges("(body (main (if (get 3) (do (set 0 (new)))) (gc) (get 0)))", always)
     True
@@ -161,11 +163,20 @@ def merges(text: str, may_collect: Callable[[Tree], bool]) -> bool:
     """
     functions = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] in ("func", "main")]
     return any(
-        any(form[0] in _BRANCHING and _written(form) for form in forms(function))
+        any(form[0] in _BRANCHING and _written(form) for form in forms(function)) or _hands_on(function)
         for function in functions
         if may_collect(function)
     )
 
+
+def _hands_on(function: Tree) -> bool:
+    """Whether there are two loops with branches in them."""
+    loops = [form for form in forms(function) if form[0] == "repeat"]
+    branching = [loop for loop in loops if any(form[0] in _BRANCHES_INSIDE for form in forms(loop) if form is not loop)]
+    return len(branching) >= _TWO_LOOPS
+
+
+_TWO_LOOPS: Final = 2
 
 _APART: Final = frozenset({"repeat", "try"})
 """Forms whose parts are apart from what comes before them: a loop's head, and calls that may lead to a handler."""
@@ -177,3 +188,20 @@ _ONE_PART: Final = frozenset(
 """Forms that branch behind their first part."""
 
 _BRANCHING: Final = frozenset({"if", "if_else", "block", "repeat", "try", "on_cast", "on_cast_fail", "on_non_null"})
+
+
+_BRANCHES_INSIDE: Final = _BRANCHING | _ONE_PART | {"array.new", "array.new_default", "array.fill", "array.copy"}
+"""Forms for which compiled code branches; those on arrays fill in the elements in a loop."""
+
+
+def written_by(form: Tree) -> list[int]:
+    """The variables that a form itself defines."""
+    if form[0] in ("set", "tee"):
+        return [int(form[1])]  # type: ignore[arg-type]
+    if form[0] == "set2":
+        return [int(form[1]), int(form[2])]  # type: ignore[arg-type]
+    if form[0] == "try":
+        clause: Tree = form[1]  # type: ignore[assignment]
+        tagged, _ = CATCHES[str(clause[0])]
+        return [int(at) for at in clause[2 if tagged else 1 :]]  # type: ignore[arg-type]
+    return []

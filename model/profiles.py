@@ -49,6 +49,9 @@ objects in one block overwrite each other, with their counts, and the list of fr
 IDENTITY_CODES: Final = ("TH101", "TH103", "TH105", "TH109")
 """What objects can break that are others at each use: comparisons, and what was written into one of them."""
 
+DEATH_CODES: Final = ("TH401", "TH402")
+"""How the process ends that reads what is not there."""
+
 NULL_CODES: Final = ("TH106", "TH401")
 """How a function shows that it does not expect null: it says nothing, or panics."""
 
@@ -99,7 +102,9 @@ KNOWN_DEFECTS: Final = {
         KnownDefect("K53", "what traces objects outlives their type in a pooled heap", 32, 46, FRAME_CODES),
         KnownDefect("K60", "zeal: an allocation in Wasm fails, and so does its second try", 45, 46, ("TH301",)),
         KnownDefect("K61", "zeal: a heap that has to grow for an allocation in Wasm does not", 46, None, ("TH301",)),
-        KnownDefect("K62", "the C API's functions on objects panic on null, or do nothing", 45, 47, NULL_CODES),
+        KnownDefect("K62", "the C API's functions on objects panic on null, or do nothing", 44, 47, NULL_CODES),
+        KnownDefect("K63", "a load is moved out of a loop, over the null check of a call", OLDEST, 32, DEATH_CODES),
+        KnownDefect("K64", "conversions in constant expressions are refused", OLDEST, 33, ("TH106",)),
     )
 }
 """Known defects by name (semantics.md 7; docs/findings.md)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from twinheap.model.body import names
 from twinheap.model.contents import EMPTY, Instance
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.hazards import machine_for
@@ -20,11 +21,15 @@ from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import Stopped
 from twinheap.model.run_moments import OutOfMemory
 from twinheap.model.run_trace import Trace
-from twinheap.model.state import Store
+from twinheap.model.state import Budget, Store
 from twinheap.model.world import Broken, Lost, World
 
 _THROWS: Final = frozenset({"throw", "raise_exn"})
 """Ops with which the host throws an exception (K9)."""
+
+_LIMITS: Final = frozenset({"set_fuel", "set_epoch_deadline"})
+_HALF_MADE: Final = ("array.new", "array.new_default", "array.new_fixed")
+"""Forms that a limit may stop before all elements are there (K37)."""
 
 _ENDS: Final = (Trap, Thrown, OutOfMemory, Stopped, Broken)
 
@@ -73,6 +78,8 @@ def _run(w: World, op: Op) -> None:
         for each in (text, *_called_from(w)):
             for name in unsafe_in(each):
                 store.harm(name)
+            if store.profile.collector == "drc" and _may_stop(w, store) and names(each, *_HALF_MADE):
+                store.harm("K37")
         if i31_in_reach(w, op):
             store.harm("K24")
         if any(OPS[inner[0]].name in _THROWS for inner in _inside(w)):
@@ -82,6 +89,11 @@ def _run(w: World, op: Op) -> None:
 def _lost(_ref: Ref) -> Ref:
     """What a callback did is not observed: from here on all is thought of the bodies that it may have run."""
     raise Lost
+
+
+def _may_stop(w: World, store: Store) -> bool:
+    """Whether fuel or epochs may stop the runs of the callback of the current op."""
+    return store.budget is not Budget.PLENTY or any(OPS[inner[0]].name in _LIMITS for inner in _inside(w))
 
 
 def _inside(w: World) -> Sequence[Op]:

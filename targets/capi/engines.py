@@ -26,9 +26,12 @@ POOL_SIZES: Final = {
     "total_memories": POOL_MEMORIES,
     "max_tables_per_module": 4,
     "total_tables": 1000,
+    "total_stacks": 8,
 }
 """Heaps have memories of the pool, and there are no others: by default a pool keeps 1000, and the address space is full
-after some twenty engines. A kit has two tables, a body that calls indirectly one more; by default there are 1000."""
+after some twenty engines. A kit has two tables, a body that calls indirectly one more; by default there are 1000. No
+run in such an engine has a stack of its own; of 1000, as by default, each has a page that is protected, and a process
+may have some 65,000 mappings in all: after thirty engines "failed to protect stack guard page"."""
 
 PULLEY_FROM: Final = 37
 """The release from which the interpreter is there: a wheel before ends the process when it is asked for it."""

@@ -122,9 +122,11 @@ def test_a_null_is_no_object(use: str) -> None:
     ("array_len", "panic:no entry found for key", "46.0.1", None),
     ("array_len", "ok", "46.0.1", None),
     ("throw", "ok", "46.0.1", "K62"),
+    ("throw", "exn", "46.0.1", None),
+    ("exn_get", "panic:non-null exnref required", "46.0.1", None),
     ("throw", "ok", "47.0.1", None),
 ])  # fmt: skip
 def test_a_null_object_was_not_expected_before_47(use: str, outcome: str, release: str, known: str | None) -> None:
     program = loads(f"twinheap program 1\nnull_object S0 {use}\n").program
     (verdict,) = judge(program, [Observation(outcome)], profile_for("wasmtime", release, "drc", False))
-    assert (verdict.known, verdict.code) == (known, "TH106" if outcome == "ok" else "TH401")
+    assert (verdict.known, verdict.code) == (known, "TH401" if outcome.startswith("panic") else "TH106")

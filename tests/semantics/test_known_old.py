@@ -722,3 +722,60 @@ def test_zeal_that_refuses_an_allocation_of_wasm(release: str, collector: str, l
     alone = loads("twinheap program 1\nO1 = ext_new_owned S0 v0\n").program
     (found,) = judge(alone, [Observation("err:oom", (), (0,))], profile)[:1]
     assert (found.code, found.known) == ("TH301", None)
+
+
+CALLED = "(body (rec (func t0 (result extern))) (main (local t0) {} (null extern)))"
+
+
+@pytest.mark.parametrize(("form", "name"), [
+    ("(repeat 2 (drop (invoke t0 (null t0))))", "K63"),
+    ("(repeat 2 (if (get 3) (do (drop (invoke t0 (then (gc) (get 4)))))))", "K63"),  # it need not be reached
+    ("(repeat 2 (drop (invoke t0 (tee 4 (null t0)))))", "K63"),
+    ("(repeat 2 (set 4 (null t0)) (drop (invoke t0 (get 4))))", None),
+    ("(drop (invoke t0 (null t0)))", None),
+])  # fmt: skip
+def test_what_a_loop_calls_is_looked_at_before_it(form: str, name: str | None) -> None:
+    """Of K63: a null that is the same at each turn, or a variable that the loop does not write."""
+    text = f"B0: {CALLED.format(form)}\nI1 = inst S0\nL2 = run I1 0 v1 null null null 0 lifo\n"
+    died = Observation("dead:SIGSEGV")
+    assert [known(release, text, died) for release in ("31", "32")] == [name, None]
+
+
+@pytest.mark.parametrize(("constant", "name"), [
+    ("(const extern (to_extern (null any)))", "K64"),
+    ("(segment any (array.new externs (to_extern (i31 (i32 1))) (i32 2)))", "K64"),
+    ("(const any (i31 (i32 1)))", None),
+])  # fmt: skip
+def test_old_releases_refuse_conversions_in_constants(constant: str, name: str | None) -> None:
+    text = f"B0: (body {constant} (main (see (to_extern (i31 (i32 1)))) (null extern)))\nI1 = inst S0\n"
+    text += "L2 = run I1 0 v1 null null null 0 lifo\n"
+    assert [known(release, text, Observation("err:other")) for release in ("32", "33")] == [name, None]
+
+
+@pytest.mark.parametrize(("loops", "name"), [
+    ("(repeat 2 (drop (array.new_default longs (i32 9)))) (repeat 2 (drop (array.new_default longs (i32 9))))", "K35"),
+    ("(repeat 2 (drop (array.new_default longs (i32 9)))) (repeat 2 (gc))", None),
+    ("(repeat 2 (gc)) (repeat 2 (gc))", None),
+])  # fmt: skip
+def test_a_variable_is_lost_between_loops_with_branches(loops: str, name: str | None) -> None:
+    """Of K35: what is handed from the head of one loop to the next."""
+    body = f"(body (main (local nums) (set 4 (struct.new_default nums)) {loops} (gc) (drop (get 4)) (null extern)))"
+    text = f"B0: {body}\nI1 = inst S0\nL2 = run I1 0 v1 null null null 0 lifo\n"
+    broken = Observation("panic:invalid `VMGcKind`")
+    assert [known(release, text, broken) for release in ("31", "32")] == [name, None]
+
+
+def test_an_array_may_be_half_made_in_a_callback_that_was_not_seen() -> None:
+    """Of K37: the process ended in a call, so that nobody knows what its callback ran; fuel was little there."""
+    bodies = (
+        "B0: (body (main (drop (array.new_fixed anys (null any) (to_any (new)))) (null extern)))\n"
+        "B1: (body (main (drop (cb (null extern))) (gc) (null extern)))\n"
+    )
+    call = "I1 = inst S0\ncall I1 1 v0 null null null 0:\n  {}call I1 0 v8 null null null 0:\n"
+    found = []
+    for limit in ("set_fuel S0 21\n  ", ""):
+        program = loads("twinheap program 1\nS0: limit=none limiter=plain engine=fuel\n" + bodies + call.format(limit))
+        seen = [OK, Observation("panic:range start index 1073741824 out of range for slice of length 65536")]
+        (verdict,) = judge(program.program, seen, profile_for("wasmtime", "44", "drc", exact=False))
+        found.append(verdict.known)
+    assert found == ["K37", None]

@@ -51,6 +51,9 @@ const POOL_HEAPS: u32 = 16;
 /// Memories of a pool: `POOL_MEMORIES` of model/engines.py.
 const POOL_MEMORIES: u32 = 18;
 
+/// Stacks of a pool, each of which has a page that is protected: no run in such an engine has one of its own.
+const POOL_STACKS: u32 = 8;
+
 /// Tables of a module: an instance of the kit has two, a body one more.
 const POOL_TABLES: u32 = 4;
 
@@ -68,7 +71,10 @@ fn configure(config: &mut Config, name: &str) -> Result<()> {
         }
         POOLING => {
             let mut pool = PoolingAllocationConfig::new();
-            pool.total_gc_heaps(POOL_HEAPS).total_memories(POOL_MEMORIES).max_tables_per_module(POOL_TABLES);
+            pool.total_gc_heaps(POOL_HEAPS)
+                .total_memories(POOL_MEMORIES)
+                .max_tables_per_module(POOL_TABLES)
+                .total_stacks(POOL_STACKS);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         "moving" => {
