@@ -35,6 +35,7 @@ FEATURES: Final = (
     ("tables", 90),
     ("select", 100),
     ("segments", 75),
+    ("data", 150),
     ("own", 60),
     ("control", 110),
     ("calls", 90),

@@ -360,16 +360,17 @@ def make_array(m: Maker, type_: str, depth: int) -> tuple[Tree, int]:
     length = m.pick((0, 1, 2, 3, 3, 4, 5, 8))
     if m.here.times == 1 and m.chance(8):
         length = m.pick((100, 1000, 4000))
-    way = 2 if (m.has("segments") or not is_reference(element)) and m.chance(80) else m.upto(5)
+    segments = m.has("segments") if is_reference(element) else m.has("data")
+    way = 2 if segments and m.chance(80) else m.upto(5)
     if way == 0 and field.has_default:
         return ("array.new_default", type_, ("i32", length)), length
     if way == 1 and length < 6:
         strict = () if field.has_default else range(length)
         return ("array.new_fixed", type_, *operands(m, [element] * length, depth, strict)), length
-    if way == 2 and not is_reference(element):
+    if way == 2 and segments and not is_reference(element):
         length = min(length, 8)
         return ("array.new_data", type_, ("i32", m.upto(9)), ("i32", length)), length
-    if way == 2 and m.has("segments") and field.has_default:
+    if way == 2 and segments and field.has_default:
         segment = segment_for(m, element)
         if segment is not None:
             length = len(m.segments[segment][1])

@@ -85,7 +85,7 @@ class _Groups:
         """A group that is there once more: alike, in another order, different in one word, one type more or less."""
         group = self.m.pick(self.made)
         old = [str(part[1]) for part in group[1:] if isinstance(part, tuple)]
-        if self.count + len(old) >= MAX_DECLARED:
+        if self.count + len(old) > MAX_DECLARED:
             return
         renamed = dict(zip(old, self.names(len(old)), strict=True))
         members = [with_types(part, renamed) for part in group[1:] if isinstance(part, tuple)]
@@ -94,7 +94,7 @@ class _Groups:
                 members.reverse()
             case 2:
                 members[0] = self._changed(members[0])
-            case 3:
+            case 3 if self.count < MAX_DECLARED:
                 members.append(("struct", *self.names(1)))
             case 4 if len(members) > 1:
                 members.pop()

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from twinheap.fuzz import mutants
     from twinheap.fuzz.pool import default_workers
-    from twinheap.fuzz.store import check_folder
+    from twinheap.fuzz.store import StoreError, check_folder
     from twinheap.reporters.json_report import check_json, write_json
 
     check_json(arguments.json)
@@ -62,7 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(_line_of(one), flush=True, file=out)
         hunted.append(one)
         if keep and one.found:
-            _keep(keep, one)
+            try:
+                _keep(keep, one)
+            except StoreError as error:
+                print(f"warning: a killer could not be stored: {error}", file=sys.stderr)
     control = None
     if control_programs:
         folder = Path(keep) / "control" if keep else None

@@ -48,6 +48,9 @@ def test_what_cannot_be_stored_is_told(
     monkeypatch.setattr(mutants, "COLLECTORS", ("drc,mutant=m20",))
     monkeypatch.setattr("twinheap.fuzz.store.write_atomically", refuse)
     few = str(PROGRAMS)
-    command = ["bench", "mutants", "--only", "m20", "--seeds", "0", "--control", few, "--findings", str(tmp_path)]
+    command = ["bench", "mutants", "--only", "m20", "--seeds", "1", "--control", few, "--findings", str(tmp_path)]
     assert main(command) == EXIT_FOUND
-    assert "warning: a finding could not be stored" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "warning: a killer could not be stored" in told.err
+    assert "warning: a finding could not be stored" in told.err
+    assert told.out.splitlines()[-1].startswith("1 of 1 hunts killed")
