@@ -18,7 +18,7 @@ from twinheap.model.contents import Instance
 from twinheap.model.entities import Func, Obj, Ref, Stored
 from twinheap.model.interpreter import Machine, given
 from twinheap.model.kit import KIT_GLOBALS, hierarchy
-from twinheap.model.known_bodies import UNMAPPED, fixed_callees, may_hurt, reached_by, unmapped, unsafe_in
+from twinheap.model.known_bodies import UNMAPPED, fixed_functions, may_hurt, reached_by, unmapped, unsafe_in
 from twinheap.model.known_waiting import WRITES, overtaken, rewritten, tried, written_by
 from twinheap.model.predictable import predictable
 from twinheap.model.run_heap import Heap
@@ -246,7 +246,8 @@ class Watched(Machine):
     def _repeat(self, tree: Tree, frame: _Frame) -> None:
         self.steps += 1
         before = frame.looped
-        if any(callee[0] == "null" or self.variables[int(callee[1])] is None for callee in fixed_callees(tree)):  # type: ignore[arg-type]
+        functions = fixed_functions(tree, frozenset(self.env.types.functions))
+        if any(form[0] == "null" or self.variables[int(form[1])] is None for form in functions):  # type: ignore[arg-type]
             self.store.harm("K63")
         frame.looped = self.collections if before is None else before
         try:

@@ -13,7 +13,7 @@ from twinheap.model.known_waiting import SAME_VALUE, SEQUENCES, merges, overtake
 from twinheap.model.observation import DEAD
 from twinheap.model.ops import CALLS, CODE, END, OPS, Op
 from twinheap.model.profiles import IDENTITY_CODES, KNOWN_DEFECTS, Profile
-from twinheap.model.program import slots_of
+from twinheap.model.program import closing, slots_of
 from twinheap.model.roots import CastHandle, LifoHandle, OwnedRoot
 from twinheap.model.state import Store
 
@@ -54,6 +54,11 @@ variables share a slot and which places are free is not known."""
 
 _ALONE: Final = {"array.fill": "K26", "table.init": "K33", "active": "K33"}
 """Forms that meet a defect wherever they are."""
+
+_LOOKS: Final = frozenset(
+    {"test", "test_null", "cast", "cast_null"} | {"on_cast", "on_cast_fail", "on_cast_null", "on_cast_fail_null"}
+)
+"""Forms that look up the type of what they are given."""
 
 SMALLEST: Final = frozenset({"empty"})
 """The struct types of the kit whose objects are smaller than the smallest free block of K25: those without fields."""
@@ -100,7 +105,7 @@ def unsafe_in(text: str) -> frozenset[str]:
             found.add("K25")
         if form[0] in _ALONE:
             found.add(_ALONE[str(form[0])])
-        if form[0] == "repeat" and fixed_callees(form):
+        if form[0] == "repeat" and fixed_functions(form, _function_types(text)):
             found.add("K63")
         if form[0] == "try" and _may_collect(form):
             found |= {"K28", "K51"} if tried(form) else {"K28"}
@@ -128,11 +133,26 @@ def reached_by(text: str, bodies: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=_TREES)
-def fixed_callees(loop: Tree) -> tuple[Tree, ...]:
-    """What a loop calls by references that are the same at each turn: a null, or a variable that it does not write."""
+def fixed_functions(loop: Tree, types: frozenset[str]) -> tuple[Tree, ...]:
+    """What a loop calls or looks up the type of, and is the same at each turn: a null, or a variable it does not write.
+
+    `types`: the names of function types.
+    """
     written = {at for form in forms(loop) for at in written_by(form)}
-    callees = [_on_stack(form[-1]) for form in forms(loop) if form[0] == "invoke"]  # type: ignore[arg-type]
-    return tuple(form for form in callees if form[0] == "null" or (form[0] == "get" and form[1] not in written))
+    looked: list[Tree] = []
+    for form in forms(loop):
+        if form[0] == "invoke":
+            looked.append(_on_stack(form[-1]))  # type: ignore[arg-type]
+        elif form[0] in _LOOKS and form[1] in types:
+            looked.append(_on_stack(form[2]))  # type: ignore[arg-type]
+    return tuple(form for form in looked if form[0] == "null" or (form[0] == "get" and form[1] not in written))
+
+
+@lru_cache(maxsize=CACHED)
+def _function_types(text: str) -> frozenset[str]:
+    """The names of the function types that a body declares."""
+    groups = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "rec"]
+    return frozenset(str(form[1]) for group in groups for form in forms(group) if form[0] == "func")
 
 
 def _on_stack(form: Tree) -> Tree:
@@ -254,10 +274,11 @@ def _may_be_full(w: World, op: Op) -> bool:
 
 
 def i31_in_reach(w: World, op: Op) -> bool:
-    """Whether a run may come by an i31: it makes one, is given one, or finds one in the store."""
+    """Whether a run may come by an i31: it makes one, is given one, or finds one in the store, or its callback does."""
     if any(form[0] == "i31" for form in forms(parse(w.bodies[op[2]]))):
         return True
-    touched = [w.slots[slot] for _, slot in slots_of(op)]
+    inside = w.ops[w.at + 1 : closing(w.ops, w.at)] if op[0] in CALLS else ()
+    touched = [w.slots[slot] for each in (op, *inside) for _, slot in slots_of(each)]
     if any(type(held.ref()) is int for held in touched if isinstance(held, LifoHandle | OwnedRoot | CastHandle)):
         return True
     for instance in (held for held in touched if isinstance(held, Instance)):

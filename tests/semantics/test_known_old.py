@@ -724,7 +724,10 @@ def test_zeal_that_refuses_an_allocation_of_wasm(release: str, collector: str, l
     assert (found.code, found.known) == ("TH301", None)
 
 
-CALLED = "(body (rec (func t0 (result extern))) (main (local t0) {} (null extern)))"
+CALLED = (
+    "(body (rec (func t0 (result extern))) (func (type t0) (result extern) (null extern)) "
+    "(main (local t0) {} (null extern)))"
+)
 
 
 @pytest.mark.parametrize(("form", "name"), [
@@ -733,6 +736,10 @@ CALLED = "(body (rec (func t0 (result extern))) (main (local t0) {} (null extern
     ("(repeat 2 (drop (invoke t0 (tee 4 (null t0)))))", "K63"),
     ("(repeat 2 (set 4 (null t0)) (drop (invoke t0 (get 4))))", None),
     ("(drop (invoke t0 (null t0)))", None),
+    ("(repeat 2 (drop (invoke t0 (ref.func 0))))", None),
+    ("(repeat 2 (drop (on_cast t0 (null func) (null t0))))", "K63"),  # what type a function has is read from it, too
+    ("(repeat 2 (note (test t0 (get 4))))", "K63"),
+    ("(repeat 2 (note (test box (null any))))", None),
 ])  # fmt: skip
 def test_what_a_loop_calls_is_looked_at_before_it(form: str, name: str | None) -> None:
     """Of K63: a null that is the same at each turn, or a variable that the loop does not write."""
