@@ -246,8 +246,7 @@ class Watched(Machine):
     def _repeat(self, tree: Tree, frame: _Frame) -> None:
         self.steps += 1
         before = frame.looped
-        functions = fixed_functions(tree, frozenset(self.env.types.functions))
-        if any(form[0] == "null" or self.variables[int(form[1])] is None for form in functions):  # type: ignore[arg-type]
+        if "K63" in self.store.profile.defects and self._looks_at_null(tree):
             self.store.harm("K63")
         frame.looped = self.collections if before is None else before
         try:
@@ -259,6 +258,11 @@ class Watched(Machine):
                 self.block(tree[2:])
         finally:
             frame.looped = before
+
+    def _looks_at_null(self, loop: Tree) -> bool:
+        """Whether a loop may look at a function, where there is none, before it begins (K63)."""
+        functions = fixed_functions(loop, frozenset(self.env.types.functions))
+        return any(form[0] == "null" or self.variables[int(form[1])] is None for form in functions)  # type: ignore[arg-type]
 
     def _shares(self, loop: Tree) -> bool:
         """Whether a loop defines a reference that may live on behind it, while another one lives through it."""

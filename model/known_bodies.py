@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twinheap.model.body import CACHED, Tree, forms, invokes, names, parse
+from twinheap.model.body_env import env_of
 from twinheap.model.body_forms import ALLOCATES, EXPRESSIONS, MAKES
 from twinheap.model.contents import Cell, Instance, Table
 from twinheap.model.kit import KIT_GLOBALS, NUMBERS
@@ -56,7 +58,7 @@ _ALONE: Final = {"array.fill": "K26", "table.init": "K33", "active": "K33"}
 """Forms that meet a defect wherever they are."""
 
 _LOOKS: Final = frozenset(
-    {"test", "test_null", "cast", "cast_null"} | {"on_cast", "on_cast_fail", "on_cast_null", "on_cast_fail_null"}
+    {"test", "test_null", "cast"} | {"on_cast", "on_cast_fail", "on_cast_null", "on_cast_fail_null"}
 )
 """Forms that look up the type of what they are given."""
 
@@ -105,7 +107,7 @@ def unsafe_in(text: str) -> frozenset[str]:
             found.add("K25")
         if form[0] in _ALONE:
             found.add(_ALONE[str(form[0])])
-        if form[0] == "repeat" and fixed_functions(form, _function_types(text)):
+        if form[0] == "repeat" and fixed_functions(form, frozenset(env_of(text).types.functions)):
             found.add("K63")
         if form[0] == "try" and _may_collect(form):
             found |= {"K28", "K51"} if tried(form) else {"K28"}
@@ -146,13 +148,6 @@ def fixed_functions(loop: Tree, types: frozenset[str]) -> tuple[Tree, ...]:
         elif form[0] in _LOOKS and form[1] in types:
             looked.append(_on_stack(form[2]))  # type: ignore[arg-type]
     return tuple(form for form in looked if form[0] == "null" or (form[0] == "get" and form[1] not in written))
-
-
-@lru_cache(maxsize=CACHED)
-def _function_types(text: str) -> frozenset[str]:
-    """The names of the function types that a body declares."""
-    groups = [part for part in parse(text)[1:] if isinstance(part, tuple) and part[0] == "rec"]
-    return frozenset(str(form[1]) for group in groups for form in forms(group) if form[0] == "func")
 
 
 def _on_stack(form: Tree) -> Tree:
@@ -273,12 +268,16 @@ def _may_be_full(w: World, op: Op) -> bool:
     return op[0] in CALLS or any(store.ever > store.bounds.smallest // 2 for store in stores)
 
 
+def inside(w: World) -> Sequence[Op]:
+    """The ops of the callback of the current op, if it has one."""
+    return w.ops[w.at + 1 : closing(w.ops, w.at)] if w.ops[w.at][0] in CALLS else ()
+
+
 def i31_in_reach(w: World, op: Op) -> bool:
     """Whether a run may come by an i31: it makes one, is given one, or finds one in the store, or its callback does."""
     if any(form[0] == "i31" for form in forms(parse(w.bodies[op[2]]))):
         return True
-    inside = w.ops[w.at + 1 : closing(w.ops, w.at)] if op[0] in CALLS else ()
-    touched = [w.slots[slot] for each in (op, *inside) for _, slot in slots_of(each)]
+    touched = [w.slots[slot] for each in (op, *inside(w)) for _, slot in slots_of(each)]
     if any(type(held.ref()) is int for held in touched if isinstance(held, LifoHandle | OwnedRoot | CastHandle)):
         return True
     for instance in (held for held in touched if isinstance(held, Instance)):

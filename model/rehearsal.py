@@ -5,17 +5,16 @@ Judging ends with such a run, so that what it leaves of the model's state does n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from twinheap.model.body import names
 from twinheap.model.contents import EMPTY, Instance
 from twinheap.model.entities import Obj, Ref
 from twinheap.model.hazards import machine_for
-from twinheap.model.known_bodies import RUNS, i31_in_reach, unsafe_in
+from twinheap.model.known_bodies import RUNS, i31_in_reach, inside, unsafe_in
 from twinheap.model.observation import NONNULL, OK, Observation, Value
-from twinheap.model.ops import CALLS, NULL, OPS, Op
-from twinheap.model.program import closing, slots_of
+from twinheap.model.ops import NULL, OPS, Op
+from twinheap.model.program import slots_of
 from twinheap.model.roots import Stale
 from twinheap.model.run_heap import Heap, Thrown, Trap
 from twinheap.model.run_limits import Stopped
@@ -82,7 +81,7 @@ def _run(w: World, op: Op) -> None:
                 store.harm("K37")
         if i31_in_reach(w, op):
             store.harm("K24")
-        if any(OPS[inner[0]].name in _THROWS for inner in _inside(w)):
+        if any(OPS[inner[0]].name in _THROWS for inner in inside(w)):
             store.harm("K9")
 
 
@@ -93,14 +92,9 @@ def _lost(_ref: Ref) -> Ref:
 
 def _may_stop(w: World, store: Store) -> bool:
     """Whether fuel or epochs may stop the runs of the callback of the current op."""
-    return store.budget is not Budget.PLENTY or any(OPS[inner[0]].name in _LIMITS for inner in _inside(w))
-
-
-def _inside(w: World) -> Sequence[Op]:
-    """The ops of the callback of the current op, if it has one."""
-    return w.ops[w.at + 1 : closing(w.ops, w.at)] if w.ops[w.at][0] in CALLS else ()
+    return store.budget is not Budget.PLENTY or any(OPS[inner[0]].name in _LIMITS for inner in inside(w))
 
 
 def _called_from(w: World) -> list[str]:
     """The bodies that the callback of the current op runs."""
-    return [w.bodies[op[2]] for op in _inside(w) if OPS[op[0]].name in RUNS]
+    return [w.bodies[op[2]] for op in inside(w) if OPS[op[0]].name in RUNS]
